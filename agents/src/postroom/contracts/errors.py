@@ -1,0 +1,158 @@
+"""Every reason for which a mail agent may refuse, as one closed list.
+
+Errors say what happened; each protocol has one table that says it in its own words, and a test demands
+that the table is complete.
+
+MailError
+├── RecipientError
+│   ├── NoSuchRecipient       unknown address in one of our domains
+│   ├── RecipientDisabled     account is switched off
+│   ├── NotOurDomain          relaying refused
+│   ├── RecipientOverQuota    mailbox full (temporary: it may be emptied)
+│   └── TooManyRecipients     (temporary: the rest goes in another transaction)
+├── MessageError
+│   ├── MessageTooLarge
+│   ├── MessageMalformed      bare CR, LF or NUL, bad header
+│   ├── MailLoop              too many hops
+│   └── PolicyRefused         DMARC and the like; carries words for the reply
+├── SenderError
+│   ├── SenderNotOwned        envelope or From is not the login's
+│   └── SenderOverLimit       (temporary)
+├── MailboxError
+│   ├── NoSuchMailbox  MailboxExists  MailboxNameInvalid  MailboxNotSelectable  MailboxNotDeletable
+│   ├── MailboxInUse          (temporary) exclusive maildrop is locked
+│   ├── MessageGone           expunged meanwhile
+│   └── QuotaExceeded         APPEND, COPY, MOVE over quota
+├── LoginError
+│   ├── LoginRefused          wrong name or password, or a disabled account: one answer for all
+│   └── LoginThrottled        (temporary) too many failures
+└── Unavailable               (temporary) disk full, directory, store, auth or DNS not to be had
+"""
+
+from typing import ClassVar
+
+
+class MailError(Exception):
+    """Root of all refusals. `temporary`: the same request may work later."""
+
+    temporary: ClassVar[bool] = False
+
+
+class RecipientError(MailError):
+    """One recipient is refused."""
+
+
+class NoSuchRecipient(RecipientError):
+    """Nobody has this address in a domain that is ours."""
+
+
+class RecipientDisabled(RecipientError):
+    """The account exists and is switched off."""
+
+
+class NotOurDomain(RecipientError):
+    """The domain is not ours and the client may not relay."""
+
+
+class RecipientOverQuota(RecipientError):
+    """The mailbox is full."""
+
+    temporary = True
+
+
+class TooManyRecipients(RecipientError):
+    """The transaction holds as many recipients as it may."""
+
+    temporary = True
+
+
+class MessageError(MailError):
+    """The message itself is refused."""
+
+
+class MessageTooLarge(MessageError):
+    """Over the announced SIZE."""
+
+
+class MessageMalformed(MessageError):
+    """Bare CR, bare LF, NUL, or a header block that no reader could agree on."""
+
+
+class MailLoop(MessageError):
+    """More Received fields than a sane path has."""
+
+
+class PolicyRefused(MessageError):
+    """A policy says no; the argument is printable ASCII for the reply."""
+
+
+class SenderError(MailError):
+    """The sender is refused."""
+
+
+class SenderNotOwned(SenderError):
+    """Envelope or header sender does not belong to the login."""
+
+
+class SenderOverLimit(SenderError):
+    """The account has sent as much as it may for the time being."""
+
+    temporary = True
+
+
+class MailboxError(MailError):
+    """A mailbox operation is refused."""
+
+
+class NoSuchMailbox(MailboxError):
+    """No mailbox has this name."""
+
+
+class MailboxExists(MailboxError):
+    """The name is taken."""
+
+
+class MailboxNameInvalid(MailboxError):
+    """The name is empty, too long, or holds characters that names may not hold."""
+
+
+class MailboxNotSelectable(MailboxError):
+    """The name is only a parent of other mailboxes."""
+
+
+class MailboxNotDeletable(MailboxError):
+    """INBOX, or a name that has children and no mailbox of its own."""
+
+
+class MailboxInUse(MailboxError):
+    """Another session holds the maildrop."""
+
+    temporary = True
+
+
+class MessageGone(MailboxError):
+    """The message was expunged by another session."""
+
+
+class QuotaExceeded(MailboxError):
+    """The account has no room for it."""
+
+
+class LoginError(MailError):
+    """Authentication did not succeed."""
+
+
+class LoginRefused(LoginError):
+    """Wrong name, wrong password or a disabled account: told apart nowhere."""
+
+
+class LoginThrottled(LoginError):
+    """Too many failures of late; also the right password is not tried now."""
+
+    temporary = True
+
+
+class Unavailable(MailError):
+    """Something that we need is not to be had: disk, directory, store, auth agent, DNS."""
+
+    temporary = True

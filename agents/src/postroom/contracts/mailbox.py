@@ -1,0 +1,217 @@
+"""The mailbox store as imap, pop3 and mda see it.
+
+Flags are names: system flags as RFC 3501 writes them (`\\Seen`), keywords as the client wrote them.
+Mailbox names are Unicode with `/` between levels; `INBOX` is always written so.
+UIDs and sets of UIDs are plain ints, ascending.
+"""
+
+from array import array
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+from postroom.mail.mime import Envelope, Part
+
+
+class Mailbox(msgspec.Struct, frozen=True):
+    """A name in the account's hierarchy. `id` is stable over renames."""
+
+    id: int
+    name: str
+    uidvalidity: int
+    special_use: str = ""  # `\\Sent` and so on, RFC 6154
+    subscribed: bool = False
+    selectable: bool = True  # False: only a parent
+
+
+class Status(msgspec.Struct, frozen=True):
+    """Counts of one mailbox. RFC 3501 section 6.3.10, RFC 7162, RFC 8438."""
+
+    messages: int
+    recent: int
+    unseen: int
+    deleted: int
+    size: int
+    uidnext: int
+    uidvalidity: int
+    highestmodseq: int
+
+
+class Selected(msgspec.Struct, frozen=True):
+    """A mailbox as SELECT or EXAMINE finds it."""
+
+    mailbox: Mailbox
+    status: Status
+    uids: array  # type: ignore[type-arg]  # array('I'), ascending
+    recent: frozenset[int]  # UIDs that are \\Recent for this session (claimed from others when writable)
+    first_unseen: int  # UID, 0 when all are seen
+    keywords: tuple[str, ...]
+
+
+class Row(msgspec.Struct, frozen=True):
+    """What changes about a message, and what is cheap to know."""
+
+    uid: int
+    flags: frozenset[str]
+    modseq: int
+    internal_date: int  # seconds since 1970
+    size: int  # octets as FETCH RFC822.SIZE counts them, served header in front included
+
+
+class Detail(msgspec.Struct, frozen=True):
+    """What a message's bytes say, computed once. Offsets refer to `content`."""
+
+    uid: int
+    envelope: Envelope
+    structure: Part
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """What happened in a mailbox since a modseq."""
+
+    rows: tuple[Row, ...]  # new and changed messages, ascending
+    vanished: tuple[int, ...]  # UIDs expunged since
+    recent: frozenset[int]  # new UIDs that are \\Recent for this session (claimed when writable)
+    highestmodseq: int
+    uidnext: int
+
+
+class NewMessage(msgspec.Struct, frozen=True):
+    """A message to append."""
+
+    content: bytes
+    flags: frozenset[str] = frozenset()
+    internal_date: int = 0  # 0: now
+
+
+class Appended(msgspec.Struct, frozen=True):
+    """Where messages went. RFC 4315."""
+
+    uidvalidity: int
+    uids: tuple[int, ...]
+
+
+class Copied(msgspec.Struct, frozen=True):
+    """COPYUID: source and target UIDs, pairwise, ascending by source."""
+
+    uidvalidity: int
+    sources: tuple[int, ...]
+    targets: tuple[int, ...]
+
+
+class FlagMode(StrEnum):
+    """STORE FLAGS, +FLAGS, -FLAGS."""
+
+    REPLACE = "replace"
+    ADD = "add"
+    REMOVE = "remove"
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """Result of STORE: rows as they are now (also unchanged ones), and the UIDs that UNCHANGEDSINCE held back."""
+
+    rows: tuple[Row, ...]
+    modified: tuple[int, ...]
+
+
+class Quota(msgspec.Struct, frozen=True):
+    """Octets and messages used; `limit` in octets, 0 for none."""
+
+    used: int
+    limit: int
+    messages: int
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """One message for one recipient, as the mda hands it over."""
+
+    account: str
+    queue_id: str
+    recipient: str
+    mailbox: str  # wanted mailbox; INBOX is used when it does not exist
+    prefix: bytes  # Return-Path and Delivered-To, served in front of the content
+    content: bytes
+    arrived: int
+    quota_bytes: int = 0
+    flags: frozenset[str] = frozenset()
+
+
+class MailAccount(Protocol):
+    """One account's mailboxes. Every method may raise Unavailable; name errors are MailboxError's children."""
+
+    async def mailboxes(self) -> tuple[Mailbox, ...]:
+        """All of them, sorted by name, INBOX first."""
+
+    async def subscriptions(self) -> frozenset[str]:
+        """Subscribed names, also of mailboxes that do not exist (any more)."""
+
+    async def create(self, name: str, special_use: str = "") -> Mailbox:
+        """Make a mailbox and the parents it lacks. Raises MailboxExists, MailboxNameInvalid."""
+
+    async def delete(self, name: str) -> None:
+        """Remove a mailbox with its messages; one with children stays as a name. Raises NoSuchMailbox, MailboxNotDeletable."""
+
+    async def rename(self, old: str, new: str) -> None:
+        """Rename with all children; renaming INBOX moves its messages (RFC 3501 section 6.3.5)."""
+
+    async def subscribe(self, name: str, on: bool) -> None:
+        """Subscribe to a name or forget it."""
+
+    async def status(self, name: str) -> Status:
+        """Raises NoSuchMailbox, MailboxNotSelectable."""
+
+    async def select(self, name: str, writable: bool) -> Selected:
+        """Open for a session. Raises NoSuchMailbox, MailboxNotSelectable."""
+
+    async def changes(self, mailbox: int, since: int, writable: bool) -> Changes:
+        """All that happened after modseq `since`. Raises NoSuchMailbox when it was deleted."""
+
+    async def rows(self, mailbox: int, uids: Sequence[int] | None = None, changed_since: int = 0) -> tuple[Row, ...]:
+        """Rows of these UIDs (None: all) with a modseq above `changed_since`; UIDs that are gone are left out."""
+
+    async def details(self, mailbox: int, uids: Sequence[int]) -> tuple[Detail, ...]:
+        """Envelope and structure; UIDs that are gone are left out."""
+
+    async def content(self, mailbox: int, uid: int) -> bytes:
+        """The whole message as served: the delivery prefix, then the bytes as received. Raises MessageGone."""
+
+    async def append(self, name: str, messages: Sequence[NewMessage]) -> Appended:
+        """All or nothing. Raises NoSuchMailbox, QuotaExceeded."""
+
+    async def store(
+        self, mailbox: int, uids: Sequence[int], mode: FlagMode, flags: frozenset[str], unchanged_since: int | None = None
+    ) -> Stored:
+        """Change flags. A no-op change does not raise a row's modseq."""
+
+    async def expunge(self, mailbox: int, uids: Sequence[int] | None = None) -> tuple[int, ...]:
+        """Remove messages that have `\\Deleted` (only among `uids` when given); the UIDs removed, ascending."""
+
+    async def copy(self, mailbox: int, uids: Sequence[int], target: str) -> Copied:
+        """All or nothing. Raises NoSuchMailbox, QuotaExceeded."""
+
+    async def move(self, mailbox: int, uids: Sequence[int], target: str) -> Copied:
+        """Copy and expunge in one step. RFC 6851."""
+
+    async def quota(self) -> Quota:
+        """Use and limit of the account."""
+
+    async def lock_maildrop(self, owner: str) -> None:
+        """Take the exclusive POP3 lock, or raise MailboxInUse. It ends with `unlock_maildrop` or with the process."""
+
+    async def unlock_maildrop(self, owner: str) -> None:
+        """Give the lock back."""
+
+
+class Store(Protocol):
+    """All accounts of a host."""
+
+    async def account(self, account_id: str, quota_bytes: int) -> MailAccount:
+        """The account, made with its first mailboxes (INBOX Drafts Sent Junk Trash Archive) when new."""
+
+    async def deliver(self, deliveries: Sequence[Delivery]) -> tuple[Exception | None, ...]:
+        """Deliver each; all that succeed are on disk when this returns. Per delivery None or a MailError.
+
+        The second copy of one (queue id, recipient) succeeds and is not stored.
+        """

@@ -1,0 +1,56 @@
+"""The shape of a message: parts with byte offsets, and the envelope that IMAP serves.
+
+RFC 2045, RFC 2046, RFC 2183, RFC 3501 section 7.4.2. All texts are raw octets, as they stand in the header,
+unfolded; nothing is decoded here.
+"""
+
+import msgspec
+
+
+class Mailbox(msgspec.Struct, frozen=True, array_like=True):
+    """One address of an envelope field: name, source route, mailbox (local part), host. Groups as RFC 3501 has them."""
+
+    name: bytes | None
+    route: bytes | None
+    mailbox: bytes | None
+    host: bytes | None
+
+
+class Envelope(msgspec.Struct, frozen=True, array_like=True):
+    """RFC 3501 section 7.4.2, ENVELOPE; None is NIL."""
+
+    date: bytes | None = None
+    subject: bytes | None = None
+    from_: tuple[Mailbox, ...] = ()
+    sender: tuple[Mailbox, ...] = ()
+    reply_to: tuple[Mailbox, ...] = ()
+    to: tuple[Mailbox, ...] = ()
+    cc: tuple[Mailbox, ...] = ()
+    bcc: tuple[Mailbox, ...] = ()
+    in_reply_to: bytes | None = None
+    message_id: bytes | None = None
+
+
+class Part(msgspec.Struct, frozen=True, array_like=True):
+    """A message or one of its parts. Offsets count from the first octet of the whole message.
+
+    `type`, `subtype` and parameter names are in upper case. A multipart has `parts`; a message/rfc822 has one part, its
+    message, and that message's `envelope`.
+    """
+
+    start: int  # header begins
+    body: int  # body begins
+    end: int  # behind the body
+    lines: int  # CR LF counted in the body
+    type: bytes
+    subtype: bytes
+    params: tuple[tuple[bytes, bytes], ...] = ()
+    id: bytes | None = None
+    description: bytes | None = None
+    encoding: bytes = b"7BIT"
+    md5: bytes | None = None
+    disposition: tuple[bytes, tuple[tuple[bytes, bytes], ...]] | None = None
+    language: tuple[bytes, ...] = ()
+    location: bytes | None = None
+    parts: tuple["Part", ...] = ()
+    envelope: Envelope | None = None

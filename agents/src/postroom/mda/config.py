@@ -1,0 +1,18 @@
+"""Settings of the mda."""
+
+from postroom.runtime.config import Settings
+
+
+class MdaConfig(Settings, frozen=True, kw_only=True):
+    """`mda.toml`. Sizes in octets, times in seconds."""
+
+    accounts_directory: str = "/var/lib/postroom/accounts"
+    spool_directory: str = "/var/lib/postroom/spool/mda"
+    notice_directory: str = "/run/postroom/notice"
+    over_quota_directory: str = "/run/postroom/over-quota"
+    max_message_bytes: int = 104_857_600
+    max_recipients: int = 1000
+    max_connections: int = 100
+    command_timeout: float = 300.0
+    remember_deliveries: float = 1_209_600.0  # how long (queue id, recipient) is kept: longer than mail may queue
+    open_accounts: int = 256
