@@ -57,8 +57,8 @@ class Answer(NamedTuple):
     """What the resolver found.
 
     `records`: for TXT bytes, the character strings of one record joined without a separator (RFC 7208
-    section 3.3, RFC 6376 section 3.6.2.2); for A and AAAA addresses in text form; for PTR and CNAME names without a trailing
-    dot; for MX `Mx` values. `authenticated` is the validating resolver's AD flag.
+    section 3.3, RFC 6376 section 3.6.2.2); for A and AAAA addresses in text form; for PTR and CNAME names
+    without a trailing dot; for MX `Mx` values. `authenticated` is the validating resolver's AD flag.
     """
 
     status: Status

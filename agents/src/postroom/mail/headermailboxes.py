@@ -1,0 +1,252 @@
+"""Mailboxes in address fields. RFC 5322 sections 3.4 and 4.4, RFC 6532 section 3.2.
+
+Room rule: a reader that decides who is responsible must never guess. What is not an address list by the
+grammar is reported as malformed, and the caller refuses it; encoded words are never decoded here, so nothing
+inside one can become an address. No recursion: comments are counted, not descended into.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from postroom.mail.headers import HeaderBlock
+
+MAX_COMMENT_DEPTH: Final = 32
+MAX_MAILBOXES: Final = 1000
+
+_ATOM: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\x80-\xff]+")
+_QUOTED: Final = re.compile(rb'"((?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[\t -~\x80-\xff])*+)"')
+_LITERAL: Final = re.compile(rb"\[[!-Z^-~]*+\]")  # RFC 5321 section 4.1.3; folding space has no use here
+_COMMENT_STEP: Final = re.compile(rb"(?:[^()\\\x00-\x08\x0a-\x1f\x7f]|\\[\t -~\x80-\xff])*+([()])")
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_ESCAPE: Final = re.compile(rb"\\(.)", re.DOTALL)
+
+
+class Mailbox(NamedTuple):
+    """One mailbox: `local` without quotes and escapes, `domain` as written (or a literal in brackets)."""
+
+    local: bytes
+    domain: bytes
+    name: bytes = b""
+
+    @property
+    def address(self) -> bytes:
+        """`local@domain`, for comparison; the local part is not quoted again."""
+        return self.local + b"@" + self.domain
+
+
+@dataclass(frozen=True, slots=True)
+class AddressList:
+    """The mailboxes of a list, those in groups included; `malformed` says why it is no list, or is empty."""
+
+    mailboxes: tuple[Mailbox, ...]
+    malformed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """What the From fields of a message say (RFC 5322 section 3.6.2), all of them together."""
+
+    fields: int
+    mailboxes: tuple[Mailbox, ...]
+    malformed: str = ""
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """The distinct domains in lower case, in order. Octets that are not UTF-8 are replaced."""
+        found = dict.fromkeys(box.domain.decode("utf-8", "replace").lower() for box in self.mailboxes)
+        return tuple(found)
+
+    @property
+    def only(self) -> Mailbox | None:
+        """The author, when there is exactly one well-formed field with exactly one mailbox."""
+        if self.fields != 1 or len(self.mailboxes) != 1 or self.malformed:
+            return None
+        return self.mailboxes[0]
+
+
+class _Malformed(ValueError):
+    pass
+
+
+class Token(NamedTuple):
+    """One lexical token: `kind` is `atom`, `quoted`, `literal` or the special character itself."""
+
+    kind: str
+    text: bytes
+
+
+def author(block: HeaderBlock) -> Author:
+    """The author of a message, from every From field."""
+    fields = block.all(b"from")
+    found, malformed = _together(field.value for field in fields)
+    return Author(len(fields), found, malformed)
+
+
+def senders(block: HeaderBlock) -> AddressList:
+    """The mailboxes of Sender, Resent-From and Resent-Sender (RFC 5322 sections 3.6.2 and 3.6.6)."""
+    names = (b"sender", b"resent-from", b"resent-sender")
+    return AddressList(*_together(field.value for field in block.fields if field.key in names))
+
+
+def parse_address_list(
+    text: bytes, *, max_mailboxes: int = MAX_MAILBOXES, max_depth: int = MAX_COMMENT_DEPTH
+) -> AddressList:
+    """Read an unfolded address list; time and memory are linear in its length.
+
+    Mailboxes found before a mistake are kept beside `malformed`. A phrase without an address between two
+    commas (`Smith, John <j@x>`: a comma somebody forgot to quote) is passed over, since it names nobody.
+    """
+    found: list[Mailbox] = []
+    try:
+        _read_list(_tokens(text, max_depth), found, max_mailboxes)
+    except _Malformed as mistake:
+        return AddressList(tuple(found), str(mistake))
+    return AddressList(tuple(found))
+
+
+def _together(values: Iterable[bytes]) -> tuple[tuple[Mailbox, ...], str]:
+    found: list[Mailbox] = []
+    malformed = ""
+    for value in values:
+        part = parse_address_list(value)
+        found += part.mailboxes
+        malformed = malformed or part.malformed
+    return tuple(found), malformed
+
+
+def _tokens(text: bytes, max_depth: int) -> list[Token]:
+    tokens: list[Token] = []
+    position, size = 0, len(text)
+    while position < size:
+        octet = text[position : position + 1]
+        if octet in b" \t":
+            position += 1
+        elif octet == b"(":
+            position = _comment_end(text, position, max_depth)
+        elif octet in b"<>@,;:.":
+            tokens.append(Token(octet.decode(), octet))
+            position += 1
+        else:
+            token, position = _word(text, position)
+            tokens.append(token)
+    return tokens
+
+
+def _word(text: bytes, position: int) -> tuple[Token, int]:
+    if match := _ATOM.match(text, position):
+        return Token("atom", match[0]), match.end()
+    if match := _QUOTED.match(text, position):
+        return Token("quoted", _ESCAPE.sub(rb"\1", match[1])), match.end()
+    if match := _LITERAL.match(text, position):
+        return Token("literal", match[0]), match.end()
+    if _CONTROL.match(text, position):
+        raise _Malformed("control character in an address field")
+    raise _Malformed("unbalanced or misplaced quoting")
+
+
+def _comment_end(text: bytes, position: int, max_depth: int) -> int:
+    depth = 0
+    while step := _COMMENT_STEP.match(text, position):
+        depth += 1 if step[1] == b"(" else -1
+        position = step.end()
+        if depth == 0:
+            return position
+        if depth > max_depth:
+            raise _Malformed("comments nested too deeply")
+    raise _Malformed("unbalanced comment")
+
+
+def _read_list(tokens: list[Token], found: list[Mailbox], max_mailboxes: int) -> None:
+    """Split at commas outside of angle brackets and read each item (RFC 5322 address-list, obs-addr-list)."""
+    item: list[Token] = []
+    angle = group = False
+    for token in tokens:
+        kind = token.kind
+        if kind == "<":
+            angle = True
+        elif kind == ">":
+            angle = False
+        if angle or kind not in ",:;":
+            item.append(token)
+            continue
+        if kind == ":":
+            if group or not _is_phrase(item):
+                raise _Malformed("misplaced colon")
+            group = True
+        else:
+            _read_item(item, found, max_mailboxes)
+            if kind == ";":
+                if not group:
+                    raise _Malformed("misplaced semicolon")
+                group = False
+        item = []
+    if angle or group:
+        raise _Malformed("unfinished group or angle bracket")
+    _read_item(item, found, max_mailboxes)
+
+
+def _read_item(item: list[Token], found: list[Mailbox], max_mailboxes: int) -> None:
+    if not item:
+        return
+    kinds = [token.kind for token in item]
+    if "<" in kinds:
+        opening = kinds.index("<")
+        if kinds[-1] != ">" or kinds.count("<") > 1 or kinds.count(">") > 1:
+            raise _Malformed("text behind an angle bracket")
+        name, addr_spec = item[:opening], _without_route(item[opening + 1 : -1])
+        if name and not _is_phrase(name):
+            raise _Malformed("a display name needs quotes")
+    elif "@" in kinds:
+        name, addr_spec = [], item
+    elif _is_phrase(item) and not any(b"=?" in token.text for token in item):
+        return
+    else:
+        raise _Malformed("no address")
+    if len(found) >= max_mailboxes:
+        raise _Malformed("too many mailboxes")
+    found.append(_mailbox(name, addr_spec))
+
+
+def _is_phrase(tokens: list[Token]) -> bool:
+    """RFC 5322 phrase and obs-phrase: words, later also dots."""
+    if not tokens or tokens[0].kind == ".":
+        return False
+    return all(token.kind in ("atom", "quoted", ".") for token in tokens)
+
+
+def _without_route(tokens: list[Token]) -> list[Token]:
+    """Drop an obs-route (`@a,@b:`), which has no meaning any more (RFC 5321 section 4.1.1.3)."""
+    if not tokens or tokens[0].kind not in "@,":
+        return tokens
+    colon = next((at for at, token in enumerate(tokens) if token.kind == ":"), None)
+    if colon is None or any(token.kind not in ("@", ",", ".", "atom", "literal") for token in tokens[:colon]):
+        raise _Malformed("bad source route")
+    return tokens[colon + 1 :]
+
+
+def _mailbox(name: list[Token], addr_spec: list[Token]) -> Mailbox:
+    kinds = [token.kind for token in addr_spec]
+    if kinds.count("@") != 1:
+        raise _Malformed("not exactly one @ in an address")
+    at = kinds.index("@")
+    local, domain = addr_spec[:at], addr_spec[at + 1 :]
+    if not _dotted(local, ("atom", "quoted")) or not (
+        [token.kind for token in domain] == ["literal"] or _dotted(domain, ("atom",))
+    ):
+        raise _Malformed("bad local part or domain")
+    return Mailbox(_joined(local), _joined(domain), b" ".join(token.text for token in name))
+
+
+def _dotted(tokens: list[Token], words: tuple[str, ...]) -> bool:
+    """word *("." word)"""
+    if len(tokens) % 2 == 0:
+        return False
+    return all(
+        token.kind in words if place % 2 == 0 else token.kind == "." for place, token in enumerate(tokens)
+    )
+
+
+def _joined(tokens: list[Token]) -> bytes:
+    return b"".join(token.text for token in tokens)

@@ -1,0 +1,150 @@
+"""A message's header block, seen as bytes. RFC 5322 section 2.2.
+
+Room rule: one linear pass, no decoding, no interpretation. Every byte of the block belongs to exactly one
+field, so what is not changed is written back as it came and foreign DKIM signatures stay valid.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, NamedTuple
+
+MAX_OCTETS: Final = 1 << 20
+MAX_FIELDS: Final = 1000
+
+_EMPTY_LINE: Final = b"\r\n\r\n"
+_NAME: Final = re.compile(rb"([!-9;-~]+)[ \t]*:")  # obs-optional allows space before the colon
+
+
+class HeaderError(ValueError):
+    """The header block breaks a limit; the message is to be refused."""
+
+
+class HeaderTooLarge(HeaderError):
+    """More octets than allowed before the empty line."""
+
+
+class TooManyFields(HeaderError):
+    """More fields than allowed."""
+
+
+class Field(NamedTuple):
+    """One field as it stands in the message, with its folding and its last line end.
+
+    `key` is the name in lower case; it is empty for a line that is no field (no colon, a control or
+    non-ASCII octet in the name): such lines are kept, and match no name.
+    """
+
+    key: bytes
+    raw: bytes
+    start: int
+
+    @property
+    def end(self) -> int:
+        """Offset behind the field in the message."""
+        return self.start + len(self.raw)
+
+    @property
+    def body(self) -> bytes:
+        """Everything behind the colon, folding included."""
+        return self.raw[self.raw.find(b":") + 1 :]
+
+    @property
+    def value(self) -> bytes:
+        """The field's text, unfolded (RFC 5322 section 2.2.3) and without white space at both ends."""
+        return unfold(self.body).strip(b" \t")
+
+
+class HeaderBlock:
+    """The fields of one message, in order.
+
+    `octets`: the fields without the empty line. `end`: where the fields end in the message.
+    `body_offset`: where the body begins (equal to `end` when there is no empty line).
+    """
+
+    __slots__ = ("body_offset", "end", "fields", "octets")
+
+    def __init__(self, octets: bytes, fields: tuple[Field, ...], body_offset: int) -> None:
+        self.octets = octets
+        self.fields = fields
+        self.end = len(octets)
+        self.body_offset = body_offset
+
+    def first(self, name: bytes) -> Field | None:
+        """The topmost field of that name (any case)."""
+        key = name.lower()
+        return next((field for field in self.fields if field.key == key), None)
+
+    def all(self, name: bytes) -> tuple[Field, ...]:
+        """All fields of that name, from the top."""
+        key = name.lower()
+        return tuple(field for field in self.fields if field.key == key)
+
+    def rewritten(
+        self, *, prepend: Iterable[bytes] = (), drop: Callable[[Field], bool] | None = None
+    ) -> bytes:
+        """The block with whole fields put in front and others left out.
+
+        The message continues with what stood at `message[block.end:]`.
+        """
+        if drop is None:
+            return b"".join((*prepend, self.octets))
+        kept = (field.raw for field in self.fields if not drop(field))
+        return b"".join((*prepend, *kept))
+
+
+def unfold(text: bytes) -> bytes:
+    """Remove the line ends of folding (RFC 5322 section 2.2.3); other octets stay."""
+    return text.replace(b"\r\n", b"") if b"\r\n" in text else text
+
+
+def body_start(octets: bytes | bytearray, since: int = 0) -> int | None:
+    """Where the body begins, or None while the empty line has not come.
+
+    `since`: how much was searched in vain before, for messages that arrive in pieces.
+    """
+    if octets[:2] == b"\r\n":
+        return 2
+    found = octets.find(_EMPTY_LINE, max(0, since - 3))
+    return None if found < 0 else found + 4
+
+
+def read_headers(
+    octets: bytes | bytearray, *, max_octets: int = MAX_OCTETS, max_fields: int = MAX_FIELDS
+) -> HeaderBlock:
+    """Split a message, or its beginning up to the empty line at least, into fields.
+
+    A message without an empty line is all header. Raises HeaderTooLarge or TooManyFields.
+    """
+    body = body_start(octets)
+    if body is None:
+        end = body = len(octets)
+    else:
+        end = body - 2
+    if end > max_octets:
+        raise HeaderTooLarge(f"header block of more than {max_octets} octets")
+    block = bytes(octets[:end])
+    fields = tuple(_fields(block, max_fields))
+    return HeaderBlock(block, fields, body)
+
+
+def _fields(block: bytes, max_fields: int) -> Iterator[Field]:
+    start = count = 0
+    size = len(block)
+    while start < size:
+        count += 1
+        if count > max_fields:
+            raise TooManyFields(f"more than {max_fields} header fields")
+        end = _field_end(block, start)
+        raw = block[start:end]
+        name = _NAME.match(raw)
+        yield Field(name[1].lower() if name else b"", raw, start)
+        start = end
+
+
+def _field_end(block: bytes, start: int) -> int:
+    """Behind the first line end that no continuation follows."""
+    position = start
+    while (position := block.find(b"\r\n", position) + 2) > 1:
+        if block[position : position + 1] not in (b" ", b"\t"):
+            return position
+    return len(block)
