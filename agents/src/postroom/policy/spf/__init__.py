@@ -1,0 +1,8 @@
+"""Sender Policy Framework: may this client send for this domain? RFC 7208.
+
+`record` reads records, `macros` expands them, `evaluation` is check_host() as a generator of look-ups.
+"""
+
+from postroom.policy.spf.evaluation import Identity, SpfResult, SpfVerdict, check_host, check_sender
+
+__all__ = ["Identity", "SpfResult", "SpfVerdict", "check_host", "check_sender"]
