@@ -1,0 +1,189 @@
+"""Command lines and the parameters of MAIL and RCPT. RFC 5321 sections 4.1.1 and 4.1.2, RFC 1870, 6152, 3461.
+
+Room rule: strict. A line that is not what the grammar says is refused with a reply of its own, never repaired;
+the only liberty is white space behind `FROM:` and `TO:`, which many programs send.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from postroom.mail.address import MAX_ADDRESS, Address, AddressError, parse_address
+from postroom.wire.smtp.replies import Reply
+
+MAX_COMMAND: Final = 512  # RFC 5321 section 4.5.3.1.4, with the line end
+MAX_MAIL_OR_RCPT: Final = (
+    2048  # with the parameters of all extensions (RFC 3461 section 4.1 asks for the most)
+)
+
+_VERB: Final = re.compile(rb"[A-Za-z][A-Za-z0-9]*")
+_PARAMETER: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~]+))?")  # RFC 5321 esmtp-param
+_XTEXT: Final = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")  # RFC 3461 section 4
+_XCHAR: Final = re.compile(r"\+([0-9A-F]{2})")
+_HELO: Final = re.compile(r"[A-Za-z0-9_:.\[\]-]{1,255}")  # also what is no FQDN: RFC 5321 4.1.4
+_ROUTE: Final = re.compile(r"@[A-Za-z0-9.-]+(?:,@[A-Za-z0-9.-]+)*:")
+
+SYNTAX: Final = Reply(501, "5.5.4", "Syntax error in parameters or arguments")
+BAD_LINE: Final = Reply(500, "5.5.2", "Syntax error, command unrecognized")
+BAD_SENDER: Final = Reply(501, "5.1.7", "Bad sender address syntax")
+BAD_RECIPIENT: Final = Reply(501, "5.1.3", "Bad recipient address syntax")
+NOT_IMPLEMENTED: Final = Reply(555, "5.5.4", "Parameter not recognized or not implemented")
+BAD_SIZE: Final = Reply(501, "5.5.4", "SIZE needs a number")
+BAD_BODY: Final = Reply(501, "5.5.4", "BODY is 7BIT or 8BITMIME")
+
+POSTMASTER: Final = Address("postmaster", "")  # `<postmaster>` without a domain, RFC 5321 section 4.1.1.3
+
+
+class CommandError(ValueError):
+    """The peer's line is refused with `reply`."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(str(reply))
+        self.reply = reply
+
+
+class Command(NamedTuple):
+    """A verb in upper case and what follows it, without the white space at both ends."""
+
+    verb: str
+    argument: str
+
+
+class Mail(NamedTuple):
+    """MAIL FROM. `sender` is None for the null sender; `size` is 0 when not declared."""
+
+    sender: Address | None
+    size: int = 0
+    body: str = "7BIT"
+    parameters: Mapping[str, str] = {}
+
+
+class Recipient(NamedTuple):
+    """RCPT TO. `address` may be POSTMASTER."""
+
+    address: Address
+    parameters: Mapping[str, str] = {}
+
+
+def parse_command(line: bytes) -> Command:
+    """One line without its CR LF.
+
+    Raises CommandError: no verb, a control character, or octets that are not ASCII.
+    """
+    verb, _, argument = line.partition(b" ")
+    if not _VERB.fullmatch(verb) or not line.isascii():
+        raise CommandError(BAD_LINE)
+    text = argument.decode("ascii").strip(" ")
+    if not text.isprintable():
+        raise CommandError(BAD_LINE)
+    return Command(verb.decode("ascii").upper(), text)
+
+
+def parse_helo(argument: str) -> str:
+    """The name a client gives itself. Raises CommandError: empty, or characters no name has."""
+    if not _HELO.fullmatch(argument):
+        raise CommandError(SYNTAX)
+    return argument
+
+
+def parse_mail(argument: str, extensions: frozenset[str]) -> Mail:
+    """What follows `MAIL`. `extensions`: parameter keywords that were announced. Raises CommandError."""
+    path, rest = _path(argument, "FROM:", BAD_SENDER)
+    sender = _address(path, BAD_SENDER) if path else None
+    parameters = parse_parameters(rest, extensions)
+    size = parameters.get("SIZE")
+    if size is None:
+        octets = 0
+    elif size.isdecimal() and len(size) <= 20:  # RFC 1870 section 3
+        octets = int(size)
+    else:
+        raise CommandError(BAD_SIZE)
+    body = parameters.get("BODY", "7BIT").upper()
+    if body not in ("7BIT", "8BITMIME"):
+        raise CommandError(BAD_BODY)
+    return Mail(sender, octets, body, parameters)
+
+
+def parse_rcpt(argument: str, extensions: frozenset[str]) -> Recipient:
+    """What follows `RCPT`. Raises CommandError."""
+    path, rest = _path(argument, "TO:", BAD_RECIPIENT)
+    address = POSTMASTER if path.lower() == "postmaster" else _address(path, BAD_RECIPIENT)
+    return Recipient(address, parse_parameters(rest, extensions))
+
+
+def parse_parameters(text: str, extensions: frozenset[str]) -> dict[str, str]:
+    """`KEY=value KEY` as a mapping with keys in upper case.
+
+    Raises CommandError: malformed, unknown or given twice.
+    """
+    found: dict[str, str] = {}
+    for word in text.split():
+        match = _PARAMETER.fullmatch(word)
+        if match is None:
+            raise CommandError(SYNTAX)
+        key = match[1].upper()
+        if key not in extensions:
+            raise CommandError(NOT_IMPLEMENTED)
+        if key in found:
+            raise CommandError(SYNTAX)
+        found[key] = match[2] or ""
+    return found
+
+
+def xtext_decoded(text: str) -> str:
+    """RFC 3461 section 4. Raises CommandError: no xtext, or a control character hidden in it."""
+    if not _XTEXT.fullmatch(text):
+        raise CommandError(SYNTAX)
+    decoded = _XCHAR.sub(lambda match: chr(int(match[1], 16)), text)
+    if not decoded.isprintable():
+        raise CommandError(SYNTAX)
+    return decoded
+
+
+def xtext(text: str) -> str:
+    """ASCII text as xtext."""
+    return "".join(char if "!" <= char <= "~" and char not in "+=" else f"+{ord(char):02X}" for char in text)
+
+
+def _path(argument: str, keyword: str, refusal: Reply) -> tuple[str, str]:
+    """The inside of the angle brackets and what follows them."""
+    if argument[: len(keyword)].upper() != keyword:
+        raise CommandError(SYNTAX)
+    rest = argument[len(keyword) :].lstrip(" ")
+    end = _closing_bracket(rest)
+    if end < 0:
+        raise CommandError(refusal)
+    tail = rest[end + 1 :]
+    if tail and not tail.startswith(" "):
+        raise CommandError(SYNTAX)
+    return rest[1:end], tail
+
+
+def _closing_bracket(text: str) -> int:
+    """Where the path ends: a `>` outside of quotes; -1 when there is none."""
+    if not text.startswith("<"):
+        return -1
+    if '"' not in text:
+        return text.find(">")
+    quoted = escaped = False
+    for place, char in enumerate(text[:1024]):
+        if escaped:
+            escaped = False
+        elif quoted and char == "\\":
+            escaped = True
+        elif char == '"':
+            quoted = not quoted
+        elif char == ">" and not quoted:
+            return place
+    return -1
+
+
+def _address(path: str, refusal: Reply) -> Address:
+    if path.startswith("@") and (route := _ROUTE.match(path)):
+        path = path[route.end() :]  # a source route is understood and ignored, RFC 5321 section 4.1.1.3
+    if len(path) > MAX_ADDRESS:
+        raise CommandError(refusal)
+    try:
+        return parse_address(path)
+    except AddressError as error:
+        raise CommandError(refusal) from error

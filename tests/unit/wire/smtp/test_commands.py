@@ -1,0 +1,123 @@
+"""Commands: what is taken, and what is refused with which reply."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from postroom.mail.address import Address
+from postroom.wire.smtp.commands import (
+    POSTMASTER,
+    CommandError,
+    parse_command,
+    parse_helo,
+    parse_mail,
+    parse_rcpt,
+    xtext,
+    xtext_decoded,
+)
+
+EXTENSIONS = frozenset({"SIZE", "BODY"})
+
+
+@pytest.mark.parametrize(
+    ("line", "verb", "argument"),
+    [
+        (b"quit", "QUIT", ""),
+        (b"MAIL FROM:<a@b.example> ", "MAIL", "FROM:<a@b.example>"),
+        (b"NOOP  x y", "NOOP", "x y"),
+    ],
+)
+def test_lines(line: bytes, verb: str, argument: str) -> None:
+    assert parse_command(line) == (verb, argument)
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b" QUIT", b"\x00", b"QU\x7fIT", b"NOOP a\rb", b"NOOP \xff", b"250 ok", b"MAIL\tx"]
+)
+def test_lines_refused(line: bytes) -> None:
+    with pytest.raises(CommandError) as caught:
+        parse_command(line)
+    assert caught.value.reply.code == 500
+
+
+@pytest.mark.parametrize(
+    ("argument", "sender", "size", "body"),
+    [
+        ("FROM:<>", None, 0, "7BIT"),
+        ("from:<Ada@Example.ORG> size=77 BODY=8bitmime", Address("Ada", "example.org"), 77, "8BITMIME"),
+        ("FROM: <a@b.example>", Address("a", "b.example"), 0, "7BIT"),
+        ("FROM:<@x.example,@y.example:a@b.example>", Address("a", "b.example"), 0, "7BIT"),
+        ('FROM:<"a>b"@c.example>', Address("a>b", "c.example"), 0, "7BIT"),
+        ("FROM:<a@[192.0.2.1]>", Address("a", "[192.0.2.1]"), 0, "7BIT"),
+    ],
+)
+def test_mail(argument: str, sender: Address | None, size: int, body: str) -> None:
+    mail = parse_mail(argument, EXTENSIONS)
+    assert (mail.sender, mail.size, mail.body) == (sender, size, body)
+
+
+@pytest.mark.parametrize(
+    ("argument", "code"),
+    [
+        ("", 501),
+        ("FROM", 501),
+        ("FROM:a@b.example", 501),
+        ("FROM:<a@b.example", 501),
+        ("FROM:<a@b.example>SIZE=1", 501),
+        ("FROM:<a@b.example> SIZE", 501),
+        ("FROM:<a@b.example> SIZE=-1", 501),
+        ("FROM:<a@b.example> SIZE=1 SIZE=1", 501),
+        ("FROM:<a@b.example> BODY=BINARYMIME", 501),
+        ("FROM:<a@b.example> SMTPUTF8", 555),
+        ("FROM:<a@b.example> RET=FULL", 555),
+        ("FROM:<a@b.example> =x", 501),
+        ("FROM:<a>", 501),
+        ("FROM:<a@b@c.example>", 501),
+        (f"FROM:<{'a' * 65}@b.example>", 501),
+        (f"FROM:<a@{'b.' * 126}example>", 501),
+        ("TO:<a@b.example>", 501),
+    ],
+)
+def test_mail_refused(argument: str, code: int) -> None:
+    with pytest.raises(CommandError) as caught:
+        parse_mail(argument, EXTENSIONS)
+    assert caught.value.reply.code == code
+
+
+def test_rcpt() -> None:
+    assert parse_rcpt("TO:<Postmaster>", frozenset()).address is POSTMASTER
+    assert parse_rcpt("TO:<a@b.example>", frozenset()).address == Address("a", "b.example")
+    for argument in ("TO:<>", "TO:<other>", "TO:<a@b.example> NOTIFY=NEVER", "TO:<host!user>"):
+        with pytest.raises(CommandError):
+            parse_rcpt(argument, frozenset())
+
+
+def test_helo() -> None:
+    assert parse_helo("[IPv6:2001:db8::1]") == "[IPv6:2001:db8::1]"
+    for argument in ("", "a b", "x" * 256, "a(b)"):
+        with pytest.raises(CommandError):
+            parse_helo(argument)
+
+
+@given(st.binary(max_size=120))
+def test_any_line_is_a_command_or_refused(line: bytes) -> None:
+    try:
+        command = parse_command(line)
+    except CommandError as error:
+        assert error.reply.permanent
+        return
+    for parse in (parse_mail, parse_rcpt):
+        try:
+            parse(command.argument, EXTENSIONS)
+        except CommandError as error:
+            assert error.reply.code in (501, 555)
+
+
+@given(st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126)))
+def test_xtext_there_and_back(text: str) -> None:
+    assert xtext_decoded(xtext(text)) == text
+
+
+@pytest.mark.parametrize("text", ["a+0Ab", "a+0", "a=b", "a b", "+zz", "é"])
+def test_xtext_refused(text: str) -> None:
+    with pytest.raises(CommandError):
+        xtext_decoded(text)
