@@ -1,0 +1,112 @@
+"""What applying a document would change, and what the directory then holds."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import msgspec
+
+from postroom.directory.schema import KINDS, AccountRecord, Document, Record, State
+
+_SINGULAR = {"domains": "domain", "accounts": "account", "aliases": "alias", "lists": "list", "teams": "team"}
+_SIGNS = {"added": "+", "changed": "~", "disabled": "!", "deleted": "-", "removed": "-", "password": "*"}
+
+
+class Action(StrEnum):
+    """What happens to one object."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    DISABLED = "disabled"  # an account that the document no longer names: kept
+    DELETED = "deleted"  # an account of which the document says so
+    REMOVED = "removed"
+    FIRST_LOGIN = "password"  # the first password is set
+
+
+class Change(NamedTuple):
+    """One object that becomes another."""
+
+    kind: str  # domain, account, alias, list, team
+    key: str
+    action: Action
+    fields: Mapping[str, tuple[Any, Any]] = {}  # name to (old, new); only of CHANGED
+
+    def __str__(self) -> str:
+        head = f"{_SIGNS[self.action]} {self.kind} {self.key} {self.action}"
+        return head + "".join(f"\n    {name}: {old} -> {new}" for name, (old, new) in self.fields.items())
+
+
+class Plan(NamedTuple):
+    """The next content and the way to it. No changes: the file stays as it is."""
+
+    document: Document
+    changes: tuple[Change, ...]
+
+
+def plan(present: Document | None, wanted: Document) -> Plan:
+    """Compare. Accounts that `wanted` does not name are disabled and kept; passwords are no part of it."""
+    old = present or Document(version=wanted.version)
+    accounts, changes = _accounts(old, wanted)
+    wanted = msgspec.structs.replace(wanted, accounts=accounts)
+    for kind in KINDS:
+        if kind is not AccountRecord:
+            changes += _section(_by_key(old, kind), _by_key(wanted, kind))
+    return Plan(wanted, tuple(changes))
+
+
+def _by_key(document: Document, kind: type[Record]) -> dict[str, Record]:
+    return {record.key: record for record in getattr(document, kind.section)}
+
+
+def _section(old: dict[str, Record], new: dict[str, Record]) -> list[Change]:
+    changes = [
+        Change(_SINGULAR[record.section], key, Action.REMOVED)
+        for key, record in old.items()
+        if key not in new
+    ]
+    for key, record in new.items():
+        if key not in old:
+            changes.append(Change(_SINGULAR[record.section], key, Action.ADDED))
+        elif old[key] != record:
+            changes.append(Change(_SINGULAR[record.section], key, Action.CHANGED, _fields(old[key], record)))
+    return changes
+
+
+def _accounts(old: Document, wanted: Document) -> tuple[tuple[AccountRecord, ...], list[Change]]:
+    before = {account.id: account for account in old.accounts}
+    accounts = [msgspec.structs.replace(account, password="") for account in wanted.accounts]
+    changes = [change for account in accounts if (change := _account(before.get(account.id), account))]
+    named = {account.id for account in accounts}
+    for account in old.accounts:
+        if account.id in named:
+            continue
+        if account.state is State.ACTIVE:
+            changes.append(Change("account", account.id, Action.DISABLED))
+            account = msgspec.structs.replace(account, state=State.DISABLED)  # noqa: PLW2901
+        accounts.append(account)
+    return tuple(accounts), changes
+
+
+def _account(before: AccountRecord | None, account: AccountRecord) -> Change | None:
+    gone = State.DELETED
+    if account.state is gone:
+        known = before is not None and before.state is not gone
+        return Change("account", account.id, Action.DELETED) if known else None
+    if before is None or before.state is gone:
+        return Change("account", account.id, Action.ADDED)
+    if before == account:
+        return None
+    return Change("account", account.id, Action.CHANGED, _fields(before, account))
+
+
+def _fields(old: Record, new: Record) -> dict[str, tuple[Any, Any]]:
+    before, after = _plain(old), _plain(new)
+    return {
+        name: (before.get(name), after.get(name))
+        for name in (field.name for field in msgspec.structs.fields(old))
+        if before.get(name) != after.get(name)
+    }
+
+
+def _plain(record: Record) -> dict[str, Any]:
+    return {name: msgspec.to_builtins(getattr(record, name)) for name in record.__struct_fields__}

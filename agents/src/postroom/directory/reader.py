@@ -1,0 +1,167 @@
+"""The directory as agents see it: look-ups in the newest `directory.db`.
+
+A look-up is one indexed read in this process; the file is opened anew when it has been replaced, which is
+looked for at most once a second.
+"""
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from postroom.contracts.directory import Account, Domain, Entry, Kind, Rights
+from postroom.contracts.errors import Unavailable
+from postroom.directory.database import connect
+
+CHECK_EVERY = 1.0  # seconds between looks for a new file
+CACHED = 10_000  # entries kept per generation; only of addresses that exist, so strangers cannot fill it
+
+T = TypeVar("T")
+_Identity = tuple[int, int, int]
+_ACCOUNT = """SELECT id, address, name, enabled, quota_bytes, messages_per_day, recipients_per_day
+FROM accounts WHERE id=?"""
+_ENTRY = "SELECT kind, account, members, owner FROM addresses WHERE address=?"
+
+
+class _Generation:
+    """One file as it was opened, with what has been read from it."""
+
+    def __init__(self, path: Path, identity: _Identity) -> None:
+        self.identity = identity
+        self.db = connect(path)
+        self.domains = {row[0]: _domain(row) for row in self.db.execute("SELECT * FROM domains")}
+        self.entries: dict[str, Entry] = {}
+        self.accounts: dict[str, Account] = {}
+        self.rights: dict[str, Rights] = {}
+
+
+class SqliteDirectory:
+    """The Directory contract on a `directory.db`. Nothing is opened before the first question."""
+
+    def __init__(self, path: str | Path, steady: Callable[[], float] = time.monotonic) -> None:
+        self._path = Path(path)
+        self._steady = steady
+        self._generation: _Generation | None = None
+        self._looked = float("-inf")
+
+    async def domain(self, name: str) -> Domain | None:
+        """The domain of that name, when it is ours. Raises Unavailable."""
+        return self._current().domains.get(name)
+
+    async def domains(self) -> tuple[Domain, ...]:
+        """All domains that are ours. Raises Unavailable."""
+        return tuple(self._current().domains.values())
+
+    async def entry(self, address: str) -> Entry | None:
+        """What stands behind exactly this address. Raises Unavailable."""
+        return self._entry(self._current(), address)
+
+    async def account(self, account_id: str) -> Account | None:
+        """The account of that id. Raises Unavailable."""
+        return self._account(self._current(), account_id)
+
+    async def login(self, name: str) -> Account | None:
+        """The account that logs in by this name: any of its addresses, also under an alias domain.
+
+        Raises Unavailable.
+        """
+        generation = self._current()
+        name = name.lower()
+        local, _, domain = name.rpartition("@")
+        known = generation.domains.get(domain)
+        if known is not None and known.alias_of:
+            name = f"{local}@{known.alias_of}"
+        entry = self._entry(generation, name)
+        return entry.account if entry is not None else None
+
+    async def rights(self, account_id: str) -> Rights:
+        """Addresses the account may send as. Raises Unavailable."""
+        generation = self._current()
+        found = generation.rights.get(account_id)
+        if found is None:
+            rows = _all(generation.db, "SELECT address FROM senders WHERE account=?", account_id)
+            found = Rights(senders=frozenset(row[0] for row in rows))
+            _keep(generation.rights, account_id, found, bool(rows))
+        return found
+
+    def close(self) -> None:
+        """Close the file; the next question opens it again."""
+        if self._generation is not None:
+            self._generation.db.close()
+        self._generation = None
+        self._looked = float("-inf")
+
+    def _current(self) -> _Generation:
+        now = self._steady()
+        if self._generation is None or now - self._looked >= CHECK_EVERY:
+            self._generation = self._newest(self._generation)
+            self._looked = now
+        return self._generation
+
+    def _newest(self, present: _Generation | None) -> _Generation:
+        while True:
+            identity = self._identity()
+            if present is not None and present.identity == identity:
+                return present
+            if present is not None:
+                present.db.close()
+            self._generation = None
+            try:
+                present = _Generation(self._path, identity)
+            except sqlite3.Error as error:
+                raise Unavailable(f"directory {self._path}: {error}") from error
+            # A file renamed between the look and the opening shows as another identity in the next turn.
+
+    def _identity(self) -> _Identity:
+        try:
+            status = os.stat(self._path)
+        except OSError as error:
+            raise Unavailable(f"directory {self._path}: {error.strerror}") from error
+        return status.st_dev, status.st_ino, status.st_mtime_ns
+
+    def _entry(self, generation: _Generation, address: str) -> Entry | None:
+        found = generation.entries.get(address)
+        if found is None:
+            rows = _all(generation.db, _ENTRY, address)
+            if not rows:
+                return None
+            kind, account, members, owner = rows[0]
+            person = self._account(generation, account) if account is not None else None
+            found = Entry(address, Kind(kind), person, tuple(json.loads(members)), owner)
+            _keep(generation.entries, address, found, True)
+        return found
+
+    def _account(self, generation: _Generation, account_id: str) -> Account | None:
+        found = generation.accounts.get(account_id)
+        if found is None:
+            rows = _all(generation.db, _ACCOUNT, account_id)
+            if not rows:
+                return None
+            who, address, name, enabled, *numbers = rows[0]
+            found = Account(who, address, name, bool(enabled), *numbers)
+            _keep(generation.accounts, account_id, found, True)
+        return found
+
+
+def _all(db: sqlite3.Connection, statement: str, key: str) -> list[Any]:
+    try:
+        return db.execute(statement, (key,)).fetchall()
+    except (sqlite3.Error, UnicodeEncodeError) as error:
+        if isinstance(error, UnicodeEncodeError):
+            return []  # a lone surrogate is nobody's name
+        raise Unavailable(f"directory: {error}") from error
+
+
+def _keep(cache: dict[str, T], key: str, value: T, known: bool) -> None:
+    if known:
+        if len(cache) >= CACHED:
+            cache.clear()
+        cache[key] = value
+
+
+def _domain(row: tuple[Any, ...]) -> Domain:
+    name, home, alias_of, catch_all, separator, selectors = row
+    return Domain(name, home, alias_of, tuple(json.loads(catch_all)), separator, tuple(json.loads(selectors)))
