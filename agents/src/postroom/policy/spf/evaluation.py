@@ -168,7 +168,7 @@ class _Check:
         }
 
     def judge(self, domain: str) -> Lookups[_Match]:
-        """check_host() for one domain; calls itself for include and redirect, as deep as the budget allows."""
+        """check_host() for one domain; include and redirect call it again, as deep as the budget allows."""
         if not is_domain(domain):
             return _Match(SpfResult.NONE, problem="not a full domain name")
         record = yield from self._fetch(domain)

@@ -1,0 +1,122 @@
+"""Canonical forms of header and body. RFC 6376 sections 3.4 and 3.7.
+
+Room rule: no loop over lines. A body of any size is taken in chunks; what is kept between two chunks is a
+number of line ends and at most two octets, whatever the body holds.
+"""
+
+import re
+from enum import StrEnum
+from hashlib import sha256
+from typing import Final
+
+from postroom.mail.headers import Field, unfold
+
+_CHUNK: Final = 1 << 18
+_LINE_END: Final = b"\r\n"
+_LINE_ENDS: Final = _LINE_END * 4096
+_BACKWARD_LINE_ENDS: Final = re.compile(rb"(?:\n\r)*+")
+
+
+class Canonicalization(StrEnum):
+    """How much a message may change on its way (RFC 6376 section 3.4)."""
+
+    SIMPLE = "simple"
+    RELAXED = "relaxed"
+
+
+def collapsed(text: bytes) -> bytes:
+    """Every run of spaces and tabs as one space.
+
+    Each pass halves all runs, so that the passes together cost little more than one.
+    """
+    if b"\t" in text:
+        text = text.replace(b"\t", b" ")
+    while b"  " in text:
+        text = text.replace(b"  ", b" ")
+    return text
+
+
+def canonical_field(field: Field, form: Canonicalization) -> bytes:
+    """One header field with its line end (RFC 6376 sections 3.4.1 and 3.4.2)."""
+    if form is Canonicalization.SIMPLE:
+        return field.raw
+    return field.key + b":" + collapsed(unfold(field.body)).strip(b" \r\n") + _LINE_END
+
+
+class BodyHash:
+    """SHA-256 over a canonical body that arrives in pieces (RFC 6376 sections 3.4.3, 3.4.4 and 3.7).
+
+    `length` is the l= tag: only so many canonical octets are hashed. After `digest()`, `size` is the
+    canonical length of the whole body.
+    """
+
+    __slots__ = ("_hash", "_held", "_left", "_line_ends", "_relaxed", "_something", "size")
+
+    def __init__(self, form: Canonicalization = Canonicalization.RELAXED, length: int | None = None) -> None:
+        self._hash = sha256()
+        self._relaxed = form is Canonicalization.RELAXED
+        self._left = length
+        self._held = b""  # white space or CR at the end of the last chunk: its meaning is open yet
+        self._line_ends = 0  # line ends that count only when something follows
+        self._something = False
+        self.size = 0
+
+    def update(self, octets: bytes | bytearray | memoryview) -> None:
+        """Take the next octets of the body, in their SMTP form with CR LF, without dot-stuffing."""
+        view = memoryview(octets)
+        for start in range(0, len(view), _CHUNK):
+            self._take(self._held + view[start : start + _CHUNK])
+
+    def digest(self) -> bytes:
+        """The hash of the whole body; no octets may follow."""
+        rest = self._held.rstrip(b" \t") if self._relaxed else self._held
+        self._held = b""
+        if rest:
+            self._emit(rest)
+        if self._something or not self._relaxed:
+            self._feed(_LINE_END)
+        return self._hash.digest()
+
+    def _take(self, data: bytes) -> None:
+        cut = len(data) - data.endswith(b"\r")
+        if self._relaxed:
+            cut = len(data[:cut].rstrip(b" \t"))
+            held = data[cut:]
+            self._held = held if len(held) < 2 else collapsed(held)
+            text = collapsed(data[:cut] if held else data)
+            if b" \r\n" in text:
+                text = text.replace(b" \r\n", _LINE_END)
+        else:
+            self._held = data[cut:]
+            text = data[:cut]
+        if text:
+            self._emit(text)
+
+    def _emit(self, text: bytes) -> None:
+        """Hash text, but hold back the line ends at its end."""
+        ends = _trailing_line_ends(text)
+        if 2 * ends < len(text):
+            for start in range(0, self._line_ends, 4096):
+                self._feed(_LINE_ENDS[: 2 * min(4096, self._line_ends - start)])
+            self._line_ends = 0
+            self._something = True
+            self._feed(text[: len(text) - 2 * ends] if ends else text)
+        self._line_ends += ends
+
+    def _feed(self, octets: bytes) -> None:
+        self.size += len(octets)
+        if self._left is not None:
+            octets = octets[: self._left]
+            self._left -= len(octets)
+        self._hash.update(octets)
+
+
+def _trailing_line_ends(text: bytes) -> int:
+    """How many CR LF pairs stand at the end."""
+    if not text.endswith(_LINE_END):
+        return 0
+    if not text.endswith(b"\n\r\n"):
+        return 1
+    tail = text[len(text.rstrip(_LINE_END)) :]
+    match = _BACKWARD_LINE_ENDS.match(tail[::-1])
+    return len(match[0]) // 2 if match else 0
