@@ -168,7 +168,9 @@ class MailAccount(Protocol):
     async def changes(self, mailbox: int, since: int, writable: bool) -> Changes:
         """All that happened after modseq `since`. Raises NoSuchMailbox when it was deleted."""
 
-    async def rows(self, mailbox: int, uids: Sequence[int] | None = None, changed_since: int = 0) -> tuple[Row, ...]:
+    async def rows(
+        self, mailbox: int, uids: Sequence[int] | None = None, changed_since: int = 0
+    ) -> tuple[Row, ...]:
         """Rows of these UIDs (None: all) with a modseq above `changed_since`; UIDs that are gone are left out."""
 
     async def details(self, mailbox: int, uids: Sequence[int]) -> tuple[Detail, ...]:
@@ -181,7 +183,12 @@ class MailAccount(Protocol):
         """All or nothing. Raises NoSuchMailbox, QuotaExceeded."""
 
     async def store(
-        self, mailbox: int, uids: Sequence[int], mode: FlagMode, flags: frozenset[str], unchanged_since: int | None = None
+        self,
+        mailbox: int,
+        uids: Sequence[int],
+        mode: FlagMode,
+        flags: frozenset[str],
+        unchanged_since: int | None = None,
     ) -> Stored:
         """Change flags. A no-op change does not raise a row's modseq."""
 

@@ -14,5 +14,7 @@ class MdaConfig(Settings, frozen=True, kw_only=True):
     max_recipients: int = 1000
     max_connections: int = 100
     command_timeout: float = 300.0
-    remember_deliveries: float = 1_209_600.0  # how long (queue id, recipient) is kept: longer than mail may queue
+    remember_deliveries: float = (
+        1_209_600.0  # how long (queue id, recipient) is kept: longer than mail may queue
+    )
     open_accounts: int = 256

@@ -28,4 +28,9 @@ class MtaConfig(Settings, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         check(self.max_message_bytes >= 65536, "max_message_bytes", self.max_message_bytes, "at least 65536")
-        check(self.max_recipients >= 100, "max_recipients", self.max_recipients, "at least 100 (RFC 5321 4.5.3.1.8)")
+        check(
+            self.max_recipients >= 100,
+            "max_recipients",
+            self.max_recipients,
+            "at least 100 (RFC 5321 4.5.3.1.8)",
+        )

@@ -34,6 +34,15 @@ class RelayConfig(Settings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check(0 < self.retry_minimum <= self.retry_maximum, "retry_minimum", self.retry_minimum, "0 < minimum <= maximum")
-        check(set(self.address_families) <= {"ipv4", "ipv6"} and bool(self.address_families),
-              "address_families", self.address_families, "ipv4, ipv6 or both")
+        check(
+            0 < self.retry_minimum <= self.retry_maximum,
+            "retry_minimum",
+            self.retry_minimum,
+            "0 < minimum <= maximum",
+        )
+        check(
+            set(self.address_families) <= {"ipv4", "ipv6"} and bool(self.address_families),
+            "address_families",
+            self.address_families,
+            "ipv4, ipv6 or both",
+        )

@@ -1,0 +1,116 @@
+"""Worker processes of one service: one in place, or several forked before the event loop exists."""
+
+import os
+import selectors
+import signal
+import time
+from collections.abc import Callable
+
+from postroom.runtime import notify as manager
+
+Tell = Callable[..., None]
+Work = Callable[[int, Tell], int]
+
+
+def supervise(count: int, work: Work, drain_seconds: float) -> int:
+    """Run `work(number, tell)` in `count` processes and return an exit status."""
+    if count == 1:
+        return work(1, manager.notify)
+    return _Supervisor(count, work, drain_seconds).run()
+
+
+class _Supervisor:
+    """The parent: hands signals on, adds readiness up, ends all when one dies."""
+
+    def __init__(self, count: int, work: Work, drain_seconds: float) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._pids: dict[int, int] = {}  # pid to worker number
+        self._ready: set[int] = set()
+        self._alive: dict[int, float] = {}
+        self._status = 0
+        self._ending = False
+        self._deadline = drain_seconds + 10
+        for number in range(1, count + 1):
+            self._fork(number, work)
+
+    def _fork(self, number: int, work: Work) -> None:
+        hear, speak = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(hear)
+            status = work(
+                number, lambda *states: _speak(speak, states)
+            )
+            os._exit(status)
+        os.close(speak)
+        self._pids[pid] = number
+        self._selector.register(hear, selectors.EVENT_READ, number)
+
+    def run(self) -> int:
+        wake, waker = os.pipe()
+        os.set_blocking(waker, False)
+        signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, lambda *_: None)
+        self._selector.register(wake, selectors.EVENT_READ, 0)
+        while self._pids:
+            for key, _ in self._selector.select():
+                octets = os.read(key.fd, 4096)
+                if key.data == 0:
+                    for received in octets:
+                        self._signalled(received)
+                elif octets:
+                    self._told(key.data, octets.decode().split("\n"))
+                else:
+                    self._selector.unregister(key.fd)
+        return self._status
+
+    def _signalled(self, number: int) -> None:
+        if number in (signal.SIGTERM, signal.SIGINT):
+            manager.notify("STOPPING=1")
+            self._end()
+        elif number == signal.SIGHUP:
+            self._send(signal.SIGHUP)
+        elif number == signal.SIGALRM:
+            self._send(signal.SIGKILL)
+        elif number == signal.SIGCHLD:
+            self._reap()
+
+    def _reap(self) -> None:
+        while self._pids:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            self._pids.pop(pid, None)
+            if not self._ending:
+                self._status = os.waitstatus_to_exitcode(status) or 1
+                self._end()
+
+    def _end(self) -> None:
+        if not self._ending:
+            self._ending = True
+            signal.signal(signal.SIGALRM, lambda *_: None)
+            signal.setitimer(signal.ITIMER_REAL, self._deadline)
+            self._send(signal.SIGTERM)
+
+    def _send(self, number: signal.Signals) -> None:
+        for pid in self._pids:
+            os.kill(pid, number)
+
+    def _told(self, worker: int, states: list[str]) -> None:
+        if "READY=1" in states:
+            self._ready.add(worker)
+            if len(self._ready) == len(self._pids):
+                manager.notify("READY=1")
+        if "WATCHDOG=1" in states:
+            self._alive[worker] = time.monotonic()
+            interval = manager.watchdog_interval() or 0.0
+            if (
+                len(self._alive) == len(self._pids)
+                and min(self._alive.values()) > time.monotonic() - 2 * interval
+            ):
+                manager.notify("WATCHDOG=1")
+
+
+def _speak(pipe: int, states: tuple[str, ...]) -> None:
+    os.write(pipe, ("\n".join(states) + "\n").encode())
