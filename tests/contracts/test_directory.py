@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from postroom.contracts.directory import Directory, Kind
 from postroom.directory.apply import apply
 from postroom.directory.reader import SqliteDirectory

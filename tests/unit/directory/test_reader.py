@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from postroom.contracts.errors import Unavailable
 from postroom.directory.apply import apply
 from postroom.directory.reader import CHECK_EVERY, SqliteDirectory
