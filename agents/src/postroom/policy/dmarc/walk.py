@@ -1,0 +1,85 @@
+"""The DNS tree walk of DMARC. RFC 9989 section 4.10.
+
+Room rule: at most eight names for a walk, asked for together; a failed look-up hurts only a walk that
+gets there.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from postroom.policy.dmarc.record import DmarcRecord, parse_record
+from postroom.policy.lookups import Answer, Lookups, Query, RecordType, Status
+
+_WALK_LABELS: Final = 7  # section 4.10 step 4: a longer name continues with seven labels
+
+
+class DnsFailure(Exception):
+    """A look-up that the result depends on did not end."""
+
+
+class TreeWalk:
+    """Tree walks that share what they have read."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, Answer] = {}
+
+    def record(self, domain: str) -> Lookups[DmarcRecord | None]:
+        """The one record at a name, if there is exactly one."""
+        yield from self._fetch((domain,))
+        return _only_record(domain, self._seen[domain])
+
+    def records(self, domain: str) -> Lookups[list[tuple[str, DmarcRecord]]]:
+        """The records of a walk from the longest name, up to the first that has psd=y or psd=n."""
+        steps = _steps(domain)
+        yield from self._fetch(steps)
+        found: list[tuple[str, DmarcRecord]] = []
+        for name in steps:
+            record = _only_record(name, self._seen[name])
+            if record is not None:
+                found.append((name, record))
+                if record.public_suffix != "u":
+                    break
+        return found
+
+    def organizational(self, domain: str) -> Lookups[str]:
+        """Section 4.10.2: psd=n marks it, psd=y above marks the name below, else the shortest name."""
+        found = yield from self.records(domain)
+        return organizational_of(domain, found)
+
+    def _fetch(self, names: Sequence[str]) -> Lookups[None]:
+        """Ask for all names that were not asked for yet, together."""
+        missing = [name for name in names if name not in self._seen]
+        if missing:
+            answers = yield tuple(Query(f"_dmarc.{name}", RecordType.TXT) for name in missing)
+            self._seen.update(zip(missing, answers, strict=True))
+
+
+def organizational_domain(domain: str) -> Lookups[str]:
+    """The organizational domain of a name (section 4.10.2); on DNS failure the name itself."""
+    try:
+        return (yield from TreeWalk().organizational(domain))
+    except DnsFailure:
+        return domain
+
+
+def organizational_of(domain: str, found: Sequence[tuple[str, DmarcRecord]]) -> str:
+    if not found:
+        return domain
+    name, last = found[-1]
+    if last.public_suffix == "y" and name != domain:
+        return ".".join(domain.split(".")[-name.count(".") - 2 :])
+    return name
+
+
+def _steps(domain: str) -> list[str]:
+    """The names of a tree walk, the domain itself first, at most eight (section 4.10)."""
+    labels = domain.split(".")
+    first = max(1, len(labels) - _WALK_LABELS)
+    return [domain, *(".".join(labels[start:]) for start in range(first, len(labels)))]
+
+
+def _only_record(name: str, answer: Answer) -> DmarcRecord | None:
+    if answer.status is Status.TEMPORARY:
+        raise DnsFailure(f"DNS failure for the policy of {name}")
+    records = [record for text in answer.texts if (record := parse_record(text)) is not None]
+    return records[0] if len(records) == 1 else None
