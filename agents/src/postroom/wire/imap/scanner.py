@@ -1,0 +1,171 @@
+"""The tokens of RFC 3501 section 9, read from one command.
+
+Room rule: each method takes one production at the cursor or raises BadSyntax; none looks back.
+"""
+
+import re
+from typing import Final, NoReturn
+
+from postroom.wire.imap.framing import Frame
+
+_ATOM: Final = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]++")
+_ASTRING: Final = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]++")
+_LIST: Final = re.compile(rb"[!#$%&'*+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]++")
+_TAG: Final = re.compile(rb"[!#$&',\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]{1,64}+(?= |\Z)")
+# Octets above 127 stand in quoted strings of many clients' passwords; mailbox names refuse them later.
+_QUOTED: Final = re.compile(rb'"((?:[^"\\\r\n]|\\["\\])*+)"')
+_ESCAPE: Final = re.compile(rb"\\(.)")
+_ANNOUNCED: Final = re.compile(rb"\{\d++\+?\}\r\n")
+_NUMBER: Final = re.compile(rb"\d{1,20}+")
+_FLAG: Final = re.compile(rb"\\?[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]++")
+_SET: Final = re.compile(rb"[0-9*:,]++")
+_ITEM: Final = re.compile(rb"[A-Za-z0-9.]++")
+_SECTION: Final = re.compile(rb"[A-Za-z.]++")
+_BASE64: Final = re.compile(rb"[A-Za-z0-9+/=]++")
+
+
+class BadSyntax(ValueError):
+    """The command does not follow the grammar. The text is fit for a BAD reply."""
+
+
+class Scanner:
+    """A cursor in one command."""
+
+    __slots__ = ("_at", "_literals", "_text")
+
+    def __init__(self, frame: Frame) -> None:
+        self._text = frame.text
+        self._at = 0
+        self._literals = iter(frame.literals)
+
+    def _take(self, pattern: re.Pattern[bytes], what: str) -> bytes:
+        found = pattern.match(self._text, self._at)
+        if found is None:
+            self.fail(f"{what} expected")
+        self._at = found.end()
+        return found[0]
+
+    def fail(self, text: str) -> NoReturn:
+        """Raise BadSyntax."""
+        raise BadSyntax(text)
+
+    def peek(self, octets: bytes) -> bool:
+        """Whether these octets come next."""
+        return self._text.startswith(octets, self._at)
+
+    def accept(self, octets: bytes) -> bool:
+        """Take these octets when they come next."""
+        if not self._text.startswith(octets, self._at):
+            return False
+        self._at += len(octets)
+        return True
+
+    def accept_word(self, word: bytes) -> bool:
+        """Take this word, in any case, when it comes next and ends there."""
+        end = self._at + len(word)
+        if self._text[self._at : end].upper() != word or _ATOM.match(self._text, end):
+            return False
+        self._at = end
+        return True
+
+    def expect(self, octets: bytes) -> None:
+        """Take exactly these octets."""
+        if not self.accept(octets):
+            self.fail("space expected" if octets == b" " else f"{octets.decode()} expected")
+
+    def space(self) -> None:
+        """SP: exactly one."""
+        self.expect(b" ")
+
+    @property
+    def done(self) -> bool:
+        """Whether the command is read to its end."""
+        return self._at == len(self._text)
+
+    def end(self) -> None:
+        """The end of the command."""
+        if not self.done:
+            self.fail("nothing more expected")
+
+    def tag(self) -> bytes:
+        """A command's tag, at most 64 octets."""
+        return self._take(_TAG, "tag")
+
+    def atom(self) -> bytes:
+        """atom, as written."""
+        return self._take(_ATOM, "word")
+
+    def word(self) -> bytes:
+        """atom, in upper case."""
+        return self.atom().upper()
+
+    def number(self, limit: int = 0xFFFFFFFF) -> int:
+        """number, at most `limit`."""
+        value = int(self._take(_NUMBER, "number"))
+        if value > limit:
+            self.fail("number too large")
+        return value
+
+    def mod_sequence(self) -> int:
+        """mod-sequence-valzer: 63 bits (RFC 7162 section 7)."""
+        return self.number((1 << 63) - 1)
+
+    def flag(self) -> bytes:
+        """flag or flag-keyword, as written."""
+        return self._take(_FLAG, "flag")
+
+    def item_word(self) -> bytes:
+        """The name of a FETCH item, without its section."""
+        return self._take(_ITEM, "FETCH item")
+
+    def section_word(self) -> bytes:
+        """The text name in a section."""
+        return self._take(_SECTION, "section")
+
+    def peek_digit(self) -> bool:
+        """Whether a digit comes next."""
+        return self._text[self._at : self._at + 1].isdigit()
+
+    def sequence_text(self) -> bytes:
+        """The octets of a sequence-set, not yet judged."""
+        return self._take(_SET, "message set")
+
+    def base64_text(self) -> bytes:
+        """Octets that may be base64, or `=`."""
+        return self._take(_BASE64, "base64")
+
+    def string(self) -> bytes:
+        """string: quoted or literal."""
+        if self.peek(b'"'):
+            quoted = self._take(_QUOTED, "quoted string")[1:-1]
+            return _ESCAPE.sub(rb"\1", quoted) if b"\\" in quoted else quoted
+        return self.literal()
+
+    def literal(self) -> bytes:
+        """literal. NUL is no octet of a literal (RFC 3501 section 9, CHAR8)."""
+        self._take(_ANNOUNCED, "string")
+        octets = next(self._literals)
+        if b"\0" in octets:
+            self.fail("literal holds NUL")
+        return octets
+
+    @property
+    def at_string(self) -> bool:
+        """Whether a quoted string or a literal comes next."""
+        return self.peek(b'"') or self.peek(b"{")
+
+    def astring(self) -> bytes:
+        """astring."""
+        return self.string() if self.at_string else self._take(_ASTRING, "string")
+
+    def list_mailbox(self) -> bytes:
+        """list-mailbox: an astring that may hold wildcards."""
+        return self.string() if self.at_string else self._take(_LIST, "mailbox pattern")
+
+    def nstring(self) -> bytes | None:
+        """nstring: None for NIL."""
+        if self.at_string:
+            return self.string()
+        if self.word() != b"NIL":
+            self.fail("string or NIL expected")
+        return None

@@ -1,0 +1,117 @@
+"""Sets of message numbers and UIDs as ranges. RFC 3501 section 9 (sequence-set).
+
+Room rule: a set is arithmetic on ranges and on the ascending array of UIDs that exist; `1:4294967295` costs
+what `1:2` costs.
+"""
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from postroom.wire.imap.scanner import BadSyntax
+
+STAR: Final = 1 << 32  # `*`: above every number
+Ranges = tuple[tuple[int, int], ...]
+
+
+class NoSuchMessage(ValueError):
+    """A message number above the number of messages (RFC 3501 section 9, seq-number)."""
+
+
+class SequenceSet(msgspec.Struct, frozen=True):
+    """Ranges as the client wrote them; an end may be STAR."""
+
+    ranges: Ranges
+
+    def resolved(self, largest: int) -> Ranges:
+        """Ascending ranges that neither overlap nor touch, with `*` replaced by `largest`."""
+        plain = sorted(_ordered(low, high, largest) for low, high in self.ranges)
+        merged: list[tuple[int, int]] = []
+        for low, high in plain:
+            if merged and low <= merged[-1][1] + 1:
+                merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
+            else:
+                merged.append((low, high))
+        return tuple(merged)
+
+    def numbers(self, count: int) -> Ranges:
+        """As message numbers in a mailbox of `count` messages. Raises NoSuchMessage."""
+        ranges = self.resolved(count)
+        if ranges[-1][1] > count or ranges[0][0] < 1:
+            raise NoSuchMessage
+        return ranges
+
+    def spans(self, uids: Sequence[int]) -> Ranges:
+        """As UIDs: the ranges of message numbers (from 1) whose UIDs are in the set."""
+        largest = uids[-1] if uids else 0
+        found = []
+        for low, high in self.resolved(largest):
+            first, last = bisect_left(uids, low), bisect_right(uids, high)
+            if first < last:
+                found.append((first + 1, last))
+        return tuple(found)
+
+
+def _ordered(low: int, high: int, largest: int) -> tuple[int, int]:
+    low = largest if low == STAR else low
+    high = largest if high == STAR else high
+    return (low, high) if low <= high else (high, low)
+
+
+def parse(text: bytes) -> SequenceSet:
+    """Read a sequence-set. Raises BadSyntax."""
+    return SequenceSet(tuple(map(_range, text.split(b","))))
+
+
+def _range(text: bytes) -> tuple[int, int]:
+    low, colon, high = text.partition(b":")
+    first = _number(low)
+    return (first, _number(high)) if colon else (first, first)
+
+
+def _number(text: bytes) -> int:
+    if text == b"*":
+        return STAR
+    if not text.isdigit() or text[:1] == b"0" or len(text) > 10 or int(text) >= STAR:
+        raise BadSyntax("invalid message set")
+    return int(text)
+
+
+def select(uids: "array[int]", spans: Ranges) -> "array[int]":
+    """The UIDs at these message numbers, ascending."""
+    if len(spans) == 1:
+        low, high = spans[0]
+        return uids[low - 1 : high]
+    chosen = array("I")
+    for low, high in spans:
+        chosen += uids[low - 1 : high]
+    return chosen
+
+
+def compact(numbers: Iterable[int]) -> bytes:
+    """Ascending numbers in the shortest set: `1:3,7`. Empty for none."""
+    parts: list[str] = []
+    first = last = -1
+    for number in numbers:
+        if number == last + 1 and first >= 0:
+            last = number
+            continue
+        if first >= 0:
+            parts.append(_text(first, last))
+        first = last = number
+    if first >= 0:
+        parts.append(_text(first, last))
+    return ",".join(parts).encode()
+
+
+def _text(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}:{last}"
+
+
+def in_order(numbers: Sequence[int]) -> bytes:
+    """Numbers in the given order, for COPYUID, whose sets pair up by position (RFC 4315 section 3)."""
+    ascending = all(left < right for left, right in zip(numbers, numbers[1:], strict=False))
+    return compact(numbers) if ascending else b",".join(b"%d" % number for number in numbers)
