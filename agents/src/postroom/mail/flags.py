@@ -1,0 +1,65 @@
+"""Message flags. RFC 3501 section 2.3.2, RFC 5788 for keywords.
+
+Room rule: system flags are written one way (`\\Seen`), keywords stay as the client wrote them.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+SEEN: Final = "\\Seen"
+ANSWERED: Final = "\\Answered"
+FLAGGED: Final = "\\Flagged"
+DELETED: Final = "\\Deleted"
+DRAFT: Final = "\\Draft"
+RECENT: Final = "\\Recent"  # belongs to sessions, never stored
+
+SYSTEM_FLAGS: Final = (SEEN, ANSWERED, FLAGGED, DELETED, DRAFT)
+MAX_KEYWORD: Final = 100
+
+_BY_LOWER: Final = {flag.lower(): flag for flag in SYSTEM_FLAGS}
+_KEYWORD: Final = re.compile(r"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]{1,100}")  # atom, RFC 3501 section 9
+
+
+class FlagError(ValueError):
+    """The text is no flag that a message can keep."""
+
+
+def flag(text: str) -> str:
+    """A flag as the store keeps it: `\\SEEN` becomes `\\Seen`, a keyword stays.
+
+    Raises FlagError: unknown system flag (`\\Recent` too), no atom, or longer than 100 characters.
+    """
+    if text.startswith("\\"):
+        known = _BY_LOWER.get(text.lower())
+        if known is None:
+            raise FlagError("no such system flag")
+        return known
+    if not _KEYWORD.fullmatch(text):
+        raise FlagError("a keyword is an atom of at most 100 characters")
+    return text
+
+
+def system_bits(flags: Iterable[str]) -> int:
+    """The system flags among these as one small number."""
+    return sum(_BITS.get(name, 0) for name in set(flags))
+
+
+def keywords(flags: Iterable[str]) -> tuple[str, ...]:
+    """The keywords among these, sorted."""
+    return tuple(sorted({name for name in flags if not name.startswith("\\")}))
+
+
+def flag_set(bits: int, words: str = "") -> frozenset[str]:
+    """The reverse of `system_bits` and `keywords` (joined by spaces)."""
+    if not words:
+        return _SETS[bits]
+    return _SETS[bits].union(words.split(" "))
+
+
+_BITS: Final = {name: 1 << place for place, name in enumerate(SYSTEM_FLAGS)}
+SEEN_BIT: Final = _BITS[SEEN]
+DELETED_BIT: Final = _BITS[DELETED]
+_SETS: Final = tuple(
+    frozenset(name for name, bit in _BITS.items() if bits & bit) for bits in range(1 << len(SYSTEM_FLAGS))
+)

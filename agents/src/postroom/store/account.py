@@ -1,0 +1,137 @@
+"""One account as imap and pop3 see it: each method is one piece of work on its database."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from postroom.contracts.mailbox import (
+    Appended,
+    Changes,
+    Copied,
+    Detail,
+    FlagMode,
+    Mailbox,
+    NewMessage,
+    Quota,
+    Row,
+    Selected,
+    Status,
+    Stored,
+)
+from postroom.store import adding, changing, mailboxes, reading
+from postroom.store.database import Database, as_refusal
+
+if TYPE_CHECKING:
+    from postroom.store.engine import SqliteStore
+
+T = TypeVar("T")
+_FEW: Final = 500  # rows that are read in the event loop's own thread
+
+
+class SqliteAccount:
+    """Implements contracts.mailbox.MailAccount. Cheap to make; holds nothing open."""
+
+    def __init__(self, store: "SqliteStore", account_id: str, path: str, quota_bytes: int) -> None:
+        self._store = store
+        self._id = account_id
+        self._path = path
+        self._quota_bytes = quota_bytes
+
+    async def _run(self, call: Callable[[Database], T]) -> T:
+        return await self._store.run(self._id, call)
+
+    async def _read(self, call: Callable[[Database], T]) -> T:
+        """A small read: at once if the database is open and at rest."""
+        database = self._store.at_once(self._id)
+        if database is None:
+            return await self._store.run(self._id, call)
+        try:
+            return call(database)
+        except Exception as error:
+            refusal = as_refusal(error)
+            if refusal is error:
+                raise
+            raise refusal from error
+
+    def _now(self) -> int:
+        return int(self._store.clock.now())
+
+    async def mailboxes(self) -> tuple[Mailbox, ...]:
+        return await self._read(mailboxes.all_mailboxes)
+
+    async def subscriptions(self) -> frozenset[str]:
+        return await self._read(mailboxes.subscriptions)
+
+    async def create(self, name: str, special_use: str = "") -> Mailbox:
+        return await self._run(lambda db: mailboxes.create(db, name, special_use, self._now()))
+
+    async def delete(self, name: str) -> None:
+        await self._run(lambda db: mailboxes.delete(db, name))
+
+    async def rename(self, old: str, new: str) -> None:
+        await self._run(lambda db: mailboxes.rename(db, old, new, self._now()))
+
+    async def subscribe(self, name: str, on: bool) -> None:
+        await self._run(lambda db: mailboxes.subscribe(db, name, on))
+
+    async def status(self, name: str) -> Status:
+        return await self._read(lambda db: mailboxes.status(db, name))
+
+    async def select(self, name: str, writable: bool) -> Selected:
+        return await self._run(lambda db: reading.select(db, name, writable))
+
+    async def changes(self, mailbox: int, since: int, writable: bool) -> Changes:
+        found = await self._read(lambda db: reading.changes(db, mailbox, since, False))
+        if writable and found.recent:
+            return await self._run(lambda db: reading.changes(db, mailbox, since, True))
+        return found
+
+    async def rows(
+        self, mailbox: int, uids: Sequence[int] | None = None, changed_since: int = 0
+    ) -> tuple[Row, ...]:
+        small = uids is not None and len(uids) <= _FEW
+        call = partial(reading.rows, mailbox=mailbox, uids=uids, changed_since=changed_since)
+        return await (self._read(call) if small else self._run(call))
+
+    async def details(self, mailbox: int, uids: Sequence[int]) -> tuple[Detail, ...]:
+        call = partial(reading.details, mailbox=mailbox, uids=uids)
+        return await (self._read(call) if len(uids) <= _FEW else self._run(call))
+
+    async def content(self, mailbox: int, uid: int) -> bytes:
+        call = partial(reading.content, mailbox=mailbox, uid=uid)
+        return await self._run(call)
+
+    async def append(self, name: str, messages: Sequence[NewMessage]) -> Appended:
+        names = [self._store.new_name() for _ in messages]
+        now, quota = self._now(), self._quota_bytes
+        return await self._run(lambda db: adding.append(db, name, messages, names, now, quota))
+
+    async def store(
+        self,
+        mailbox: int,
+        uids: Sequence[int],
+        mode: FlagMode,
+        flags: frozenset[str],
+        unchanged_since: int | None = None,
+    ) -> Stored:
+        change = changing.flag_change(mode, flags)
+        return await self._run(lambda db: changing.store(db, mailbox, uids, change, unchanged_since))
+
+    async def expunge(self, mailbox: int, uids: Sequence[int] | None = None) -> tuple[int, ...]:
+        return await self._run(lambda db: changing.expunge(db, mailbox, uids))
+
+    async def copy(self, mailbox: int, uids: Sequence[int], target: str) -> Copied:
+        quota = self._quota_bytes
+        return await self._run(lambda db: changing.copy(db, mailbox, uids, target, quota))
+
+    async def move(self, mailbox: int, uids: Sequence[int], target: str) -> Copied:
+        return await self._run(lambda db: changing.move(db, mailbox, uids, target))
+
+    async def quota(self) -> Quota:
+        return await self._read(lambda db: mailboxes.quota(db, self._quota_bytes))
+
+    async def lock_maildrop(self, owner: str) -> None:
+        self._store.maildrops.take(self._path, owner)
+
+    async def unlock_maildrop(self, owner: str) -> None:
+        self._store.maildrops.give_back(self._path, owner)

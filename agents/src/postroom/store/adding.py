@@ -1,0 +1,233 @@
+"""New messages: delivery (many in one commit) and APPEND. RFC 2033, RFC 3501 section 6.3.11, RFC 4315.
+
+Order: file, fsync, folder fsync, rows, commit. The write lock of the database is held only for the rows.
+"""
+
+import hashlib
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final, NamedTuple
+
+import msgspec
+
+from postroom.contracts.errors import (
+    MailboxNameInvalid,
+    MailboxNotSelectable,
+    MailError,
+    NoSuchMailbox,
+    RecipientOverQuota,
+)
+from postroom.contracts.mailbox import Appended, Delivery, NewMessage
+from postroom.mail.flags import DELETED_BIT, SEEN_BIT, keywords, system_bits
+from postroom.mail.mime import Envelope, Part
+from postroom.mail.mime_scan import scan, shifted
+from postroom.store.database import Box, Database, as_refusal
+from postroom.store.files import Folder, SyncFailed
+from postroom.store.names import INBOX
+
+_PRUNE_EVERY: Final = 1000  # deliveries
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class NewFile(NamedTuple):
+    """A message's octets, written and synced here but known to no row yet."""
+
+    name: str
+    size: int
+    digest: bytes
+    prefix: bytes
+    detail: bytes
+
+
+class Octets:
+    """Content that several deliveries share: scanned once, written once, then linked. For use by several threads."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self._lock = threading.Lock()
+        self._digest = b""
+        self._scanned: tuple[Envelope, Part] | None = None
+        self._base = 0
+        self._detail = b""
+        self._at: tuple[Folder, str] | None = None
+
+    def put(self, folder: Folder, prefix: bytes, name: str) -> NewFile:
+        """Write or link the file into this folder. Raises OSError, SyncFailed."""
+        with self._lock:
+            if not self._digest:
+                self._digest = hashlib.blake2b(self.content, digest_size=16).digest()
+            if not self._linked(folder, name):
+                folder.write(name, self.content)
+                self._at = folder, name
+            return NewFile(name, len(self.content), self._digest, prefix, self._detail_behind(len(prefix)))
+
+    def _linked(self, folder: Folder, name: str) -> bool:
+        if self._at is None or self._at[0] is folder:
+            return False
+        with suppress(
+            OSError
+        ):  # the other is gone, closed, on another disk, or has too many names: write it again
+            folder.link(*self._at, name)
+            return True
+        return False
+
+    def _detail_behind(self, prefix: int) -> bytes:
+        """Envelope and structure with offsets as served."""
+        if self._scanned is None:
+            self._scanned = scan(self.content, base=prefix)
+        elif self._base != prefix:
+            envelope, part = self._scanned
+            self._scanned = envelope, shifted(part, prefix - self._base)
+        elif self._detail:
+            return self._detail
+        self._base = prefix
+        self._detail = _encode(self._scanned)
+        return self._detail
+
+
+class Job(NamedTuple):
+    """A delivery on its way."""
+
+    delivery: Delivery
+    octets: Octets
+    name: str  # for the file
+
+
+def deliver(database: Database, jobs: Sequence[Job], remember_since: int) -> list[Exception | None]:
+    """Deliver to one account in one commit; per job None or why not."""
+    results: list[Exception | None] = [None] * len(jobs)
+    written: dict[int, NewFile] = {}
+    try:
+        for place, job in enumerate(jobs):
+            if _seen(database, job.delivery):
+                continue
+            try:
+                written[place] = job.octets.put(database.folder, job.delivery.prefix, job.name)
+            except OSError as error:
+                results[place] = as_refusal(error)
+        if written:
+            database.folder.sync()
+            _commit(database, jobs, written, results, remember_since)
+    except SyncFailed:
+        raise
+    except Exception as error:
+        refusal = as_refusal(error)
+        if not isinstance(refusal, MailError):
+            raise refusal from error
+        for place in written:
+            results[place] = refusal
+    database.remove_files([file.name for place, file in written.items() if results[place] is not None])
+    return [None if isinstance(result, _SecondCopy) else result for result in results]
+
+
+class _SecondCopy(Exception):
+    """This delivery was made before; its new file is not wanted."""
+
+
+def _seen(database: Database, delivery: Delivery) -> bool:
+    row = database.sql.execute(
+        "SELECT 1 FROM deliveries WHERE queue_id = ? AND recipient = ?",
+        (delivery.queue_id, delivery.recipient),
+    ).fetchone()
+    return row is not None
+
+
+def _commit(
+    database: Database,
+    jobs: Sequence[Job],
+    written: dict[int, NewFile],
+    results: list[Exception | None],
+    remember_since: int,
+) -> None:
+    sql = database.sql
+    with database.writing():
+        used, modseq = database.used()[0], database.next_modseq()
+        for place, file in written.items():
+            delivery = jobs[place].delivery
+            size = len(file.prefix) + file.size
+            if delivery.quota_bytes and used + size > delivery.quota_bytes:
+                results[place] = (
+                    _SecondCopy() if _seen(database, delivery) else RecipientOverQuota("mailbox full")
+                )
+                continue
+            cursor = sql.execute(
+                "INSERT OR IGNORE INTO deliveries VALUES (?, ?, ?)",
+                (delivery.queue_id, delivery.recipient, delivery.arrived),
+            )
+            if not cursor.rowcount:
+                results[place] = _SecondCopy()
+                continue
+            _insert(
+                database, _wanted(database, delivery.mailbox), delivery.flags, delivery.arrived, file, modseq
+            )
+            used += size
+        database.deliveries_seen += len(written)
+        if database.deliveries_seen >= _PRUNE_EVERY:
+            sql.execute("DELETE FROM deliveries WHERE time < ?", (remember_since,))
+            database.deliveries_seen = 0
+
+
+def _wanted(database: Database, name: str) -> Box:
+    with suppress(NoSuchMailbox, MailboxNotSelectable, MailboxNameInvalid):
+        return database.box(name)
+    return database.box(INBOX)
+
+
+def _insert(
+    database: Database, box: Box, flags: frozenset[str], internal_date: int, file: NewFile, modseq: int
+) -> int:
+    """Rows of a new message; its UID."""
+    content = database.sql.execute(
+        "INSERT INTO contents (file, size, digest, refs, prefix, detail) VALUES (?, ?, ?, 1, ?, ?)",
+        (file.name, file.size, file.digest, file.prefix, file.detail),
+    ).lastrowid
+    size, bits, words = len(file.prefix) + file.size, system_bits(flags), keywords(flags)
+    database.sql.execute(
+        "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (box.first_key | box.uidnext, bits, " ".join(words), modseq, internal_date, size, content),
+    )
+    database.know_keywords(box.id, words)
+    database.sql.execute(
+        "UPDATE mailboxes SET uidnext = uidnext + 1, modseq = ?, messages = messages + 1, unseen = unseen + ?,"
+        " deleted = deleted + ?, size = size + ? WHERE id = ?",
+        (modseq, not bits & SEEN_BIT, bool(bits & DELETED_BIT), size, box.id),
+    )
+    return box.uidnext
+
+
+def append(
+    database: Database,
+    name: str,
+    messages: Sequence[NewMessage],
+    names: Sequence[str],
+    now: int,
+    quota_bytes: int,
+) -> Appended:
+    """All or nothing."""
+    database.box(name)
+    room = sum(len(message.content) for message in messages)
+    database.demand_room(room, quota_bytes)
+    files: list[NewFile] = []
+    try:
+        for message, file_name in zip(messages, names, strict=True):
+            files.append(Octets(message.content).put(database.folder, b"", file_name))
+        database.folder.sync()
+        with database.writing():
+            database.demand_room(room, quota_bytes)
+            return _append(database, name, messages, files, now)
+    except Exception as error:
+        if not isinstance(as_refusal(error), SyncFailed):  # else it is unknown whether the rows are there
+            database.remove_files([file.name for file in files])
+        raise
+
+
+def _append(
+    database: Database, name: str, messages: Sequence[NewMessage], files: list[NewFile], now: int
+) -> Appended:
+    uidvalidity, modseq, uids = 0, database.next_modseq(), []
+    for message, file in zip(messages, files, strict=True):
+        box = database.box(name)
+        uidvalidity = box.uidvalidity
+        uids.append(_insert(database, box, message.flags, message.internal_date or now, file, modseq))
+    return Appended(uidvalidity, tuple(uids))

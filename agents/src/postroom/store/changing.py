@@ -1,0 +1,167 @@
+"""Changing a mailbox: STORE, EXPUNGE, COPY, MOVE. RFC 3501, RFC 4315, RFC 6851, RFC 7162.
+
+One mod-sequence per command; a row that does not change keeps its own.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from postroom.contracts.mailbox import Copied, FlagMode, Row, Stored
+from postroom.mail.flags import DELETED_BIT, SEEN_BIT, keywords, system_bits
+from postroom.store.database import UID_MASK, Box, Database
+from postroom.store.reading import as_row, select_rows
+
+_COLUMNS: Final = "key, flags, keywords, modseq, internal_date, size"
+_FULL: Final = _COLUMNS + ", content"
+
+
+class FlagChange(NamedTuple):
+    """What STORE asks for."""
+
+    mode: FlagMode
+    bits: int
+    words: frozenset[str]
+
+    def apply(self, bits: int, words: str) -> tuple[int, str]:
+        """Flags and keywords after it."""
+        before = frozenset(words.split(" ")) if words else frozenset()
+        if self.mode is FlagMode.ADD:
+            return bits | self.bits, " ".join(sorted(before | self.words))
+        if self.mode is FlagMode.REMOVE:
+            return bits & ~self.bits, " ".join(sorted(before - self.words))
+        return self.bits, " ".join(sorted(self.words))
+
+
+def store(
+    database: Database,
+    mailbox: int,
+    uids: Sequence[int],
+    change: FlagChange,
+    unchanged_since: int | None,
+) -> Stored:
+    held_back: list[int] = []
+    now: list[Row] = []
+    updates: list[tuple[int, str, int, int]] = []
+    unseen = deleted = 0
+    with database.writing():
+        database.box_by_id(mailbox)
+        modseq = database.next_modseq()
+        for row in select_rows(database, _COLUMNS, mailbox, uids):
+            key, bits, words, row_modseq, date, size = row
+            if unchanged_since is not None and row_modseq > unchanged_since:
+                held_back.append(key & UID_MASK)
+                continue
+            new_bits, new_words = change.apply(bits, words)  # type: ignore[arg-type]
+            if (new_bits, new_words) == (bits, words):
+                now.append(as_row(row))  # type: ignore[arg-type]
+                continue
+            updates.append((new_bits, new_words, modseq, key))
+            unseen += (bits & SEEN_BIT) - (new_bits & SEEN_BIT)
+            deleted += (new_bits & DELETED_BIT) - (bits & DELETED_BIT)
+            now.append(as_row((key, new_bits, new_words, modseq, date, size)))
+        if updates:
+            if change.mode is not FlagMode.REMOVE:
+                database.know_keywords(mailbox, sorted(change.words))
+            database.sql.executemany(
+                "UPDATE messages SET flags = ?, keywords = ?, modseq = ? WHERE key = ?", updates
+            )
+            database.count(
+                mailbox, messages=0, unseen=unseen // SEEN_BIT, deleted=deleted // DELETED_BIT, size=0
+            )
+            database.touch(mailbox, modseq)
+    return Stored(tuple(now), tuple(held_back))
+
+
+def flag_change(mode: FlagMode, flags: frozenset[str]) -> FlagChange:
+    return FlagChange(mode, system_bits(flags), frozenset(keywords(flags)))
+
+
+def expunge(database: Database, mailbox: int, uids: Sequence[int] | None) -> tuple[int, ...]:
+    with database.writing():
+        box = database.box_by_id(mailbox)
+        gone = (
+            list(select_rows(database, _FULL, mailbox, uids, f"AND flags & {DELETED_BIT}"))
+            if box.deleted
+            else []
+        )
+        if not gone:
+            return ()
+        unused = database.release(Counter(row[6] for row in gone))
+        _remove(database, mailbox, gone, database.next_modseq())
+    database.remove_files(unused)
+    return tuple(row[0] & UID_MASK for row in gone)
+
+
+def _remove(database: Database, mailbox: int, rows: list[tuple[int, ...]], modseq: int) -> None:
+    """Rows go; their UIDs are remembered for those who were away (RFC 7162 section 3.2.6)."""
+    database.sql.executemany("DELETE FROM messages WHERE key = ?", [(row[0],) for row in rows])
+    database.sql.executemany("INSERT INTO expunged VALUES (?, ?)", [(row[0], modseq) for row in rows])
+    _count(database, mailbox, rows, -1)
+    database.touch(mailbox, modseq)
+
+
+def _count(database: Database, mailbox: int, rows: list[tuple[int, ...]], sign: int) -> None:
+    database.count(
+        mailbox,
+        messages=sign * len(rows),
+        unseen=sign * sum(not row[1] & SEEN_BIT for row in rows),
+        deleted=sign * sum(bool(row[1] & DELETED_BIT) for row in rows),
+        size=sign * sum(row[5] for row in rows),
+    )
+
+
+def copy(database: Database, mailbox: int, uids: Sequence[int], target: str, quota_bytes: int) -> Copied:
+    with database.writing():
+        database.box_by_id(mailbox)
+        box = database.box(target)
+        found = list(select_rows(database, _FULL, mailbox, uids))
+        if found:
+            database.demand_room(sum(row[5] for row in found), quota_bytes)
+            references = Counter(row[6] for row in found)
+            database.sql.executemany(
+                "UPDATE contents SET refs = refs + ? WHERE id = ?",
+                [(count, content) for content, count in references.items()],
+            )
+            _insert(database, box, found, database.next_modseq())
+    return _copied(box, found)
+
+
+def move(database: Database, mailbox: int, uids: Sequence[int], target: str) -> Copied:
+    """Octets do not grow, so quota is not asked. To the mailbox itself: new UIDs (RFC 6851 section 3.3)."""
+    with database.writing():
+        database.box_by_id(mailbox)
+        box = database.box(target)
+        found = list(select_rows(database, _FULL, mailbox, uids))
+        if found:
+            modseq = database.next_modseq()
+            _remove(database, mailbox, found, modseq)
+            _insert(database, box, found, modseq)
+    return _copied(box, found)
+
+
+def _insert(database: Database, box: Box, rows: list[tuple[int, ...]], modseq: int) -> None:
+    base = box.first_key | box.uidnext
+    database.sql.executemany(
+        "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            (base + place, bits, words, modseq, date, size, content)
+            for place, (_, bits, words, _, date, size, content) in enumerate(rows)
+        ],
+    )
+    words = sorted({word for row in rows if row[2] for word in str(row[2]).split(" ")})
+    database.know_keywords(box.id, words)
+    _count(database, box.id, rows, 1)
+    take_uids(database, box.id, len(rows), modseq)
+
+
+def take_uids(database: Database, mailbox: int, count: int, modseq: int) -> None:
+    """UIDNEXT and HIGHESTMODSEQ after new messages."""
+    database.sql.execute(
+        "UPDATE mailboxes SET uidnext = uidnext + ?, modseq = ? WHERE id = ?", (count, modseq, mailbox)
+    )
+
+
+def _copied(box: Box, rows: list[tuple[int, ...]]) -> Copied:
+    sources = tuple(row[0] & UID_MASK for row in rows)
+    return Copied(box.uidvalidity, sources, tuple(range(box.uidnext, box.uidnext + len(rows))))

@@ -1,0 +1,190 @@
+"""One account's database and files, opened. Everything here blocks and is called from one thread at a time."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final, NamedTuple
+
+from postroom.contracts.errors import (
+    MailError,
+    MailboxNotSelectable,
+    NoSuchMailbox,
+    QuotaExceeded,
+    Unavailable,
+)
+from postroom.store import files, schema
+from postroom.store.names import mailbox_name
+
+UID_MASK: Final = (1 << schema.UID_BITS) - 1
+_SYNC_ERRORS: Final = (sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC)
+_BOX: Final = (
+    "id, name, uidvalidity, uidnext, recent_from, modseq, messages, unseen, deleted, size, selectable"
+)
+_MAX_KEYWORDS: Final = 200  # per mailbox; every client keeps to a few
+
+
+class Box(NamedTuple):
+    """A row of `mailboxes`."""
+
+    id: int
+    name: str
+    uidvalidity: int
+    uidnext: int
+    recent_from: int
+    modseq: int
+    messages: int
+    unseen: int
+    deleted: int
+    size: int
+    selectable: int
+
+    @property
+    def first_key(self) -> int:
+        return self.id << schema.UID_BITS
+
+    @property
+    def last_key(self) -> int:
+        return self.first_key | UID_MASK
+
+
+class Database:
+    """Rows and files of one account."""
+
+    def __init__(self, path: str, now: int, busy_seconds: float) -> None:
+        """Open, or make when new. Raises Unavailable, SyncFailed, OSError, sqlite3.Error."""
+        if not files.is_account(path):
+            files.make_account(path)
+            schema.prepare(path, now, busy_seconds)
+        self.path = path
+        try:
+            self.sql = schema.connect(path, busy_seconds)
+        except schema.WrongSchema as wrong:
+            if wrong.version:
+                raise
+            schema.prepare(path, now, busy_seconds)  # the process that made the folder came no further
+            self.sql = schema.connect(path, busy_seconds)
+        self.folder = files.Folder(f"{path}/{files.MESSAGES}")
+        self.dirty = False  # whether others have something to hear
+        self.deliveries_seen = 0
+
+    def close(self) -> None:
+        self.sql.close()
+        self.folder.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """A write transaction: all of it on disk at the end, or nothing of it."""
+        self.sql.execute("BEGIN IMMEDIATE")
+        before = self.sql.total_changes
+        try:
+            yield
+            self.sql.execute("COMMIT")
+            self.dirty |= self.sql.total_changes != before
+        except BaseException:
+            self._roll_back()
+            raise
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Several SELECTs that see one state."""
+        self.sql.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._roll_back()
+
+    def _roll_back(self) -> None:
+        if self.sql.in_transaction:
+            self.sql.execute("ROLLBACK")
+
+    def box(self, name: str) -> Box:
+        """Raises NoSuchMailbox, MailboxNotSelectable, MailboxNameInvalid."""
+        row = self.sql.execute(
+            f"SELECT {_BOX} FROM mailboxes WHERE name = ?", (mailbox_name(name),)
+        ).fetchone()
+        return self._selectable(row)
+
+    def box_by_id(self, mailbox: int) -> Box:
+        """Raises NoSuchMailbox, MailboxNotSelectable."""
+        row = self.sql.execute(f"SELECT {_BOX} FROM mailboxes WHERE id = ?", (mailbox,)).fetchone()
+        return self._selectable(row)
+
+    @staticmethod
+    def _selectable(row: Sequence[object] | None) -> Box:
+        if row is None:
+            raise NoSuchMailbox("no such mailbox")
+        box = Box._make(row)
+        if not box.selectable:
+            raise MailboxNotSelectable("only a parent of mailboxes")
+        return box
+
+    def next_modseq(self) -> int:
+        """A mod-sequence above all that the account has seen."""
+        row = self.sql.execute(
+            "SELECT max(max(modseq), (SELECT modseq FROM account)) FROM mailboxes"
+        ).fetchone()
+        return int(row[0]) + 1
+
+    def used(self) -> tuple[int, int]:
+        """Octets and messages in all mailboxes."""
+        row = self.sql.execute("SELECT sum(size), sum(messages) FROM mailboxes").fetchone()
+        return int(row[0]), int(row[1])
+
+    def demand_room(self, octets: int, quota_bytes: int) -> None:
+        """Raises QuotaExceeded when so much more does not fit."""
+        if quota_bytes and self.used()[0] + octets > quota_bytes:
+            raise QuotaExceeded("over quota")
+
+    def count(self, mailbox: int, *, messages: int, unseen: int, deleted: int, size: int) -> None:
+        """Add to a mailbox's counters."""
+        self.sql.execute(
+            "UPDATE mailboxes SET messages = messages + ?, unseen = unseen + ?, deleted = deleted + ?,"
+            " size = size + ? WHERE id = ?",
+            (messages, unseen, deleted, size, mailbox),
+        )
+
+    def touch(self, mailbox: int, modseq: int) -> None:
+        """Set a mailbox's HIGHESTMODSEQ."""
+        self.sql.execute("UPDATE mailboxes SET modseq = ? WHERE id = ?", (modseq, mailbox))
+
+    def know_keywords(self, mailbox: int, words: Sequence[str]) -> None:
+        """Remember keywords in use. Raises QuotaExceeded over the limit of a mailbox."""
+        if not words:
+            return
+        self.sql.executemany(
+            "INSERT OR IGNORE INTO keywords VALUES (?, ?)", [(mailbox, word) for word in words]
+        )
+        known = self.sql.execute("SELECT count(*) FROM keywords WHERE mailbox = ?", (mailbox,)).fetchone()[0]
+        if known > _MAX_KEYWORDS:
+            raise QuotaExceeded("too many keywords in one mailbox")
+
+    def release(self, contents: dict[int, int]) -> list[str]:
+        """Take references away from contents; the files that nobody has any more, to be removed after the commit."""
+        unused = []
+        for content, gone in contents.items():
+            refs, file = self.sql.execute(
+                "SELECT refs, file FROM contents WHERE id = ?", (content,)
+            ).fetchone()
+            if refs > gone:
+                self.sql.execute("UPDATE contents SET refs = ? WHERE id = ?", (refs - gone, content))
+            else:
+                self.sql.execute("DELETE FROM contents WHERE id = ?", (content,))
+                unused.append(file)
+        return unused
+
+    def remove_files(self, names: Sequence[str]) -> None:
+        for name in names:
+            self.folder.remove(name)
+
+
+def as_refusal(error: Exception) -> Exception:
+    """What the caller of the store hears: a MailError, or SyncFailed, or the mistake itself."""
+    if isinstance(error, MailError | files.SyncFailed):
+        return error
+    if isinstance(error, sqlite3.Error):
+        if getattr(error, "sqlite_errorcode", 0) in _SYNC_ERRORS:
+            return files.SyncFailed(f"fsync: {error}")
+        return Unavailable(f"mailbox database: {error}")
+    if isinstance(error, OSError):
+        return Unavailable(f"mailbox files: {error.strerror}")
+    return error

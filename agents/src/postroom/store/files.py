@@ -1,0 +1,152 @@
+"""Message files and the folders of accounts.
+
+    accounts/<id>/account.db        rows (and -wal, -shm beside it)
+    accounts/<id>/maildrop.lock     exclusive maildrop of POP3
+    accounts/<id>/messages/<name>   octets as received, immutable
+
+A file is written under its final name and synced, file and folder, before the row that names it is committed:
+the row is what makes it a message, so an unfinished file is only litter. One flat folder costs one folder sync
+per batch. No symbolic link is followed. Modes are set, since the umask of a service is 0077; the group comes
+from the setgid bit of the accounts folder.
+"""
+
+import contextlib
+import os
+import threading
+from typing import Final
+
+from postroom.contracts.errors import Unavailable
+
+FILE_MODE: Final = 0o660
+DATABASE: Final = "account.db"
+MESSAGES: Final = "messages"
+MAILDROP_LOCK: Final = "maildrop.lock"
+
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_umask_switch = threading.Lock()
+
+
+class SyncFailed(Exception):
+    """fsync reported an error: what is on disk is unknown, and the process has to end."""
+
+
+class Folder:
+    """The open `messages` folder of one account."""
+
+    __slots__ = ("descriptor", "path")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.descriptor = os.open(path, _FOLDER)
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+
+    def write(self, name: str, octets: bytes) -> None:
+        """Write a file and sync it. Raises OSError (nothing is left behind) or SyncFailed."""
+        descriptor = os.open(name, _NEW, FILE_MODE, dir_fd=self.descriptor)
+        try:
+            try:
+                os.fchmod(descriptor, FILE_MODE)
+                _write_all(descriptor, octets)
+                _sync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError:
+            self.remove(name)
+            raise
+
+    def link(self, other: "Folder", name: str, new_name: str) -> None:
+        """Give another account's file a second name here. Raises OSError."""
+        os.link(
+            name, new_name, src_dir_fd=other.descriptor, dst_dir_fd=self.descriptor, follow_symlinks=False
+        )
+
+    def read(self, name: str) -> bytes:
+        """The octets of a file. Raises OSError."""
+        descriptor = os.open(name, _READ, dir_fd=self.descriptor)
+        try:
+            size = os.fstat(descriptor).st_size
+            pieces = []
+            while size > 0 and (piece := os.read(descriptor, size)):
+                pieces.append(piece)
+                size -= len(piece)
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        finally:
+            os.close(descriptor)
+
+    def remove(self, name: str) -> None:
+        """Remove a file that no row names; one that stays is litter and found by verify."""
+        with contextlib.suppress(OSError):
+            os.unlink(name, dir_fd=self.descriptor)
+
+    def sync(self) -> None:
+        """Make new names durable. Raises SyncFailed."""
+        _sync(self.descriptor)
+
+
+def _write_all(descriptor: int, octets: bytes) -> None:
+    written = os.write(descriptor, octets)
+    while written < len(octets):
+        written += os.write(descriptor, memoryview(octets)[written:])
+
+
+def _sync(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        raise SyncFailed(f"fsync: {error.strerror}") from error
+
+
+def sync_folder(path: str) -> None:
+    """Make the names in a folder durable. Raises OSError or SyncFailed."""
+    descriptor = os.open(path, _FOLDER)
+    try:
+        _sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def is_account(path: str) -> bool:
+    """Whether the account's folder holds a database. Raises Unavailable when a symbolic link stands there."""
+    for place in (path, os.path.join(path, DATABASE)):
+        try:
+            if os.path.islink(place):
+                raise Unavailable("a symbolic link in place of an account's file")
+            os.lstat(place)
+        except FileNotFoundError:
+            return False
+    return True
+
+
+def make_account(path: str) -> None:
+    """Make an account's folders and its empty database file; what is there already stays. Raises OSError, SyncFailed."""
+    with (
+        _umask_switch
+    ):  # chmod cannot be used: without the setgid bit it clears it, with it the sandbox refuses
+        before = os.umask(0o007)
+        try:
+            for folder in (path, os.path.join(path, MESSAGES)):
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(folder, 0o770)
+        finally:
+            os.umask(before)
+    folder_descriptor = os.open(path, _FOLDER)
+    try:
+        make_file(DATABASE, folder_descriptor)
+        _sync(folder_descriptor)
+    finally:
+        os.close(folder_descriptor)
+    sync_folder(os.path.dirname(path))
+
+
+def make_file(name: str, folder: int) -> None:
+    """An empty file with the group's mode, unless there is one."""
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(name, _NEW, FILE_MODE, dir_fd=folder)
+        try:
+            os.fchmod(descriptor, FILE_MODE)
+        finally:
+            os.close(descriptor)

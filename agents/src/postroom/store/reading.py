@@ -1,0 +1,151 @@
+"""Reading a mailbox: SELECT, FETCH and what changed. RFC 3501, RFC 7162."""
+
+from array import array
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from postroom.contracts.errors import MessageGone
+from postroom.contracts.mailbox import Changes, Detail, Mailbox, Row, Selected
+from postroom.mail.flags import SEEN_BIT, flag_set
+from postroom.mail.mime import Envelope, Part
+from postroom.store.database import UID_MASK, Box, Database
+from postroom.store.mailboxes import status_of
+from postroom.store.schema import UID_BITS
+
+CHUNK: Final = 500  # UIDs in one statement
+_ROW: Final = "key, flags, keywords, modseq, internal_date, size"
+
+_detail = msgspec.msgpack.Decoder(tuple[Envelope, Part])
+
+
+def select(database: Database, name: str, writable: bool) -> Selected:
+    """A read transaction; a short write one only when there are \\Recent messages to claim."""
+    with database.reading():
+        box = database.box(name)
+        if not (writable and box.recent_from < box.uidnext):
+            return _selected(database, box)
+    with database.writing():
+        selected = _selected(database, database.box(name))
+        _claim(database, selected.mailbox.id)
+    return selected
+
+
+def _claim(database: Database, mailbox: int) -> None:
+    database.sql.execute("UPDATE mailboxes SET recent_from = uidnext WHERE id = ?", (mailbox,))
+
+
+def _selected(database: Database, box: Box) -> Selected:
+    sql, span = database.sql, (box.first_key, box.last_key)
+    uids = array("I", [key & UID_MASK for (key,) in sql.execute(f"SELECT key {_IN_SPAN}", span)])
+    first_unseen = 0
+    if box.unseen:
+        row = sql.execute(f"SELECT key {_IN_SPAN} AND NOT flags & {SEEN_BIT} LIMIT 1", span).fetchone()
+        first_unseen = row[0] & UID_MASK if row else 0
+    words = sql.execute("SELECT name FROM keywords WHERE mailbox = ? ORDER BY name", (box.id,)).fetchall()
+    use, subscribed = sql.execute(
+        "SELECT special_use, name IN (SELECT name FROM subscriptions) FROM mailboxes WHERE id = ?", (box.id,)
+    ).fetchone()
+    return Selected(
+        mailbox=Mailbox(box.id, box.name, box.uidvalidity, use, bool(subscribed)),
+        status=status_of(database, box),
+        uids=uids,
+        recent=frozenset(uid for uid in uids if uid >= box.recent_from) if uids else frozenset(),
+        first_unseen=first_unseen,
+        keywords=tuple(word for (word,) in words),
+    )
+
+
+_IN_SPAN: Final = "FROM messages WHERE key BETWEEN ? AND ?"
+
+
+def changes(database: Database, mailbox: int, since: int, writable: bool) -> Changes:
+    with database.reading():
+        found = _changes(database, database.box_by_id(mailbox), since)
+    if writable and found.recent:
+        with database.writing():
+            found = _changes(database, database.box_by_id(mailbox), since)
+            _claim(database, mailbox)
+    return found
+
+
+def _changes(database: Database, box: Box, since: int) -> Changes:
+    if box.modseq <= since:
+        return Changes((), (), frozenset(), box.modseq, box.uidnext)
+    span = (since, box.first_key, box.last_key)
+    rows = database.sql.execute(
+        f"SELECT {_ROW} FROM messages INDEXED BY messages_by_modseq"
+        " WHERE modseq > ? AND key BETWEEN ? AND ? ORDER BY key",
+        span,
+    )
+    vanished = database.sql.execute(
+        "SELECT key FROM expunged INDEXED BY expunged_by_modseq"
+        " WHERE modseq > ? AND key BETWEEN ? AND ? ORDER BY key",
+        span,
+    )
+    found = tuple(map(as_row, rows))
+    recent = frozenset(row.uid for row in found if row.uid >= box.recent_from)
+    return Changes(found, tuple(key & UID_MASK for (key,) in vanished), recent, box.modseq, box.uidnext)
+
+
+def as_row(row: tuple[int, int, str, int, int, int]) -> Row:
+    key, bits, words, modseq, date, size = row
+    return Row(key & UID_MASK, flag_set(bits, words), modseq, date, size)
+
+
+def select_rows(
+    database: Database, columns: str, mailbox: int, uids: Sequence[int] | None, condition: str = ""
+) -> Iterator[tuple[int, ...]]:
+    """The rows of these UIDs, ascending; `columns` begins with the key. Dense sets are read as one range."""
+    base = mailbox << UID_BITS
+    query = f"SELECT {columns} FROM messages WHERE key"
+    if uids is None:
+        yield from database.sql.execute(f"{query} BETWEEN ? AND ? {condition}", (base, base | UID_MASK))
+        return
+    if not uids:
+        return
+    wanted = uids if len(uids) == 1 or isinstance(uids, range) else sorted(set(uids))
+    first, last = wanted[0], wanted[-1]
+    if last - first < 4 * len(wanted):
+        rows = database.sql.execute(f"{query} BETWEEN ? AND ? {condition}", (base | first, base | last))
+        if last - first + 1 == len(wanted):
+            yield from rows
+        else:
+            members = {base | uid for uid in wanted}
+            yield from (row for row in rows if row[0] in members)
+        return
+    for start in range(0, len(wanted), CHUNK):
+        keys = [base | uid for uid in wanted[start : start + CHUNK]]
+        marks = ",".join("?" * len(keys))
+        yield from database.sql.execute(f"{query} IN ({marks}) {condition} ORDER BY key", keys)
+
+
+def rows(database: Database, mailbox: int, uids: Sequence[int] | None, changed_since: int) -> tuple[Row, ...]:
+    condition = f"AND modseq > {int(changed_since)}" if changed_since else ""
+    return tuple(map(as_row, select_rows(database, _ROW, mailbox, uids, condition)))  # type: ignore[arg-type]
+
+
+def details(database: Database, mailbox: int, uids: Sequence[int]) -> tuple[Detail, ...]:
+    columns = "key, (SELECT detail FROM contents WHERE id = content)"
+    decode = _detail.decode
+    found = []
+    for key, octets in select_rows(database, columns, mailbox, uids):
+        envelope, structure = decode(octets)  # type: ignore[arg-type]
+        found.append(Detail(key & UID_MASK, envelope, structure))
+    return tuple(found)
+
+
+def content(database: Database, mailbox: int, uid: int) -> bytes:
+    row = database.sql.execute(
+        "SELECT file, prefix FROM contents WHERE id = (SELECT content FROM messages WHERE key = ?)",
+        (mailbox << UID_BITS | uid,),
+    ).fetchone()
+    if row is None:
+        raise MessageGone("message is gone")
+    file, prefix = row
+    try:
+        octets = database.folder.read(file)
+    except FileNotFoundError as error:  # expunged between the two steps
+        raise MessageGone("message is gone") from error
+    return prefix + octets if prefix else octets
