@@ -1,0 +1,59 @@
+"""Waking the relay: one datagram after each commit. Losing one only costs the time until the relay looks anyway."""
+
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+_SUFFIX: Final = ".relay-notice"
+_LOOK_AGAIN: Final = 5.0  # seconds after which new relays are noticed
+
+
+class RelayNotices:
+    """The writing end. `directory` is where relays bind their sockets; `steady` a clock in seconds."""
+
+    def __init__(self, directory: str, steady: Callable[[], float]) -> None:
+        self._directory = directory
+        self._steady = steady
+        self._paths: tuple[str, ...] = ()
+        self._looked = float("-inf")
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+
+    def send(self, spool: str) -> None:
+        """Tell every relay that this spool has new rows. Never blocks, never fails."""
+        for path in self._relays():
+            try:
+                self._socket.sendto(spool.encode(), path)
+            except BlockingIOError:  # it has more notices waiting than it needs
+                pass
+            except OSError:
+                self._looked = float("-inf")
+
+    def _relays(self) -> tuple[str, ...]:
+        now = self._steady()
+        if now - self._looked >= _LOOK_AGAIN:
+            self._looked = now
+            with suppress(OSError):
+                names = os.listdir(self._directory)
+                self._paths = tuple(f"{self._directory}/{name}" for name in names if name.endswith(_SUFFIX))
+        return self._paths
+
+    def close(self) -> None:
+        """Give the socket back."""
+        self._socket.close()
+
+
+def bind_notices(directory: str, name: str) -> socket.socket:
+    """The relay's end: a datagram socket that anybody on the host may wake. Raises OSError."""
+    path = f"{directory}/{name}{_SUFFIX}"
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+    heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    try:
+        heard.bind(path)
+        os.chmod(path, 0o666)  # a notice carries nothing but "look"
+    except OSError:
+        heard.close()
+        raise
+    return heard

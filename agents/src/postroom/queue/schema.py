@@ -1,0 +1,159 @@
+"""One spool as an SQLite file: tables, settings, and whose turn it is to write.
+
+A message is written once and never changed; its recipients carry all state. `due` is when a row is to be
+looked at next: claiming a row sets it to the end of the lease, holding a row sets it to NULL.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+APPLICATION_ID: Final = 0x506F7371  # tells a spool from any other SQLite file
+VERSION: Final = 1
+FILE_MODE: Final = 0o660  # shared with the relay through the spool's group
+DIRECTORY_MODE: Final = 0o2770
+BUSY_SECONDS: Final = 20.0
+
+_TABLES: Final = """
+CREATE TABLE message (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  arrived REAL NOT NULL,
+  sender TEXT NOT NULL,
+  origin TEXT NOT NULL,
+  size INTEGER NOT NULL,
+  message_id TEXT NOT NULL,
+  signing_domain TEXT NOT NULL,
+  vouched INTEGER NOT NULL,
+  authentication TEXT NOT NULL,
+  arc TEXT NOT NULL,
+  body_type TEXT NOT NULL,
+  smtputf8 INTEGER NOT NULL,
+  envid TEXT NOT NULL,
+  ret TEXT NOT NULL,
+  client TEXT NOT NULL,
+  account TEXT NOT NULL,
+  body_file TEXT NOT NULL,
+  body_start INTEGER NOT NULL,
+  head BLOB NOT NULL,
+  body BLOB
+);
+CREATE TABLE recipient (
+  message INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  address TEXT NOT NULL,
+  hop TEXT NOT NULL,
+  destination TEXT NOT NULL,
+  account TEXT NOT NULL,
+  original TEXT NOT NULL,
+  sender TEXT,
+  orcpt TEXT NOT NULL,
+  notify TEXT NOT NULL,
+  arrived REAL NOT NULL,
+  due REAL,
+  owner TEXT,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  tried REAL NOT NULL DEFAULT 0,
+  warned INTEGER NOT NULL DEFAULT 0,
+  host TEXT NOT NULL DEFAULT '',
+  status TEXT NOT NULL DEFAULT '',
+  reply TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY (message, number)
+) WITHOUT ROWID;
+CREATE INDEX recipient_due ON recipient (due, destination, owner);
+"""
+
+
+def create(path: str) -> None:
+    """Make the spool file at `path` unless it is there. Raises OSError, sqlite3.Error."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
+    try:
+        with suppress(PermissionError):  # made by another user of the group: the mode is right already
+            os.fchmod(descriptor, FILE_MODE)
+    finally:
+        os.close(descriptor)
+    database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        if database.execute("PRAGMA user_version").fetchone()[0] == VERSION:
+            return
+        database.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        database.execute("PRAGMA journal_mode=WAL")
+        database.executescript(
+            f"BEGIN IMMEDIATE; {_TABLES} PRAGMA application_id={APPLICATION_ID};"
+            f" PRAGMA user_version={VERSION}; COMMIT"
+        )
+    finally:
+        database.close()
+
+
+def connect(path: str, *, durable: bool) -> sqlite3.Connection:
+    """A connection to an existing spool, usable by one thread at a time.
+
+    `durable`: a commit is on disk when it returns; otherwise it outlives the process but perhaps not a
+    power cut (it is on disk as soon as a later durable commit is). Raises sqlite3.Error, also when the file
+    is no spool (yet).
+    """
+    database = sqlite3.connect(
+        f"file:{_quoted(path)}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None,
+        check_same_thread=False, cached_statements=64,
+    )
+    try:
+        if database.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+            raise sqlite3.DatabaseError("not a spool of this release")
+        database.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+        # Checkpoints are made beside the commits (Checkpointer), never by a session that waits for its 250.
+        database.execute("PRAGMA wal_autocheckpoint=0")
+        database.execute("PRAGMA journal_size_limit=16777216")
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _quoted(path: str) -> str:
+    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+class Turn:
+    """Who may write to a spool, as a file lock that wakes the next one at once.
+
+    SQLite's own lock is polled with growing pauses, by which a relay beside a busy intake would starve.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._descriptor = os.open(
+            f"{path.removesuffix('.db')}.turn", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE
+        )
+        with suppress(PermissionError):
+            os.fchmod(self._descriptor, FILE_MODE)
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Wait for the turn, hold it meanwhile."""
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Give the file back."""
+        os.close(self._descriptor)
+
+
+@contextmanager
+def transaction(database: sqlite3.Connection, turn: Turn) -> Iterator[sqlite3.Connection]:
+    """One write transaction: committed at the end, rolled back when anything is raised."""
+    with turn.taken():
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            yield database
+            database.execute("COMMIT")
+        except BaseException:
+            if database.in_transaction:
+                with suppress(sqlite3.Error):
+                    database.execute("ROLLBACK")
+            raise
