@@ -47,6 +47,7 @@ def test_lines_refused(line: bytes) -> None:
         ("FROM: <a@b.example>", Address("a", "b.example"), 0, "7BIT"),
         ("FROM:<@x.example,@y.example:a@b.example>", Address("a", "b.example"), 0, "7BIT"),
         ('FROM:<"a>b"@c.example>', Address("a>b", "c.example"), 0, "7BIT"),
+        (f"FROM:<{'srs0=' * 20}x@b.example>", Address("srs0=" * 20 + "x", "b.example"), 0, "7BIT"),
         ("FROM:<a@[192.0.2.1]>", Address("a", "[192.0.2.1]"), 0, "7BIT"),
     ],
 )
@@ -72,7 +73,8 @@ def test_mail(argument: str, sender: Address | None, size: int, body: str) -> No
         ("FROM:<a@b.example> =x", 501),
         ("FROM:<a>", 501),
         ("FROM:<a@b@c.example>", 501),
-        (f"FROM:<{'a' * 65}@b.example>", 501),
+        (f"FROM:<{'a' * 250}@b.example>", 501),
+        (f'FROM:<"{"a" * 65}"@b.example>', 501),
         (f"FROM:<a@{'b.' * 126}example>", 501),
         ("TO:<a@b.example>", 501),
     ],

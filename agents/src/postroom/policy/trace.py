@@ -1,0 +1,68 @@
+"""Trace fields: Received and what it says about loops. RFC 5321 section 4.4, RFC 3848, RFC 8314 section 7.3.
+
+Room rule: every value is checked before it is written, since a Received field is made of what a stranger said.
+"""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from postroom.mail.headers import HeaderBlock
+from postroom.mail.headertext import cleaned
+
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+class Arrival(NamedTuple):
+    """How a message came to us. `client` is empty when it shall not be told (submission)."""
+
+    host: str  # our name
+    queue_id: str
+    client: str = ""  # IP address
+    helo: str = ""
+    extended: bool = True
+    tls_version: str = ""
+    cipher: str = ""
+    authenticated: bool = False
+    local: bool = False
+    only_recipient: str = ""  # for a message to one recipient only: others must not learn of each other
+
+
+@lru_cache(maxsize=4)
+def date(now: int) -> str:
+    """RFC 5322 section 3.3, in UTC. `now`: seconds since 1970."""
+    moment = datetime.fromtimestamp(now, UTC)
+    return (
+        f"{_DAYS[moment.weekday()]}, {moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
+        f" {moment.hour:02}:{moment.minute:02}:{moment.second:02} +0000"
+    )
+
+
+def protocol(arrival: Arrival) -> str:
+    """The transmission type of RFC 3848."""
+    if arrival.local:
+        return "local"
+    if not arrival.extended:
+        return "SMTP"
+    return f"ESMTP{'S' if arrival.tls_version else ''}{'A' if arrival.authenticated else ''}"
+
+
+def received(arrival: Arrival, now: int) -> bytes:
+    """The Received field, folded, with its line end."""
+    lines = []
+    if arrival.client:
+        literal = f"IPv6:{arrival.client}" if ":" in arrival.client else arrival.client
+        lines.append(f"from {cleaned(arrival.helo) or 'unknown'} ([{literal}])")
+    if arrival.tls_version:
+        lines.append(f"(using {arrival.tls_version} with cipher {arrival.cipher})")
+    lines.append(f"by {arrival.host} (Postroom) with {protocol(arrival)} id {arrival.queue_id}")
+    if arrival.only_recipient:
+        lines.append(f"for <{cleaned(arrival.only_recipient, limit=320)}>")
+    text = "\r\n\t".join(lines)
+    return f"Received: {text};\r\n\t{date(now)}\r\n".encode("ascii", "replace")
+
+
+def hops(block: HeaderBlock) -> int:
+    """Received fields: how many servers a message has come through (RFC 5321 section 6.3)."""
+    return sum(field.key == b"received" for field in block.fields)

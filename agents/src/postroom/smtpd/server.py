@@ -1,0 +1,210 @@
+"""A listener: accepts, caps, watches over deadlines, drains; and the log lines of all its sessions."""
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+import ssl
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from postroom.contracts.errors import MailError, Unavailable
+from postroom.runtime.connections import Caps, networks, tls_reason
+from postroom.runtime.log import Log
+from postroom.runtime.service import where
+from postroom.smtpd import sayings
+from postroom.smtpd.reception import Client, Limits, Manner, Reception
+from postroom.smtpd.session import SmtpSession, envelope_text
+from postroom.smtpd.transaction import Transaction
+from postroom.wire.smtp.replies import Reply
+
+PATROL_SECONDS: Final = 2.0
+BACKLOG: Final = 1024
+_PLAIN_PARAMETERS: Final = frozenset({"SIZE", "BODY"})
+_LOGIN_PARAMETERS: Final = _PLAIN_PARAMETERS | {"AUTH"}
+_NO_PARAMETERS: Final[frozenset[str]] = frozenset()
+
+
+class SmtpServer:
+    """All sessions of one kind of listener."""
+
+    def __init__(
+        self,
+        host_name: str,
+        reception: Reception,
+        limits: Limits,
+        manner: Manner,
+        log: Log,
+        tls_context: Callable[[], ssl.SSLContext] | None = None,
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.host_name = host_name
+        self.reception = reception
+        self.manner = manner
+        self.log = log
+        self.draining = False
+        self.sessions: set[SmtpSession] = set()
+        self._tls_context = tls_context
+        self._clients: Counter[str] = Counter()
+        self._servers: list[asyncio.AbstractServer] = []
+        self._patrol: asyncio.TimerHandle | None = None
+        self.greeting = Reply(220, "", f"{host_name} ESMTP Postroom").octets
+        self.helo_reply = Reply(250, "", host_name)
+        self.use(limits)
+
+    def use(self, limits: Limits) -> None:
+        """Take these limits for new sessions; texts are made once here, not per connection."""
+        self.limits = limits
+        self._caps = Caps(limits.connections, limits.connections_per_client, networks(list(limits.trusted)))
+        self._ehlo_plain = self._ehlo(secured=False)
+        self._ehlo_secured = self._ehlo(secured=True)
+
+    def _ehlo(self, *, secured: bool) -> Reply:
+        lines = [
+            self.host_name,
+            f"SIZE {self.limits.message_octets}",
+            "8BITMIME",
+            "PIPELINING",
+            "ENHANCEDSTATUSCODES",
+        ]
+        if self.manner.starttls and not secured:
+            lines.append("STARTTLS")
+        if self.manner.login and secured:
+            lines.append("AUTH PLAIN LOGIN")
+        return Reply(250, "", "\n".join(lines))
+
+    def ehlo_reply(self, secured: bool) -> Reply:
+        """What EHLO is answered with."""
+        return self._ehlo_secured if secured else self._ehlo_plain
+
+    def mail_parameters(self, client: Client) -> frozenset[str]:
+        """Parameters of MAIL that were announced to this client."""
+        if not client.extended:
+            return _NO_PARAMETERS
+        return _LOGIN_PARAMETERS if self.manner.login else _PLAIN_PARAMETERS
+
+    def tls_context(self) -> ssl.SSLContext:
+        """The server's certificates."""
+        if self._tls_context is None:
+            raise Unavailable("no certificates")
+        return self._tls_context()
+
+    # life
+
+    async def start(self, sockets: list[socket.socket]) -> None:
+        """Serve on these listening sockets."""
+        for listening in sockets:
+            unix = listening.family == socket.AF_UNIX
+            create = self.loop.create_unix_server if unix else self.loop.create_server
+            self._servers.append(
+                await create(lambda: SmtpSession(self), sock=listening, backlog=BACKLOG)  # type: ignore[operator]
+            )
+        self._patrol = self.loop.call_later(PATROL_SECONDS, self._walk)
+
+    def _walk(self) -> None:
+        self._patrol = self.loop.call_later(PATROL_SECONDS, self._walk)
+        self.look_after(self.loop.time())
+
+    def look_after(self, now: float) -> None:
+        """End the sessions whose peers are overdue at `now` (the loop's time)."""
+        for session in [one for one in self.sessions if one.overdue(now)]:
+            self.log.info(f"timeout: client={session.client.address}", client=session.client.address)
+            session.expire()
+
+    async def drain(self, seconds: float) -> None:
+        """Accept nothing more; idle clients are told at once, the others after their transaction."""
+        self.draining = True
+        for server in self._servers:
+            server.close()
+        for session in self.sessions:
+            if session.idle():
+                session.end(sayings.CLOSING.octets)
+        tasks = {session._handler_coroutine for session in self.sessions if session._handler_coroutine}
+        if tasks:
+            _, unfinished = await asyncio.wait(tasks, timeout=seconds)
+            for task in unfinished:
+                task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.gather(*unfinished, return_exceptions=True)
+        if self._patrol is not None:
+            self._patrol.cancel()
+
+    # what sessions tell
+
+    def name_of(self, transport: asyncio.BaseTransport) -> str:
+        """The client's IP address, or "local"."""
+        peer = transport.get_extra_info("peername")
+        if self.manner.local or not isinstance(peer, tuple):
+            return "local"
+        return str(peer[0]).removeprefix("::ffff:")
+
+    def admit(self, session: SmtpSession) -> Reply | None:
+        """Count a new session, or say why there are too many."""
+        network = _network(session.client.address)
+        if self.draining:
+            return sayings.CLOSING
+        if len(self.sessions) >= self._caps.total:
+            refusal = sayings.TOO_MANY_CONNECTIONS
+        elif self._clients[network] >= self._caps.per_client and not self._exempt(session.client.address):
+            refusal = sayings.TOO_MANY_FROM_YOU
+        else:
+            self.sessions.add(session)
+            self._clients[network] += 1
+            return None
+        self.log.warning(
+            f"connect refused: client={session.client.address} {refusal}", client=session.client.address
+        )
+        return refusal
+
+    def _exempt(self, address: str) -> bool:
+        return self.manner.local or self._caps.trusts(address)
+
+    def left(self, session: SmtpSession) -> None:
+        """A session has ended."""
+        if session in self.sessions:
+            self.sessions.discard(session)
+            network = _network(session.client.address)
+            self._clients[network] -= 1
+            if self._clients[network] <= 0:
+                del self._clients[network]
+
+    def refused(
+        self, client: Client, transaction: Transaction, line: bytes, reply: Reply, error: MailError | None
+    ) -> None:
+        """A refusal worth a line: of a sender, a recipient, a message or a login."""
+        verb = line.partition(b" ")[0][:8].decode("latin-1").upper().strip()
+        words = [f"reject: {verb} from {client.address}: {reply}"]
+        if verb == "RCPT":
+            words.append(f"to={line[8:].strip()[:320].decode('latin-1')}")
+        if verb != "AUTH":
+            words.append(f"from={envelope_text(transaction.mail.sender if transaction.mail else None)}")
+        words.append(f"helo=<{client.helo}>")
+        if isinstance(error, Unavailable) and error.args:
+            words.append(f"reason={error}")
+        self.log.info(" ".join(words), client=client.address)
+
+    def handshake_failed(self, client: Client, error: BaseException) -> None:
+        """The one line of a failed TLS handshake."""
+        self.log.info(
+            f"TLS handshake failed: client={client.address} {tls_reason(error)}", client=client.address
+        )
+
+    def injected(self, client: Client) -> None:
+        """Plain text behind STARTTLS."""
+        self.log.warning(
+            f"plain text behind STARTTLS refused: client={client.address}", client=client.address
+        )
+
+    def failed(self, client: Client, error: Exception) -> None:
+        """Something nobody expected."""
+        self.log.error(f"internal error: client={client.address} {where(error)}", client=client.address)
+
+
+def _network(address: str) -> str:
+    """What counts as one client: an IPv4 address, or an IPv6 network of 64 bits, which one host can own."""
+    if ":" not in address:
+        return address
+    with contextlib.suppress(ValueError):
+        return str(ipaddress.ip_network((address.partition("%")[0], 64), strict=False))
+    return address

@@ -1,0 +1,325 @@
+"""One SMTP conversation: the verbs. RFC 5321 section 4.1, RFC 3207, RFC 4954, RFC 1870, RFC 2920, RFC 2034.
+
+Verbs are aiosmtpd's `smtp_*` methods. They translate: line to value, value to the transaction and the Reception,
+refusal to reply. Anything unexpected becomes one log line and a 421.
+"""
+
+import asyncio
+import ssl
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from postroom.contracts.errors import MailError
+from postroom.mail.address import Address
+from postroom.smtpd import sayings as say
+from postroom.smtpd.reception import Client
+from postroom.smtpd.stream import ConnectionEnd, Receiving, Stream
+from postroom.smtpd.transaction import Transaction
+from postroom.wire import sasl
+from postroom.wire.smtp import commands
+from postroom.wire.smtp.answers import answer
+from postroom.wire.smtp.commands import CommandError
+from postroom.wire.smtp.data import DataScanner, Flaw
+from postroom.wire.smtp.replies import Reply
+
+if TYPE_CHECKING:
+    from postroom.smtpd.server import SmtpServer
+
+MAX_AUTH_LINE: Final = 12288  # RFC 4954 section 4
+HANDSHAKE_SECONDS: Final = 30.0
+_LONG_VERBS: Final = frozenset({b"MAIL", b"RCPT"})
+
+
+class SmtpSession(Stream):
+    """The server's side of one connection."""
+
+    def __init__(self, server: "SmtpServer") -> None:
+        super().__init__(server.loop)
+        self.server = server
+        self.client = Client("")
+        self._transaction = Transaction(server.limits.message_octets, server.limits.recipients)
+        self._commands = 0
+        self._errors = 0
+
+    def _is_plain(self) -> bool:
+        return not self.client.secured
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client is here, or is refused because there are too many."""
+        if self.transport is not None:
+            return  # after a TLS handshake: the conversation goes on
+        self.transport = transport
+        self.client.address = self.server.name_of(transport)
+        if refusal := self.server.admit(self):
+            self._gone_soon(refusal)
+            return
+        if self.server.manner.implicit_tls:
+            self.transport.pause_reading()  # what comes now is a handshake, and not for us
+        self._handler_coroutine = self.loop.create_task(self._handle_client())
+
+    def _gone_soon(self, reply: Reply) -> None:
+        if not self.server.manner.implicit_tls:
+            self.transport.write(reply.octets)
+        self.transport.close()
+
+    async def _handle_client(self) -> None:
+        try:
+            if self.server.manner.implicit_tls:
+                await self._start_tls()
+            self.say(self.server.greeting)
+            await self._converse()
+        except ConnectionEnd as end:
+            if end.reply:
+                self.say(end.reply)
+            self.flush()
+        except asyncio.CancelledError:
+            self.transport.abort()
+        except Exception as error:
+            self.server.failed(self.client, error)
+            self.say(say.INTERNAL.octets)
+            self.flush()
+        finally:
+            self.server.left(self)
+            self.transport.close()
+
+    async def _converse(self) -> None:
+        limits = self.server.limits
+        while True:
+            if self.server.draining and self._transaction.mail is None:
+                raise ConnectionEnd(say.CLOSING.octets)
+            line = await self.line(commands.MAX_MAIL_OR_RCPT, limits.command_timeout)
+            self._commands += 1
+            if self._commands > limits.commands:
+                raise ConnectionEnd(say.TOO_MANY_COMMANDS.octets)
+            reply = await self._answer(line)
+            self.say(reply.octets)
+            if reply.permanent:
+                self._errors += 1
+                if self._errors >= limits.errors:
+                    raise ConnectionEnd(say.TOO_MANY_ERRORS.octets)
+            if self._pending > 16384:
+                self.flush()
+                await self.drained()
+
+    async def _answer(self, line: bytes | None) -> Reply:
+        if line is None:
+            return say.LINE_TOO_LONG
+        if line[-2:] != b"\r\n" or b"\r" in line[:-2]:
+            raise ConnectionEnd(say.BARE_LINE_END.octets)
+        if len(line) > commands.MAX_COMMAND and line[:4].upper() not in _LONG_VERBS:
+            return say.LINE_TOO_LONG
+        try:
+            verb, argument = commands.parse_command(line[:-2])
+            method = VERBS.get(verb)
+            if method is None:
+                return commands.BAD_LINE
+            return cast(Reply, await method(self, argument))
+        except CommandError as error:
+            return error.reply
+        except MailError as error:
+            reply = answer(error)
+            self.server.refused(self.client, self._transaction, line, reply, error)
+            return reply
+
+    # greeting
+
+    async def smtp_HELO(self, argument: str) -> Reply:
+        self.client.helo = commands.parse_helo(argument)
+        self.client.extended = False
+        self._transaction.reset()
+        return self.server.helo_reply
+
+    async def smtp_EHLO(self, argument: str) -> Reply:
+        self.client.helo = commands.parse_helo(argument)
+        self.client.extended = True
+        self._transaction.reset()
+        return self.server.ehlo_reply(self.client.secured)
+
+    async def smtp_STARTTLS(self, argument: str) -> Reply:
+        if argument:
+            return commands.SYNTAX
+        if not self.server.manner.starttls or self.client.secured:
+            return say.NO_STARTTLS
+        if self._unread:
+            # RFC 3207 section 6: what came in plain text behind STARTTLS may be an attacker's
+            self.server.injected(self.client)
+            raise ConnectionEnd(say.INJECTED.octets)
+        self.say(say.START_TLS.octets)
+        self.flush()
+        await self._start_tls()
+        # RFC 3207 section 4.2: nothing said before TLS counts
+        self.client.helo, self.client.extended, self.client.login = "", False, None
+        self._transaction.reset()
+        self._commands = 0
+        return say.NOTHING
+
+    async def _start_tls(self) -> None:
+        try:
+            transport = await self.loop.start_tls(
+                self.transport,
+                self,
+                self.server.tls_context(),
+                server_side=True,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS,
+            )
+        except (OSError, ssl.SSLError, TimeoutError) as error:
+            self.server.handshake_failed(self.client, error)
+            raise ConnectionEnd from error
+        if transport is None or self._gone:
+            raise ConnectionEnd
+        self.transport = transport
+        found = cast(ssl.SSLObject, transport.get_extra_info("ssl_object"))
+        self.client.tls_version = found.version() or "TLS"
+        self.client.cipher = (found.cipher() or ("",))[0]
+
+    # authentication
+
+    async def smtp_AUTH(self, argument: str) -> Reply:
+        manner = self.server.manner
+        if not manner.login:
+            return say.NO_AUTH
+        if not self.client.secured:
+            return say.NEED_TLS_FOR_AUTH
+        if not self.client.helo or self.client.login or self._transaction.mail is not None:
+            return say.BAD_SEQUENCE
+        mechanism, _, initial = argument.partition(" ")
+        try:
+            finished = await self._sasl(mechanism, initial.strip().encode("ascii"))
+        except sasl.UnknownMechanism:
+            return say.UNKNOWN_MECHANISM
+        except sasl.SaslError as error:
+            return Reply(501, "5.5.2", str(error))
+        self.client.login = await self.server.reception.authenticate(
+            self.client, finished.mechanism, finished.response
+        )
+        return say.AUTHENTICATED
+
+    async def _sasl(self, mechanism: str, initial: bytes) -> sasl.Finished:
+        step = sasl.begin(mechanism, sasl.decode_initial(initial) if initial else None)
+        while isinstance(step, sasl.Asking):
+            self.say(b"334 " + sasl.encode_line(step.challenge) + b"\r\n")
+            line = await self.line(MAX_AUTH_LINE, self.server.limits.command_timeout)
+            if line is None or line[-2:] != b"\r\n":
+                raise sasl.SaslError("response too long or malformed")
+            step = step.answered(sasl.decode_line(line[:-2]))
+        return step
+
+    # transaction
+
+    async def smtp_MAIL(self, argument: str) -> Reply:
+        if not self.client.helo:
+            return say.NEED_HELO
+        if self.server.manner.login and not self.client.login:
+            return say.NEED_AUTH if self.client.secured else say.NEED_TLS
+        mail = commands.parse_mail(argument, self.server.mail_parameters(self.client))
+        if refusal := self._transaction.may_begin(mail):
+            return refusal
+        await self.server.reception.sender(self.client, mail)
+        self._transaction.begin(mail)
+        return say.SENDER_OK
+
+    async def smtp_RCPT(self, argument: str) -> Reply:
+        transaction = self._transaction
+        if refusal := transaction.may_add():
+            return refusal
+        recipient = commands.parse_rcpt(argument, frozenset())
+        try:
+            queued = await self.server.reception.recipient(self.client, transaction, recipient)
+        except MailError:
+            transaction.refused += 1
+            raise
+        transaction.add(recipient, queued)
+        return say.RECIPIENT_OK
+
+    async def smtp_DATA(self, argument: str) -> Reply:
+        transaction = self._transaction
+        if refusal := transaction.may_send():
+            return refusal
+        if argument:
+            return commands.SYNTAX
+        try:
+            return await self._data(transaction)
+        finally:
+            transaction.reset()
+
+    async def _data(self, transaction: Transaction) -> Reply:
+        draft = self.server.reception.draft()
+        try:
+            scanner = DataScanner(allow_bare=self.server.manner.local)
+            self.say(say.GO_AHEAD.octets)
+            receiving = Receiving(scanner, draft, transaction.limit, self.loop.time())
+            await self.receive(receiving)
+            if receiving.draft is None:
+                return self._unusable(receiving)
+            reply = await self.server.reception.message(self.client, transaction, draft)
+        finally:
+            draft.discard()
+        self._commands = self._errors = 0  # limits are for those who deliver nothing
+        return reply
+
+    def _unusable(self, receiving: Receiving) -> Reply:
+        flaw = receiving.scanner.flaw
+        if flaw is None:
+            reply = answer(receiving.error) if receiving.error else say.TOO_LARGE
+        else:
+            reply = say.FLAWS[flaw]
+        self.server.refused(self.client, self._transaction, b"DATA", reply, receiving.error)
+        if flaw is Flaw.BARE_CR_OR_LF:
+            raise ConnectionEnd(reply.octets)
+        return reply
+
+    # the rest
+
+    async def smtp_RSET(self, argument: str) -> Reply:
+        if argument:
+            return commands.SYNTAX
+        self._transaction.reset()
+        return say.RESET
+
+    async def smtp_NOOP(self, argument: str) -> Reply:
+        return say.OK
+
+    async def smtp_QUIT(self, argument: str) -> Reply:
+        if argument:
+            return commands.SYNTAX
+        raise ConnectionEnd(say.BYE.octets)
+
+    async def smtp_VRFY(self, argument: str) -> Reply:
+        return say.VRFY if argument else commands.SYNTAX
+
+    async def smtp_EXPN(self, argument: str) -> Reply:
+        return say.EXPN
+
+    async def smtp_HELP(self, argument: str) -> Reply:
+        return say.HELP
+
+    # what the server's patrol asks
+
+    def overdue(self, now: float) -> bool:
+        """Whether the peer has used up its time."""
+        receiving = self._receiving
+        if receiving is not None:
+            limits = self.server.limits
+            return receiving.too_slow(now, limits.minimum_rate, limits.data_timeout)
+        return 0.0 < self.deadline < now
+
+    def expire(self) -> None:
+        """End a session whose peer is too slow."""
+        if self._drained is not None:
+            self.transport.abort()
+        self.end(say.TIMED_OUT.octets)
+
+    def idle(self) -> bool:
+        """Whether nothing is under way that a drain should wait for."""
+        return self._transaction.mail is None and self._receiving is None and self._waiter is not None
+
+
+VERBS: Final[dict[str, Any]] = {
+    name.removeprefix("smtp_"): getattr(SmtpSession, name)
+    for name in vars(SmtpSession)
+    if name.startswith("smtp_")
+}
+
+
+def envelope_text(address: Address | None) -> str:
+    """An address for the log."""
+    return f"<{address}>" if address else "<>"

@@ -1,0 +1,245 @@
+"""Octets of one connection: an input buffer, collected output, deadlines. The lower half of a session.
+
+aiosmtpd brings a StreamReader, a StreamWriter and a timer per connection, and logs each line; here input waits
+in one buffer, replies leave together, and one patrol per listener looks at all deadlines.
+"""
+
+import asyncio
+from typing import Any, Final
+
+from aiosmtpd.smtp import SMTP
+
+from postroom.contracts.errors import Unavailable
+from postroom.contracts.queue import Draft
+from postroom.wire.smtp.data import DataScanner
+
+HIGH_WATER: Final = 65536  # unread octets at which the peer has to wait
+OUTPUT_WATER: Final = 16384  # unsent replies of pipelined commands
+LINE_SECONDS: Final = 60.0  # a line that has begun has to end
+WRITE_SECONDS: Final = 60.0  # for a peer that does not read
+RATE_WINDOW: Final = 30.0  # seconds over which the rate of DATA is judged
+
+
+class ConnectionEnd(Exception):
+    """The conversation is over; `reply` is said before closing, if any."""
+
+    def __init__(self, reply: bytes = b"") -> None:
+        super().__init__("connection end")
+        self.reply = reply
+
+
+class Receiving:
+    """A DATA phase under way: the scanner, where the octets go, and when it was looked at."""
+
+    __slots__ = ("began", "draft", "error", "limit", "received", "scanner", "seen", "seen_at")
+
+    def __init__(self, scanner: DataScanner, draft: Draft | None, limit: int, now: float) -> None:
+        self.scanner = scanner
+        self.draft = draft
+        self.limit = limit
+        self.received = 0
+        self.error: Unavailable | None = None
+        self.began = self.seen_at = now
+        self.seen = 0
+
+    def take(self, octets: bytes) -> None:
+        """Scan a piece and keep it, as long as the message is still one that can be taken."""
+        self.received += len(octets)
+        piece = self.scanner.feed(octets)
+        if self.draft is None:
+            return
+        if self.scanner.flaw is not None or self.draft.size + len(piece) > self.limit:
+            self.forget()
+            return
+        try:
+            self.draft.write(piece)
+        except Unavailable as error:
+            self.error = error
+            self.forget()
+
+    def forget(self) -> None:
+        """Keep nothing more; the rest is read over."""
+        if self.draft is not None:
+            self.draft.discard()
+            self.draft = None
+
+    def too_slow(self, now: float, minimum_rate: int, patience: float) -> bool:
+        """Whether the peer sends slower than the floor: per window, and stricter after `patience` seconds."""
+        if now - self.seen_at >= RATE_WINDOW:
+            if self.received - self.seen < (now - self.seen_at) * minimum_rate:
+                return True
+            self.seen, self.seen_at = self.received, now
+        elapsed = now - self.began
+        return elapsed > patience and self.received < (elapsed - patience) * minimum_rate * 20
+
+
+class Stream(SMTP):
+    """aiosmtpd's protocol with input and output of our own.
+
+    `deadline` is in the loop's time; 0 while it is us who work.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        # Not SMTP.__init__: it inspects classes and builds tables that are the same for every connection.
+        self.loop = loop
+        self.transport: Any = None
+        self.deadline = 0.0
+        self._unread = bytearray()
+        self._searched = 0
+        self._output: list[bytes] = []
+        self._pending = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._receiving: Receiving | None = None
+        self._gone = False
+        self._ended = False
+        self._stopped = False
+        self._closing: bytes | None = None
+
+    # what the transport calls
+
+    def data_received(self, data: bytes) -> None:
+        """Octets have come: into the message when DATA is under way, else into the buffer."""
+        receiving = self._receiving
+        if receiving is not None and not receiving.scanner.finished:
+            receiving.take(data)
+            if receiving.scanner.finished:
+                self._wake()
+            return
+        self._unread += data
+        if len(self._unread) > HIGH_WATER and not self._stopped:
+            self._stopped = True
+            self.transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> bool | None:
+        """The peer will send nothing more; over plain TCP what has come is still worked on."""
+        self._ended = True
+        self._wake()
+        return self._is_plain()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._gone = self._ended = True
+        self._wake()
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+    def pause_writing(self) -> None:
+        self._drained = self.loop.create_future()
+
+    def resume_writing(self) -> None:
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+        self._drained = None
+
+    def _is_plain(self) -> bool:
+        return True
+
+    # what the session calls
+
+    def say(self, octets: bytes) -> None:
+        """Add a reply; it leaves when the session waits, or when enough have come together."""
+        self._output.append(octets)
+        self._pending += len(octets)
+
+    def flush(self) -> None:
+        """Send what was said."""
+        if self._output:
+            if not self._gone:
+                self.transport.write(b"".join(self._output) if len(self._output) > 1 else self._output[0])
+            self._output.clear()
+            self._pending = 0
+
+    def end(self, reply: bytes) -> None:
+        """Have the session end at its next wait, or at once if it is waiting: last words `reply`."""
+        if self._closing is None:
+            self._closing = reply
+            self._wake()
+
+    async def line(self, limit: int, seconds: float) -> bytes | None:
+        """The next line without its line end, or None when it was longer than `limit` and has been read over.
+
+        Raises ConnectionEnd.
+        """
+        overlong = begun = False
+        deadline = 0.0
+        while (end := self._unread.find(b"\n", self._searched)) < 0:
+            if len(self._unread) > limit:
+                overlong = True
+                self._unread.clear()
+            self._searched = len(self._unread)
+            if not deadline:
+                deadline = self.loop.time() + seconds
+            if not begun and (self._unread or overlong):
+                begun = True
+                deadline = min(deadline, self.loop.time() + LINE_SECONDS)
+            await self._more(deadline)
+        line = bytes(self._unread[: end + 1])
+        del self._unread[: end + 1]
+        self._searched = 0
+        if overlong or len(line) > limit:
+            return None
+        return line
+
+    async def receive(self, receiving: Receiving) -> None:
+        """Read one message to its real end. Raises ConnectionEnd."""
+        self._receiving = receiving
+        try:
+            if self._unread:
+                octets = bytes(self._unread)
+                self._unread.clear()
+                receiving.take(octets)
+            while not receiving.scanner.finished:
+                await self._more(0.0)
+        except ConnectionEnd:
+            receiving.forget()
+            raise
+        finally:
+            self._receiving = None
+            self._searched = 0
+        self._unread[:0] = receiving.scanner.rest
+
+    async def _more(self, deadline: float) -> None:
+        """Wait for input until `deadline`, or without end (0) while DATA is watched by its rate."""
+        if self._closing is not None:
+            raise ConnectionEnd(self._closing)
+        self.flush()
+        if self._drained is not None:
+            await self.drained()
+        if self._ended:
+            raise ConnectionEnd
+        if self._stopped and len(self._unread) <= HIGH_WATER:
+            self._stopped = False
+            self.transport.resume_reading()
+        size = len(self._unread)
+        self._waiter = self.loop.create_future()
+        self.deadline = deadline
+        await self._waiter
+        self.deadline = 0.0
+        self._check_alive(len(self._unread) > size)
+
+    def _check_alive(self, progress: bool) -> None:
+        """Raise ConnectionEnd when we have been told to end, or when no more can come."""
+        if self._closing is not None:
+            raise ConnectionEnd(self._closing)
+        receiving = self._receiving
+        if receiving is not None:
+            progress = receiving.scanner.finished
+        if self._gone or (self._ended and not progress):
+            raise ConnectionEnd
+
+    async def drained(self) -> None:
+        """Wait for a peer that does not read. Raises ConnectionEnd."""
+        if self._drained is not None and not self._gone:
+            self.deadline = self.loop.time() + WRITE_SECONDS
+            await self._drained
+            self.deadline = 0.0
+        if self._gone:
+            raise ConnectionEnd
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
