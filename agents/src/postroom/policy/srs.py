@@ -1,9 +1,9 @@
 """The Sender Rewriting Scheme: an outside forward gets an envelope sender of ours.
 
 Without it SPF at the next hop judges the first sender's domain by our address (RFC 7208 section 11.2 and
-appendix D). `SRS0=hash=day=domain=local@us` leads back to `local@domain`; a sender that already is SRS0 of another
-forwarder becomes `SRS1=hash=forwarder==hash=day=domain=local@us`, which leads back to that forwarder, so that
-addresses do not grow from hop to hop. The hash keeps strangers from using us as an open relay for bounces.
+appendix D). `SRS0=hash=day=domain=local@us` leads back to `local@domain`; a sender that already is SRS0 of
+another forwarder becomes `SRS1=hash=forwarder==hash=day=domain=local@us`, which leads back to that forwarder,
+so that addresses do not grow from hop to hop. The hash keeps strangers from using us as a relay for bounces.
 
 Room rule: local parts may lose their case on the way, so the hash is over lower case and in base32.
 """
@@ -17,7 +17,7 @@ from hmac import compare_digest
 from hmac import digest as hmac_digest
 from typing import Final
 
-_HASH_LENGTH: Final = 10  # base32 characters: 50 bits
+_HASH_LENGTH: Final = 8  # base32 characters: 40 bits; a local part should stay short
 _DAY: Final = 86_400
 _DAYS: Final = 1024  # two base32 characters
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"

@@ -153,7 +153,8 @@ class _Check:
         self.lookups = 0
         self.voids = 0
         self._address_type = RecordType.A if self.ip.version == 4 else RecordType.AAAA
-        self._validated: tuple[str, ...] | None = None
+        self._pointer: Answer | None = None
+        self._validated: tuple[str, ...] = ()
         local, _, of = sender.rpartition("@")
         self._facts = {
             "s": sender,
@@ -265,16 +266,16 @@ class _Check:
 
     def _validated_names(self) -> Lookups[tuple[str, ...]]:
         """The client's names that point back to it (section 5.5); asked for once per evaluation."""
-        if self._validated is None:
-            answer = yield from ask(self.ip.reverse_pointer, RecordType.PTR)
-            self._count_void(answer)
-            names = [name.lower().removesuffix(".") for name in answer.names[:MAX_HOSTS]]
+        if self._pointer is None:
+            self._pointer = yield from ask(self.ip.reverse_pointer, RecordType.PTR)
+            names = [name.lower().removesuffix(".") for name in self._pointer.names[:MAX_HOSTS]]
             names = [name for name in names if is_domain(name)]
             answers = (yield from self._ask(names, self._address_type)) if names else ()
             # A client has the names it likes: what they lack is not held against the domain's void look-ups.
             self._validated = tuple(
                 name for name, found in zip(names, answers, strict=True) if self.ip in _addresses(found)
             )
+        self._count_void(self._pointer)
         return self._validated
 
     def _holds(self, answers: Iterable[Answer], directive: Directive) -> bool:

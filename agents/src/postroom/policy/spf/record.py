@@ -19,7 +19,7 @@ from postroom.policy.spf.macros import (
 )
 
 _VERSION: Final = re.compile(rb"v=spf1(?: |\Z)", re.IGNORECASE)
-_TERM: Final = re.compile(r"([+\-?~]?)([A-Za-z][A-Za-z0-9._-]*)([=:/]?)(.*)\Z", re.DOTALL)
+_TERM: Final = re.compile(r"([+\-?~]?)([A-Za-z][A-Za-z0-9._-]*)(?:([=:/])(.*))?\Z", re.DOTALL)
 _CIDR: Final = re.compile(r"(?:/(0|[1-9][0-9]?))?(?://(0|[1-9][0-9]{0,2}))?\Z")
 _IP4: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:/(?:0|[1-9][0-9]?))?\Z")
 _IP6: Final = re.compile(r"[0-9A-Fa-f:.]{2,45}(?:/(?:0|[1-9][0-9]{0,2}))?\Z")
@@ -94,7 +94,7 @@ def _read_modifier(match: re.Match[str], modifiers: dict[str, MacroString]) -> N
 
 def _directive(term: str, match: re.Match[str]) -> Directive:
     qualifier, mechanism = match[1] or "+", match[2].lower()
-    argument = match[4] if match[3] != "/" else "/" + match[4]
+    argument = "/" + match[4] if match[3] == "/" else match[4] or ""
     if mechanism not in _MECHANISMS:
         raise SpfSyntaxError(f"unknown mechanism: {mechanism[:60]}")
     if mechanism == "all":
