@@ -1,0 +1,101 @@
+"""The auth process: wires directory, secrets, guess counts and the socket."""
+
+import asyncio
+import contextlib
+import os
+from pathlib import Path
+from typing import ClassVar
+
+from postroom.auth.config import AuthConfig
+from postroom.auth.guess_file import GuessFile
+from postroom.auth.guesses import Guesses, Limits
+from postroom.auth.hashing import Hasher
+from postroom.auth.judge import Judge
+from postroom.auth.pool import HashPool
+from postroom.auth.remembered import Remembered
+from postroom.auth.secrets import SecretStore
+from postroom.auth.server import AuthServer
+from postroom.contracts.errors import Unavailable
+from postroom.directory.reader import SqliteDirectory
+from postroom.runtime.config import ConfigError
+from postroom.runtime.connections import Caps, Listener
+from postroom.runtime.service import Agent, run
+
+SAVE_EVERY = 5.0  # seconds between writes of guess counts
+
+
+class AuthAgent(Agent[AuthConfig]):
+    """Postroom's auth agent: judges logins over Dovecot's auth-client protocol on a unix socket."""
+
+    name: ClassVar[str] = "auth"
+    settings: ClassVar[type[AuthConfig]] = AuthConfig
+
+    async def start(self) -> None:
+        """Read the guess counts, open the secrets and serve the socket named `auth`."""
+        config = self.config
+        self._secrets = SecretStore(config.secrets_path)
+        self._file = GuessFile(config.guesses_path)
+        self._guesses = Guesses(_limits(config))
+        try:
+            self._secrets.accounts()
+            self._guesses.restore(*self._file.load())
+        except Unavailable as error:
+            raise ConfigError(str(error)) from error
+        hasher = Hasher(config.argon2_memory_kib, config.argon2_time, config.argon2_parallelism)
+        self._pool = HashPool(hasher, config.threads, config.max_pending)
+        directory = SqliteDirectory(config.directory_path, self.service.clock.steady)
+        remembered = Remembered(config.cache_seconds)
+        judge = Judge(directory, self._secrets, self._pool, self._guesses, remembered, self.service.clock)
+        self._server = AuthServer(judge.judge, self.log)
+        caps = Caps(config.max_connections, config.max_connections)
+        self._listener = Listener(self.log, self._server.serve, caps)
+        await self._listener.start(self.service.sockets("auth"))
+        self._saving = asyncio.ensure_future(self._save_for_ever())
+
+    async def drain(self) -> None:
+        """Answer what was asked, then keep the counts for the next process."""
+        await self._listener.stop_accepting()
+        await self._server.finish(self.config.drain_seconds)
+        await self._listener.wait_idle(1.0)
+        self._saving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._saving
+        await self._save()
+        self._pool.close()
+        self._secrets.close()
+
+    async def _save_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(SAVE_EVERY)
+            await self._save()
+
+    async def _save(self) -> None:
+        tallies, known = self._guesses.take_changes()
+        if not tallies and not known:
+            return
+        try:
+            await asyncio.to_thread(self._file.save, tallies, known)
+        except Unavailable as error:
+            self.log.error(str(error))
+
+    @staticmethod
+    def check(config: AuthConfig) -> None:
+        """The secrets' folder must be there and be ours."""
+        folder = Path(config.secrets_path).parent
+        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            raise ConfigError(f"secrets_path: {folder} is missing, or may not be read and written")
+
+
+def _limits(config: AuthConfig) -> Limits:
+    return Limits(
+        config.failures_per_account,
+        config.failures_per_client,
+        config.failure_window,
+        config.failure_delay,
+        config.failure_delay_maximum,
+    )
+
+
+def main() -> None:
+    """Console script postroom-auth."""
+    run(AuthAgent)

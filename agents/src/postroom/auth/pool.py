@@ -1,0 +1,53 @@
+"""Hashing off the event loop, in a bounded number of threads."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from postroom.auth.hashing import Hasher
+from postroom.contracts.errors import Unavailable
+
+T = TypeVar("T")
+
+
+class HashPool:
+    """A few threads that hash, and a bound on how many passwords wait for them."""
+
+    def __init__(self, hasher: Hasher, threads: int, max_pending: int) -> None:
+        self._hasher = hasher
+        self._free = asyncio.Semaphore(threads)
+        self._threads = ThreadPoolExecutor(threads, "argon2")
+        self._max_pending = max_pending
+        self._pending = 0
+        self.dummy = hasher.dummy
+
+    async def matches(self, password: str, verifier: str, still_wanted: Callable[[], bool]) -> bool | None:
+        """Whether they match; None when that is not wanted any more once a thread is free.
+
+        Raises Unavailable: too many wait already.
+        """
+        if self._pending >= self._max_pending:
+            raise Unavailable("too many passwords wait for a thread")
+        self._pending += 1
+        try:
+            async with self._free:
+                if not still_wanted():
+                    return None
+                return await self._in_thread(self._hasher.matches, password, verifier)
+        finally:
+            self._pending -= 1
+
+    async def renewed(self, password: str, verifier: str) -> str | None:
+        """The same password by today's parameters; None when the verifier has them already."""
+        if not self._hasher.outdated(verifier):
+            return None
+        async with self._free:
+            return await self._in_thread(self._hasher.make, password)
+
+    async def _in_thread(self, work: Callable[..., T], *arguments: str) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
