@@ -13,6 +13,7 @@ class MdaConfig(Settings, frozen=True, kw_only=True):
     max_message_bytes: int = 104_857_600
     max_recipients: int = 1000
     max_connections: int = 100
+    max_errors: int = 10
     command_timeout: float = 300.0
     remember_deliveries: float = (
         1_209_600.0  # how long (queue id, recipient) is kept: longer than mail may queue

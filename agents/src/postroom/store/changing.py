@@ -53,7 +53,7 @@ def store(
                 held_back.append(key & UID_MASK)
                 continue
             new_bits, new_words = change.apply(bits, words)  # type: ignore[arg-type]
-            if (new_bits, new_words) == (bits, words):
+            if new_bits == bits and new_words == str(words):
                 now.append(as_row(row))  # type: ignore[arg-type]
                 continue
             updates.append((new_bits, new_words, modseq, key))

@@ -1,0 +1,89 @@
+"""postroom-mda: takes messages by LMTP and puts them into mailboxes."""
+
+import asyncio
+import contextlib
+import os
+import resource
+from typing import Any, ClassVar
+
+from postroom.contracts.errors import MailError
+from postroom.directory.reader import SqliteDirectory
+from postroom.mda.config import MdaConfig
+from postroom.mda.delivery import Deliverer
+from postroom.mda.over_quota import OverQuotaFlags
+from postroom.mda.sessions import Sessions
+from postroom.runtime.config import ConfigError
+from postroom.runtime.connections import Caps, Listener
+from postroom.runtime.notices import Notices
+from postroom.runtime.service import Agent, run
+from postroom.store import open_store
+
+REVIEW_SECONDS = 30.0  # between looks at accounts that were full
+
+
+class MdaAgent(Agent[MdaConfig]):
+    """Delivers mail by LMTP on a unix socket into the mailbox store."""
+
+    name: ClassVar[str] = "mda"
+    settings = MdaConfig
+
+    async def start(self) -> None:
+        config, service = self.config, self.service
+        self.check(config)
+        _allow_open_files()
+        self._store = open_store(
+            config.accounts_directory,
+            Notices(config.notice_directory),
+            service.clock,
+            open_accounts=config.open_accounts,
+            remember_deliveries=config.remember_deliveries,
+            on_fatal=service.fail,
+        )
+        self._deliverer = Deliverer(
+            SqliteDirectory(config.directory_path),
+            self._store,
+            OverQuotaFlags(config.over_quota_directory),
+            service.clock,
+            self.log,
+            config.host_name,
+        )
+        self._sessions = Sessions(self._deliverer, lambda: self.config)
+        caps = Caps(total=config.max_connections, per_client=config.max_connections)
+        self._listener = Listener(
+            self.log, self._sessions.serve, caps, refuse=b"421 4.3.2 Too many connections\r\n"
+        )
+        sockets = service.sockets("lmtp")
+        if not sockets:
+            raise ConfigError("no LMTP socket: systemd gave none and listen.lmtp is not set")
+        await self._listener.start(sockets)
+        self._review = asyncio.ensure_future(self._review_flags())
+
+    async def drain(self) -> None:
+        self._review.cancel()
+        await self._listener.stop_accepting()
+        self._sessions.leave()
+        await self._listener.wait_idle(self.config.drain_seconds)
+        await self._store.close()
+
+    async def _review_flags(self) -> None:
+        while True:
+            with contextlib.suppress(MailError):
+                await self._deliverer.review_flags()
+            await asyncio.sleep(REVIEW_SECONDS)
+
+    @staticmethod
+    def check(config: Any) -> None:
+        """Raises ConfigError."""
+        if not os.access(config.accounts_directory, os.R_OK | os.W_OK | os.X_OK):
+            raise ConfigError(f"accounts_directory = {config.accounts_directory!r}: not a folder that can be written")
+
+
+def _allow_open_files() -> None:
+    """An open account takes four descriptors, more than the usual soft limit allows for many."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def main() -> None:
+    """Console script."""
+    run(MdaAgent)

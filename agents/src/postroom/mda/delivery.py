@@ -1,0 +1,118 @@
+"""From a session's questions to the store: recipients judged, messages delivered, quota flags kept true."""
+
+import os
+
+from postroom.contracts.clock import Clock
+from postroom.contracts.directory import Directory
+from postroom.contracts.errors import MailError, MailLoop, RecipientOverQuota, Unavailable
+from postroom.contracts.mailbox import Delivery, Quota, Store
+from postroom.mail.ids import queue_id
+from postroom.mda import filing, over_quota
+from postroom.mda.filing import Target
+from postroom.mda.over_quota import OverQuotaFlags
+from postroom.runtime.log import Log
+from postroom.wire.smtp.commands import Recipient
+from postroom.wire.smtp.lmtp import AskDelivery
+
+
+class Deliverer:
+    """Answers the questions of all sessions."""
+
+    def __init__(
+        self, directory: Directory, store: Store, flags: OverQuotaFlags, clock: Clock, log: Log, host_name: str
+    ) -> None:
+        self._directory = directory
+        self._store = store
+        self._flags = flags
+        self._clock = clock
+        self._log = log
+        self._host_name = host_name
+
+    async def judge(self, recipient: Recipient) -> Target:
+        """Raises MailError."""
+        target = await filing.find(self._directory, recipient.address, self._host_name)
+        if target.account.id in self._flags and await self._is_full(target):
+            raise RecipientOverQuota("mailbox full")
+        return target
+
+    async def deliver(self, asked: AskDelivery) -> list[MailError | None]:
+        """One outcome per target. A message without an id gets one, but then a second copy cannot be known."""
+        ident = asked.ident or queue_id(int(self._clock.now() * 1000), os.urandom(10))
+        head = filing.head_of(asked.content)
+        junk = filing.is_junk(head)
+        arrived = int(self._clock.now())
+        outcomes: list[MailError | None] = [None] * len(asked.targets)
+        wanted: list[int] = []
+        deliveries: list[Delivery] = []
+        for place, target in enumerate(asked.targets):
+            try:
+                filing.demand_no_loop(head, target.address)
+            except MailLoop as loop:
+                outcomes[place] = loop
+                continue
+            wanted.append(place)
+            deliveries.append(
+                Delivery(
+                    account=target.account.id,
+                    queue_id=ident,
+                    recipient=target.key,
+                    mailbox=filing.mailbox_for(target, junk),
+                    prefix=filing.prefix(asked.mail.sender, target.address),
+                    content=asked.content,
+                    arrived=arrived,
+                    quota_bytes=target.account.quota_bytes,
+                )
+            )
+        if deliveries:
+            results = await self._store.deliver(deliveries)
+            for place, result in zip(wanted, results, strict=True):
+                outcomes[place] = self._as_refusal(result)
+        for target, outcome in zip(asked.targets, outcomes, strict=True):
+            await self._note(target, ident, len(asked.content), outcome, junk)
+        return outcomes
+
+    def _as_refusal(self, result: Exception | None) -> MailError | None:
+        if result is None or isinstance(result, MailError):
+            return result
+        self._log.error(f"internal error: {type(result).__name__}: {result}")
+        return Unavailable("internal error")
+
+    async def _note(
+        self, target: Target, ident: str, size: int, outcome: MailError | None, junk: bool
+    ) -> None:
+        fields = {"QUEUE_ID": ident, "ACCOUNT": target.account.id}
+        if outcome is None:
+            place = filing.mailbox_for(target, junk)
+            self._log.info(f"{ident}: to=<{target.key}>, mailbox={place}, size={size}, status=sent", **fields)
+            return
+        self._log.info(
+            f"{ident}: to=<{target.key}>, size={size}, status={'deferred' if outcome.temporary else 'bounced'}"
+            f" ({type(outcome).__name__}: {outcome})",
+            **fields,
+        )
+        if isinstance(outcome, RecipientOverQuota):
+            quota = await self._quota(target)
+            if over_quota.is_full(quota, size):
+                self._flags.put_up(target.account.id, min(size, over_quota.ORDINARY))
+
+    async def _quota(self, target: Target) -> Quota:
+        account = await self._store.account(target.account.id, target.account.quota_bytes)
+        return await account.quota()
+
+    async def _is_full(self, target: Target) -> bool:
+        account_id = target.account.id
+        if over_quota.is_full(await self._quota(target), self._flags.needed(account_id)):
+            return True
+        self._flags.take_down(account_id)
+        return False
+
+    async def review_flags(self) -> None:
+        """Take down flags of accounts that have room again, or exist no more."""
+        for account_id in self._flags:
+            account = await self._directory.account(account_id)
+            if account is None:
+                self._flags.take_down(account_id)
+                continue
+            mailboxes = await self._store.account(account_id, account.quota_bytes)
+            if not over_quota.is_full(await mailboxes.quota(), self._flags.needed(account_id)):
+                self._flags.take_down(account_id)

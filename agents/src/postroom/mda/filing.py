@@ -1,0 +1,95 @@
+"""Whose mailbox, and which one: decisions about one recipient of one message.
+
+Room rule: facts in, decisions out. Addresses come final (aliases are resolved at intake); only a detail is split off.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from postroom.contracts.directory import Account, Directory, Kind
+from postroom.contracts.errors import MailLoop, NoSuchRecipient, RecipientDisabled
+from postroom.mail.address import Address
+from postroom.mail.headers import read_headers
+from postroom.policy.authres import VERDICT_FIELD, read_verdict
+from postroom.wire.smtp.commands import POSTMASTER
+
+INBOX: Final = "INBOX"
+JUNK: Final = "Junk"
+
+_VERDICT: Final = VERDICT_FIELD.encode("ascii") + b":"
+_DELIVERED_TO: Final = re.compile(rb"(?:\A|\r\n)delivered-to[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An accepted recipient."""
+
+    address: Address
+    account: Account
+    mailbox: str
+
+    @property
+    def key(self) -> str:
+        """By this a second copy is known."""
+        return self.address.key
+
+
+async def find(directory: Directory, address: Address, host_name: str) -> Target:
+    """Raises NoSuchRecipient, RecipientDisabled, Unavailable."""
+    if address == POSTMASTER:
+        address = Address("postmaster", host_name)
+    mailbox = INBOX
+    account = await _account(directory, address)
+    if account is None:
+        domain = await directory.domain(address.domain)
+        person, detail = address.split_detail(domain.separator) if domain else (address, "")
+        account = await _account(directory, person) if detail else None
+        mailbox = detail or INBOX
+    if account is None:
+        raise NoSuchRecipient("unknown address")
+    if not account.enabled:
+        raise RecipientDisabled("account is disabled")
+    return Target(address, account, mailbox)
+
+
+async def _account(directory: Directory, address: Address) -> Account | None:
+    entry = await directory.entry(address.key)
+    return entry.account if entry and entry.kind is Kind.ACCOUNT else None
+
+
+def mailbox_for(target: Target, junk: bool) -> str:
+    """Where it goes: Junk by the verdict, else the mailbox that the detail names."""
+    return JUNK if junk else target.mailbox
+
+
+def head_of(content: bytes) -> bytes:
+    """The header block without its empty line."""
+    if content.startswith(b"\r\n"):
+        return b""
+    end = content.find(b"\r\n\r\n")
+    return content if end < 0 else content[: end + 2]
+
+
+def is_junk(head: bytes) -> bool:
+    """The verdict of our intake, which stands topmost; it removed all that others wrote in its name."""
+    at = head.find(_VERDICT)
+    if at < 0 or (at and head[at - 2 : at] != b"\r\n"):
+        return False
+    end = head.find(b"\r\n", at)
+    verdict = read_verdict(read_headers(head[at : end + 2] + b"\r\n"))
+    return verdict is not None and verdict.junk
+
+
+def demand_no_loop(head: bytes, address: Address) -> None:
+    """Raises MailLoop when the message was in this mailbox before."""
+    if b"elivered-" not in head and b"ELIVERED-" not in head:
+        return
+    key = address.key.encode()
+    if any(found.strip().lower() == key for found in _DELIVERED_TO.findall(head)):
+        raise MailLoop("delivered here before")
+
+
+def prefix(sender: Address | None, address: Address) -> bytes:
+    """What is served in front of this recipient's copy. RFC 5321 section 4.4."""
+    return f"Return-Path: <{sender or ''}>\r\nDelivered-To: {address}\r\n".encode("ascii")
