@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from postroom.contracts.errors import MailError, Unavailable
@@ -26,32 +27,27 @@ _LOGIN_PARAMETERS: Final = _PLAIN_PARAMETERS | {"AUTH"}
 _NO_PARAMETERS: Final[frozenset[str]] = frozenset()
 
 
+@dataclass(kw_only=True)
 class SmtpServer:
     """All sessions of one kind of listener."""
 
-    def __init__(
-        self,
-        host_name: str,
-        reception: Reception,
-        limits: Limits,
-        manner: Manner,
-        log: Log,
-        tls_context: Callable[[], ssl.SSLContext] | None = None,
-    ) -> None:
+    host_name: str
+    reception: Reception
+    limits: Limits
+    manner: Manner
+    log: Log
+    certificates: Callable[[], ssl.SSLContext] | None = None
+
+    def __post_init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.host_name = host_name
-        self.reception = reception
-        self.manner = manner
-        self.log = log
         self.draining = False
         self.sessions: set[SmtpSession] = set()
-        self._tls_context = tls_context
         self._clients: Counter[str] = Counter()
         self._servers: list[asyncio.AbstractServer] = []
         self._patrol: asyncio.TimerHandle | None = None
-        self.greeting = Reply(220, "", f"{host_name} ESMTP Postroom").octets
-        self.helo_reply = Reply(250, "", host_name)
-        self.use(limits)
+        self.greeting = Reply(220, "", f"{self.host_name} ESMTP Postroom").octets
+        self.helo_reply = Reply(250, "", self.host_name)
+        self.use(self.limits)
 
     def use(self, limits: Limits) -> None:
         """Take these limits for new sessions; texts are made once here, not per connection."""
@@ -86,9 +82,9 @@ class SmtpServer:
 
     def tls_context(self) -> ssl.SSLContext:
         """The server's certificates."""
-        if self._tls_context is None:
+        if self.certificates is None:
             raise Unavailable("no certificates")
-        return self._tls_context()
+        return self.certificates()
 
     # life
 
@@ -98,7 +94,7 @@ class SmtpServer:
             unix = listening.family == socket.AF_UNIX
             create = self.loop.create_unix_server if unix else self.loop.create_server
             self._servers.append(
-                await create(lambda: SmtpSession(self), sock=listening, backlog=BACKLOG)  # type: ignore[operator]
+                await create(lambda: SmtpSession(self), sock=listening, backlog=BACKLOG)
             )
         self._patrol = self.loop.call_later(PATROL_SECONDS, self._walk)
 

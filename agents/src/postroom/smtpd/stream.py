@@ -42,17 +42,20 @@ class Receiving:
         self.began = self.seen_at = now
         self.seen = 0
 
-    def take(self, octets: bytes) -> None:
-        """Scan a piece and keep it, as long as the message is still one that can be taken."""
+    def take(self, octets: bytes) -> bool:
+        """Scan a piece and keep it while the message is one that can be taken; whether it has ended."""
         self.received += len(octets)
         piece = self.scanner.feed(octets)
-        if self.draft is None:
-            return
-        if self.scanner.flaw is not None or self.draft.size + len(piece) > self.limit:
+        if self.draft is not None:
+            self._keep(self.draft, piece)
+        return self.scanner.finished
+
+    def _keep(self, draft: Draft, piece: bytes) -> None:
+        if self.scanner.flaw is not None or draft.size + len(piece) > self.limit:
             self.forget()
             return
         try:
-            self.draft.write(piece)
+            draft.write(piece)
         except Unavailable as error:
             self.error = error
             self.forget()
@@ -102,8 +105,7 @@ class Stream(SMTP):
         """Octets have come: into the message when DATA is under way, else into the buffer."""
         receiving = self._receiving
         if receiving is not None and not receiving.scanner.finished:
-            receiving.take(data)
-            if receiving.scanner.finished:
+            if receiving.take(data):
                 self._wake()
             return
         self._unread += data

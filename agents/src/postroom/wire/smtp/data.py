@@ -5,6 +5,7 @@ around the dot) is read over, remembered, and refused when the real end has come
 on where a message stops. Nothing is done per line.
 """
 
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Final
 
@@ -105,3 +106,16 @@ def stuffed(piece: bytes, at_line_start: bool) -> bytes:
     if b"\r\n." in piece:
         piece = piece.replace(b"\r\n.", b"\r\n..")
     return b"." + piece if at_line_start and piece.startswith(b".") else piece
+
+
+def repaired(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same octets with CR LF for every line end, bare CR and bare LF included."""
+    held = b""
+    for piece in pieces:
+        text = held + piece
+        held = b"\r" if text.endswith(b"\r") else b""
+        if held:
+            text = text[:-1]
+        yield text.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+    if held:
+        yield b"\r\n"

@@ -1,0 +1,124 @@
+"""postroom-msa: takes mail from our own people at 465 and 587, and from programs of this host."""
+
+from typing import Final, NoReturn
+
+from postroom.couriers.auth import AuthClient
+from postroom.directory.reader import SqliteDirectory
+from postroom.msa.config import MsaConfig
+from postroom.msa.counters import Counters
+from postroom.msa.reception import MsaReception
+from postroom.queue.spool import Spool
+from postroom.runtime.config import ConfigError
+from postroom.runtime.connections import networks
+from postroom.runtime.service import Agent, run
+from postroom.runtime.tls import TlsStore
+from postroom.smtpd.reception import Limits, Manner
+from postroom.smtpd.routing import DirectoryRouter, read_srs_secrets
+from postroom.smtpd.server import SmtpServer
+
+MANNERS: Final = (
+    Manner("submission", login=True),
+    Manner("submissions", starttls=False, implicit_tls=True, login=True),
+    Manner("local", starttls=False, local=True),
+)
+
+
+class MsaAgent(Agent[MsaConfig]):
+    """Receives mail from people who log in, and from local programs."""
+
+    name = "msa"
+    settings = MsaConfig
+
+    async def start(self) -> None:
+        """Open spool, counters and certificates, then serve each kind of socket that there is."""
+        config, service = self.config, self.service
+        self._tls = TlsStore(config.tls_directory)
+        self._tls.load()
+        self._spool = Spool(
+            config.spool_directory,
+            service.worker,
+            service.clock,
+            service.fail,
+            agent=self.name,
+            run_directory=config.run_directory,
+        )
+        self._spool.open()
+        self._directory = SqliteDirectory(config.directory_path)
+        self._counters = Counters(config.counters_path)
+        self._reception = self._new_reception(config)
+        self._servers = [self._new_server(config, manner) for manner in MANNERS]
+        for server in self._servers:
+            await server.start(service.sockets(server.manner.service))
+
+    def _new_server(self, config: MsaConfig, manner: Manner) -> SmtpServer:
+        return SmtpServer(
+            host_name=config.host_name,
+            reception=self._reception,
+            limits=limits(config),
+            manner=manner,
+            log=self.log,
+            certificates=self._tls.context,
+        )
+
+    def _new_reception(self, config: MsaConfig) -> MsaReception:
+        clock = self.service.clock
+        return MsaReception(
+            config=config,
+            spool=self._spool,
+            router=DirectoryRouter(
+                self._directory, config.host_name, clock, read_srs_secrets(config.srs_secrets_file)
+            ),
+            directory=self._directory,
+            logins=AuthClient(config.auth_socket),
+            counters=self._counters,
+            clock=clock,
+            log=self.log,
+        )
+
+    async def reload(self, config: MsaConfig) -> None:
+        """New settings for what begins from now on; certificates are read again."""
+        self._tls.reload()
+        reception = self._new_reception(config)
+        for server in self._servers:
+            server.reception = reception
+            server.use(limits(config))
+        self.config = config
+
+    async def drain(self) -> None:
+        """Finish the transactions under way."""
+        for server in self._servers:
+            await server.drain(self.config.drain_seconds)
+        await self._spool.close()
+        self._counters.close()
+
+    @staticmethod
+    def check(config: MsaConfig) -> None:
+        """Certificates and secrets can be read."""
+        TlsStore(config.tls_directory).load()
+        read_srs_secrets(config.srs_secrets_file)
+        limits(config)
+
+
+def limits(config: MsaConfig) -> Limits:
+    """The servers' limits. Raises ConfigError: a trusted network is none."""
+    try:
+        networks(config.trusted_clients)
+    except ValueError as error:
+        raise ConfigError(f"trusted_clients: {error}") from error
+    return Limits(
+        message_octets=config.max_message_bytes,
+        recipients=config.max_recipients,
+        connections=config.max_connections,
+        connections_per_client=config.max_connections_per_client,
+        commands=config.max_commands,
+        errors=config.max_errors,
+        command_timeout=config.command_timeout,
+        data_timeout=config.data_timeout,
+        minimum_rate=config.minimum_rate,
+        trusted=tuple(config.trusted_clients),
+    )
+
+
+def main() -> NoReturn:
+    """The console script."""
+    run(MsaAgent)

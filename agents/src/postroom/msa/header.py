@@ -1,0 +1,35 @@
+"""What a submitted message's header gets and loses. RFC 6409 section 8, RFC 5322 sections 3.6 and 3.6.3."""
+
+from collections.abc import Callable
+from typing import Final
+
+from postroom.mail.headers import Field, HeaderBlock
+from postroom.mail.headertext import field
+from postroom.policy import trace
+from postroom.policy.authres import removal
+
+_HIDDEN: Final = frozenset({b"bcc", b"resent-bcc", b"return-path"})
+
+
+def dropping(host_name: str) -> Callable[[Field], bool]:
+    """Which fields go: blind copies, and what only we may write."""
+    foreign = removal(host_name)
+    return lambda one: one.key in _HIDDEN or foreign(one)
+
+
+def additions(block: HeaderBlock, queue_id: str, host_name: str, sender: str, now: int) -> list[bytes]:
+    """The fields that are missing: Date, Message-ID, and From where a local program gave none."""
+    present = {one.key for one in block.fields}
+    added = []
+    if b"date" not in present:
+        added.append(field("Date", trace.date(now)))
+    if b"message-id" not in present:
+        added.append(field("Message-ID", f"<{queue_id}@{host_name}>"))
+    if b"from" not in present and sender:
+        added.append(field("From", sender))
+    return added
+
+
+def first_message_id(block: HeaderBlock, queue_id: str, host_name: str) -> str:
+    """The id that is in the message when it leaves us, when it had none before."""
+    return "" if block.first(b"message-id") else f"<{queue_id}@{host_name}>"

@@ -1,0 +1,158 @@
+"""What the msa decides: who may send, in whose name, how much, and what the message lacks. RFC 6409."""
+
+from dataclasses import dataclass
+
+from postroom.contracts.auth import Authenticator, Login, LoginAttempt
+from postroom.contracts.clock import Clock
+from postroom.contracts.directory import Directory
+from postroom.contracts.errors import SenderNotOwned, SenderOverLimit
+from postroom.contracts.queue import Draft, Intake, Origin, QueuedMessage, QueuedRecipient
+from postroom.mail.headermailboxes import author
+from postroom.mail.headers import HeaderBlock
+from postroom.msa import header
+from postroom.msa.config import MsaConfig
+from postroom.msa.counters import Counters
+from postroom.msa.ownership import Ownership
+from postroom.policy import trace
+from postroom.policy.limits import Allowance, allowance, within
+from postroom.runtime.log import Log
+from postroom.smtpd import intake as common
+from postroom.smtpd.reception import Client
+from postroom.smtpd.routing import Router
+from postroom.smtpd.transaction import Transaction
+from postroom.wire.smtp.commands import Mail, Recipient
+from postroom.wire.smtp.data import repaired
+from postroom.wire.smtp.replies import Reply
+
+
+@dataclass(kw_only=True)
+class MsaReception:
+    """Mail from people of ours, and with `local` from programs of this host."""
+
+    config: MsaConfig
+    spool: Intake
+    router: Router
+    directory: Directory
+    logins: Authenticator
+    counters: Counters
+    clock: Clock
+    log: Log
+
+    def __post_init__(self) -> None:
+        self._ownership = Ownership(self.directory)
+        self.use(self.config)
+
+    def use(self, config: MsaConfig) -> None:
+        """Take over changed settings."""
+        self.config = config
+        self._default = Allowance(config.messages_per_day, config.recipients_per_day)
+        self._drop = header.dropping(config.host_name)
+
+    def draft(self) -> Draft:
+        """A place in the spool."""
+        return self.spool.draft()
+
+    async def authenticate(self, client: Client, mechanism: str, response: bytes) -> Login:
+        """Ask the auth agent. Raises LoginRefused, LoginThrottled, Unavailable."""
+        attempt = LoginAttempt("PLAIN", response, "smtp", client.address, client.secured)
+        return await self.logins.authenticate(attempt)
+
+    async def sender(self, client: Client, mail: Mail) -> None:
+        """Raises SenderNotOwned, SenderOverLimit, Unavailable."""
+        if client.login is None:
+            return
+        if mail.sender is not None and not await self._ownership.owns(client.login, mail.sender):
+            raise SenderNotOwned
+        use = await self.counters.use(client.login.account, self.clock.now())
+        if not within(use, 1, await self._allowance(client.login)):
+            raise SenderOverLimit
+
+    async def recipient(
+        self, client: Client, transaction: Transaction, recipient: Recipient
+    ) -> tuple[QueuedRecipient, ...]:
+        """Anybody; our own addresses must exist. Raises RecipientError, Unavailable."""
+        return await self.router.route(recipient.address, transaction.sender, relay=True)
+
+    async def message(self, client: Client, transaction: Transaction, draft: Draft) -> Reply:
+        """Check whose it is, complete the header, make it durable."""
+        if client.login is None:
+            draft = self._repaired(draft)
+        try:
+            return await self._message(client, transaction, draft)
+        finally:
+            draft.discard()
+
+    async def _message(self, client: Client, transaction: Transaction, draft: Draft) -> Reply:
+        block = common.header_of(draft, self.config.max_hops)
+        login = client.login
+        if login is not None:
+            await self._ownership.check_header(login, block)
+            await self._count(login, len(transaction.accepted))
+        now = self.clock.now()
+        queue_id = common.new_id(now)
+        head = self._head(client, transaction, block, queue_id, now)
+        message = QueuedMessage(
+            id=queue_id,
+            arrived=now,
+            sender=transaction.sender,
+            recipients=transaction.recipients,
+            origin=Origin.SUBMITTED if login else Origin.LOCAL,
+            size=len(head) + draft.size - block.body_offset,
+            message_id=common.message_id_of(block)
+            or header.first_message_id(block, queue_id, self.config.host_name),
+            signing_domain=await self._signing_domain(block, transaction),
+            vouched=True,
+            body=transaction.mail.body if transaction.mail else "7BIT",
+            client=client.address,
+            account=login.account if login else "",
+        )
+        await self.spool.accept(message, head, draft, block.body_offset)
+        common.log_accepted(self.log, client, transaction, queue_id, message.message_id, message.size)
+        return common.queued(queue_id)
+
+    def _head(
+        self, client: Client, transaction: Transaction, block: HeaderBlock, queue_id: str, now: float
+    ) -> bytes:
+        arrival = common.arrival(self.config.host_name, queue_id, client, transaction)
+        arrival = replace_client(arrival, client)
+        added = header.additions(block, queue_id, self.config.host_name, transaction.sender, int(now))
+        ours = (trace.received(arrival, int(now)), *added)
+        return block.rewritten(prepend=ours, drop=self._drop) + b"\r\n"
+
+    async def _count(self, login: Login, recipients: int) -> None:
+        allowed = await self._allowance(login)
+        if not await self.counters.take(login.account, recipients, allowed, self.clock.now()):
+            raise SenderOverLimit
+
+    async def _allowance(self, login: Login) -> Allowance:
+        account = await self.directory.account(login.account)
+        if account is None:
+            raise SenderNotOwned  # removed since the login
+        return allowance(account.messages_per_day, account.recipients_per_day, self._default)
+
+    async def _signing_domain(self, block: HeaderBlock, transaction: Transaction) -> str:
+        """The author's domain when it is ours (RFC 9989 section 4.4: what is aligned), else the sender's."""
+        envelope = transaction.sender.rpartition("@")[2]
+        for name in (*author(block).domains[:1], envelope):
+            if name and await self.directory.domain(name) is not None:
+                return name
+        return ""
+
+    def _repaired(self, draft: Draft) -> Draft:
+        """Local programs end lines as they like; what leaves us has CR LF."""
+        copy = self.spool.draft()
+        try:
+            for piece in repaired(draft.body(0)):
+                copy.write(piece)
+        except BaseException:
+            copy.discard()
+            raise
+        draft.discard()
+        return copy
+
+
+def replace_client(arrival: trace.Arrival, client: Client) -> trace.Arrival:
+    """A submission's trace tells that somebody logged in, not from where."""
+    return arrival._replace(
+        client="", helo="", authenticated=client.login is not None, local=client.login is None
+    )

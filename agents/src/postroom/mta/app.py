@@ -1,0 +1,114 @@
+"""postroom-mta: takes mail from other MTAs at port 25."""
+
+from typing import NoReturn
+
+from postroom.directory.reader import SqliteDirectory
+from postroom.mta.config import MtaConfig
+from postroom.mta.quota import OverQuotaFlags
+from postroom.mta.reception import MtaReception
+from postroom.mta.verification import Verifier
+from postroom.queue.spool import Spool
+from postroom.runtime.connections import networks
+from postroom.runtime.config import ConfigError
+from postroom.runtime.resolver import Resolver
+from postroom.runtime.service import Agent, run
+from postroom.runtime.tls import TlsStore
+from postroom.smtpd.reception import Limits, Manner
+from postroom.smtpd.routing import DirectoryRouter, read_srs_secrets
+from postroom.smtpd.server import SmtpServer
+
+
+class MtaAgent(Agent[MtaConfig]):
+    """Receives mail for our domains from other servers."""
+
+    name = "mta"
+    settings = MtaConfig
+
+    async def start(self) -> None:
+        """Open spool and certificates, then serve the `smtp` sockets."""
+        config, service = self.config, self.service
+        self._tls = TlsStore(config.tls_directory)
+        self._tls.load()
+        self._spool = Spool(
+            config.spool_directory,
+            service.worker,
+            service.clock,
+            service.fail,
+            agent=self.name,
+            run_directory=config.run_directory,
+        )
+        self._spool.open()
+        self._directory = SqliteDirectory(config.directory_path)
+        self._reception = self._new_reception(config)
+        self._server = SmtpServer(
+            host_name=config.host_name,
+            reception=self._reception,
+            limits=limits(config),
+            manner=Manner("smtp"),
+            log=self.log,
+            certificates=self._tls.context,
+        )
+        await self._server.start(service.sockets("smtp"))
+
+    def _new_reception(self, config: MtaConfig) -> MtaReception:
+        clock = self.service.clock
+        verifier = None
+        if config.verify_authentication:
+            verifier = Verifier(
+                Resolver(config.resolver), config.host_name, clock, honour_dmarc=config.honour_dmarc
+            )
+        return MtaReception(
+            config=config,
+            spool=self._spool,
+            router=DirectoryRouter(
+                self._directory, config.host_name, clock, read_srs_secrets(config.srs_secrets_file)
+            ),
+            verifier=verifier,
+            flags=OverQuotaFlags(config.over_quota_directory),
+            clock=clock,
+            log=self.log,
+        )
+
+    async def reload(self, config: MtaConfig) -> None:
+        """New settings for what begins from now on; certificates are read again."""
+        self._tls.reload()
+        self._server.reception = self._new_reception(config)
+        self._server.use(limits(config))
+        self.config = config
+
+    async def drain(self) -> None:
+        """Finish the transactions under way."""
+        await self._server.drain(self.config.drain_seconds)
+        await self._spool.close()
+
+    @staticmethod
+    def check(config: MtaConfig) -> None:
+        """Certificates and secrets can be read."""
+        TlsStore(config.tls_directory).load()
+        read_srs_secrets(config.srs_secrets_file)
+        limits(config)
+
+
+def limits(config: MtaConfig) -> Limits:
+    """The server's limits. Raises ConfigError: a trusted network is none."""
+    try:
+        networks(config.trusted_clients)
+    except ValueError as error:
+        raise ConfigError(f"trusted_clients: {error}") from error
+    return Limits(
+        message_octets=config.max_message_bytes,
+        recipients=config.max_recipients,
+        connections=config.max_connections,
+        connections_per_client=config.max_connections_per_client,
+        commands=config.max_commands,
+        errors=config.max_errors,
+        command_timeout=config.command_timeout,
+        data_timeout=config.data_timeout,
+        minimum_rate=config.minimum_rate,
+        trusted=tuple(config.trusted_clients),
+    )
+
+
+def main() -> NoReturn:
+    """The console script."""
+    run(MtaAgent)
