@@ -52,7 +52,8 @@ def networks(texts: list[str]) -> tuple[Network, ...]:
 class Connection(asyncio.Protocol):
     """One accepted connection. `timeout` bounds every read and every drain, in seconds."""
 
-    def __init__(self, listener: "Listener") -> None:
+    def __init__(self, peer: str, listener: "Listener") -> None:
+        self.peer = peer
         self._listener = listener
         self._transport: asyncio.Transport | None = None
         self._unread = bytearray()
@@ -61,7 +62,6 @@ class Connection(asyncio.Protocol):
         self._readable: asyncio.Future[None] | None = None
         self._paused = False
         self.timeout = 300.0
-        self.peer = ""
         self.secured = False
         self.tls_version = ""
         self.cipher = ""
@@ -70,10 +70,6 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        if not self.peer:
-            self.peer = _peer_name(transport)
-            self._transport.pause_reading()
-            self._listener.accepted(self)
 
     def data_received(self, data: bytes) -> None:
         self._unread += data
@@ -162,15 +158,15 @@ class Connection(asyncio.Protocol):
         if transport is None:
             raise ConnectionAbortedError("peer left during the TLS handshake")
         self._transport = transport
-        self.secured = True
-        found = cast(ssl.SSLObject, transport.get_extra_info("ssl_object"))
-        self.tls_version = found.version() or ""
-        self.cipher = (found.cipher() or ("",))[0]
+        self.note_tls()
 
-    def resume(self) -> None:
-        """Begin to read; the listener calls it when the handler starts."""
-        if self._transport and not self._transport.is_closing():
-            self._transport.resume_reading()
+    def note_tls(self) -> None:
+        """Take down what was negotiated."""
+        found = self._transport.get_extra_info("ssl_object") if self._transport else None
+        if found is not None:
+            self.secured = True
+            self.tls_version = found.version() or ""
+            self.cipher = (found.cipher() or ("",))[0]
 
     def close(self) -> None:
         """Close after what is written has gone out."""
@@ -197,38 +193,49 @@ class Listener:
     refuse: bytes = b""
     connections: set[Connection] = field(default_factory=set)
     _clients: Counter[str] = field(default_factory=Counter)
-    _servers: list[asyncio.AbstractServer] = field(default_factory=list)
+    _accepting: list[asyncio.Task[None]] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def start(self, sockets: list[socket.socket]) -> None:
         """Serve on these listening sockets."""
-        loop = asyncio.get_running_loop()
         for listening in sockets:
-            create = loop.create_unix_server if listening.family == socket.AF_UNIX else loop.create_server
-            self._servers.append(await create(lambda: Connection(self), sock=listening))
+            listening.setblocking(False)
+            self._accepting.append(asyncio.ensure_future(self._accept(listening)))
 
-    def accepted(self, connection: Connection) -> None:
-        """Called by a new connection: hand it to the handler, or refuse it."""
-        client = connection.peer
-        crowded = self._clients[client] >= self.caps.per_client and not self.caps.trusts(client)
-        if len(self.connections) >= self.caps.total or crowded:
-            self.log.warning(f"too many connections: client={client}", client=client)
-            if self.tls is None:
-                connection.write(self.refuse)
-            connection.close()
-            return
+    async def _accept(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                accepted, address = await loop.sock_accept(listening)
+            except OSError as error:  # out of descriptors, or the peer left in the queue
+                self.log.error(f"cannot accept connections: {error.strerror}")
+                await asyncio.sleep(0.1)
+                continue
+            peer = _peer_name(address)
+            if self._crowded(peer):
+                self._turn_away(accepted, peer)
+                continue
+            task = asyncio.ensure_future(self._serve(accepted, Connection(peer, self)))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _crowded(self, peer: str) -> bool:
+        if len(self.connections) >= self.caps.total:
+            return True
+        return self._clients[peer] >= self.caps.per_client and not self.caps.trusts(peer)
+
+    def _turn_away(self, accepted: socket.socket, peer: str) -> None:
+        self.log.warning(f"too many connections: client={peer}", client=peer)
+        with contextlib.suppress(OSError):
+            if self.tls is None and self.refuse:
+                accepted.send(self.refuse)
+        accepted.close()
+
+    async def _serve(self, accepted: socket.socket, connection: Connection) -> None:
         self.connections.add(connection)
-        self._clients[client] += 1
-        task = asyncio.ensure_future(self._serve(connection))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _serve(self, connection: Connection) -> None:
+        self._clients[connection.peer] += 1
         try:
-            if self.tls is not None:
-                await connection.start_tls(self.tls())
-            else:
-                connection.resume()
+            await self._attach(accepted, connection)
             await self.handler(connection)
         except PeerInjected:
             self.log.warning(
@@ -247,10 +254,32 @@ class Listener:
             if not self._clients[connection.peer]:
                 del self._clients[connection.peer]
 
+    async def _attach(self, accepted: socket.socket, connection: Connection) -> None:
+        loop = asyncio.get_running_loop()
+        if self.tls is None:
+            await loop.connect_accepted_socket(lambda: connection, accepted)
+            return
+        try:
+            await loop.connect_accepted_socket(
+                lambda: connection,
+                accepted,
+                ssl=self.tls(),
+                ssl_handshake_timeout=self.caps.handshake_timeout,
+            )
+        except (OSError, ssl.SSLError, TimeoutError) as error:
+            self.log_handshake(connection.peer, error)
+            raise ConnectionAbortedError from error
+        connection.note_tls()
+
+    def log_handshake(self, peer: str, error: BaseException) -> None:
+        """One line for one failed handshake."""
+        self.log.info(f"TLS handshake failed: client={peer} {tls_reason(error)}", client=peer)
+
     async def stop_accepting(self) -> None:
         """Leave new connections to whoever holds the sockets next."""
-        for server in self._servers:
-            server.close()
+        for task in self._accepting:
+            task.cancel()
+        await asyncio.gather(*self._accepting, return_exceptions=True)
 
     async def wait_idle(self, seconds: float) -> None:
         """Wait for the handlers to end; what is left after `seconds` is cut off."""
@@ -269,8 +298,7 @@ def tls_reason(error: BaseException) -> str:
     return "timed out" if isinstance(error, TimeoutError) else type(error).__name__
 
 
-def _peer_name(transport: asyncio.BaseTransport) -> str:
-    name = transport.get_extra_info("peername")
+def _peer_name(name: object) -> str:
     if not isinstance(name, tuple):
         return "local"
     address = str(name[0])

@@ -38,9 +38,7 @@ class _Supervisor:
         pid = os.fork()
         if pid == 0:
             os.close(hear)
-            status = work(
-                number, lambda *states: _speak(speak, states)
-            )
+            status = work(number, lambda *states: _speak(speak, states))
             os._exit(status)
         os.close(speak)
         self._pids[pid] = number
