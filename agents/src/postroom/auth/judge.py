@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -35,6 +35,17 @@ class Verdict:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """One password for one verifier from one client."""
+
+    key: str
+    client: str
+    password: str = field(repr=False)
+    verifier: str = field(repr=False)
+    digest: bytes = field(repr=False)
+
+
 @dataclass(eq=False)
 class Judge:
     """Puts directory, secrets and counts together. Unknown, disabled and wrong cost and say the same."""
@@ -45,7 +56,7 @@ class Judge:
     guesses: Guesses
     remembered: Remembered
     clock: Clock
-    _under_way: dict[bytes, asyncio.Future[bool | None]] = field(default_factory=dict)
+    _under_way: dict[_Try, asyncio.Future[bool | None]] = field(default_factory=dict)
 
     async def judge(self, plain: Plain, client: str) -> Verdict:
         """The verdict; nothing is raised."""
@@ -67,30 +78,37 @@ class Judge:
             return self._throttled(key, client)
         if known and self.remembered.holds(digest, self.clock.steady()):
             return self._accepted(account, client)
-        right = await self._checked(plain.password, checked, digest, lambda: not self._blocked(key, client))
+        right = await self._together(_Try(key, client, plain.password, checked, digest))
         if right is None:
             return self._throttled(key, client)
         if not right or not known:
-            return self._refused(key, client, digest)
-        self.remembered.keep(digest, self.clock.steady())
-        await self._renew(key, checked, plain.password)
+            delay = self.guesses.delay(key, client, self.clock.now())
+            return Verdict(Outcome.REFUSED, delay=delay)
         return self._accepted(account, client)
 
-    async def _checked(
-        self, password: str, verifier: str, digest: bytes, still_wanted: Callable[[], bool]
-    ) -> bool | None:
-        """One hash for all who ask the same at the same time."""
-        running = self._under_way.get(digest)
+    async def _together(self, attempt: _Try) -> bool | None:
+        """One hash for all who try the same at the same time; None when it came to be blocked."""
+        running = self._under_way.get(attempt)
         if running is None:
-            running = asyncio.ensure_future(self.pool.matches(password, verifier, still_wanted))
-            self._under_way[digest] = running
-            running.add_done_callback(lambda _: self._under_way.pop(digest, None))
+            running = asyncio.ensure_future(self._check(attempt))
+            self._under_way[attempt] = running
+            running.add_done_callback(lambda _: self._under_way.pop(attempt, None))
         return await asyncio.shield(running)
 
-    async def _renew(self, account: str, verifier: str, password: str) -> None:
-        fresh = await self.pool.renewed(password, verifier)
-        if fresh is not None:
-            self.secrets.replace(account, verifier, fresh)
+    async def _check(self, attempt: _Try) -> bool | None:
+        """Blocked or not is asked again once a thread is free, and the failure noted before it is freed."""
+        async with self.pool.slot():
+            if self._blocked(attempt.key, attempt.client):
+                return None
+            if not await self.pool.matches(attempt.password, attempt.verifier):
+                self.guesses.failed(attempt.key, attempt.client, attempt.digest, self.clock.now())
+                return False
+            self.remembered.keep(attempt.digest, self.clock.steady())
+            fresh = await self.pool.renewed(attempt.password, attempt.verifier)
+            if fresh is not None:
+                with suppress(Unavailable):  # the login is right all the same
+                    self.secrets.replace(attempt.key, attempt.verifier, fresh)
+            return True
 
     def _blocked(self, key: str, client: str) -> bool:
         return self.guesses.blocked(key, client, self.clock.now())
@@ -99,11 +117,6 @@ class Judge:
         if account is not None:
             self.guesses.succeeded(account.id, client, self.clock.now())
         return Verdict(Outcome.ACCEPTED, account)
-
-    def _refused(self, key: str, client: str, digest: bytes) -> Verdict:
-        now = self.clock.now()
-        self.guesses.failed(key, client, digest, now)
-        return Verdict(Outcome.REFUSED, delay=self.guesses.delay(key, client, now))
 
     def _throttled(self, key: str, client: str) -> Verdict:
         return Verdict(Outcome.THROTTLED, delay=self.guesses.delay(key, client, self.clock.now()))

@@ -1,8 +1,9 @@
 """Hashing off the event loop, in a bounded number of threads."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from postroom.auth.hashing import Hasher
@@ -22,28 +23,27 @@ class HashPool:
         self._pending = 0
         self.dummy = hasher.dummy
 
-    async def matches(self, password: str, verifier: str, still_wanted: Callable[[], bool]) -> bool | None:
-        """Whether they match; None when that is not wanted any more once a thread is free.
-
-        Raises Unavailable: too many wait already.
-        """
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """Wait for a free thread. Raises Unavailable: too many wait already."""
         if self._pending >= self._max_pending:
             raise Unavailable("too many passwords wait for a thread")
         self._pending += 1
         try:
             async with self._free:
-                if not still_wanted():
-                    return None
-                return await self._in_thread(self._hasher.matches, password, verifier)
+                yield
         finally:
             self._pending -= 1
 
+    async def matches(self, password: str, verifier: str) -> bool:
+        """Whether they match. Within a slot."""
+        return await self._in_thread(self._hasher.matches, password, verifier)
+
     async def renewed(self, password: str, verifier: str) -> str | None:
-        """The same password by today's parameters; None when the verifier has them already."""
+        """The same password by today's parameters; None when the verifier has them already. Within a slot."""
         if not self._hasher.outdated(verifier):
             return None
-        async with self._free:
-            return await self._in_thread(self._hasher.make, password)
+        return await self._in_thread(self._hasher.make, password)
 
     async def _in_thread(self, work: Callable[..., T], *arguments: str) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
