@@ -143,7 +143,7 @@ class Transaction:
     """One message to some recipients of one server.
 
     `replies` has one entry per recipient, None while it has not been judged: they count also when the
-    conversation ends early. `sent` tells that the whole message was given to the server.
+    conversation ends early. `sent` tells that the message (and what was to go behind it) was begun to be sent.
     """
 
     def __init__(self, server: Capabilities, outgoing: Outgoing, *, lmtp: bool = False) -> None:
@@ -173,13 +173,13 @@ class Transaction:
                 raise OutOfStep("DATA accepted without a recipient")
             yield from self._reset()
             return
-        reply = yield Payload(behind, DATA_ENDED)
         self.sent = True
+        reply = yield Payload(behind, DATA_ENDED)
         for place, number in enumerate(accepted):
             if place and self._lmtp:
                 reply = yield Step(b"", DATA_ENDED)
             self.replies[number] = _checked(reply, final=True)
-        self.reusable = True
+        self.reusable = reply.code != 421
 
     def _open(self, opened: bool) -> Conversation[Reply | None]:
         """Send the commands and read their replies; the reply to DATA if that is 354."""

@@ -1,0 +1,183 @@
+"""One connection to a server that speaks SMTP or LMTP: octets out, replies in, each with its time limit."""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Iterable
+from typing import TypeVar, cast
+
+from postroom.wire.smtp.client import DATA_BLOCK, Conversation, Payload, stuffed
+from postroom.wire.smtp.replies import Reply, ReplyError, ReplyReader
+
+T = TypeVar("T")
+Chunks = Callable[[], Iterable[bytes]]
+
+
+class ConnectionLost(Exception):
+    """The connection cannot be used any more; the text says what happened."""
+
+
+class PeerConnection(asyncio.Protocol):
+    """Drives conversations. `scale` shortens or lengthens every time limit of RFC 5321."""
+
+    def __init__(self, scale: float = 1.0) -> None:
+        self._scale = scale
+        self._reader = ReplyReader()
+        self._transport: asyncio.Transport | None = None
+        self._waiting: asyncio.Future[None] | None = None
+        self._draining: asyncio.Future[None] | None = None
+        self._problem = ""
+        self._paused = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio: there it is."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio: the server says something."""
+        self._reader.feed(data)
+        if self._reader.unread > 4 << 20:  # nobody has asked for so much
+            self._fail("server floods us with replies")
+        self._wake()
+
+    def eof_received(self) -> bool:
+        """asyncio: the server says no more."""
+        self._fail("server closed the connection")
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio: it is gone."""
+        self._fail(f"connection lost: {exc}" if exc else "server closed the connection")
+
+    def pause_writing(self) -> None:
+        """asyncio: the server reads slower than we send."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """asyncio: the server has caught up."""
+        self._paused = False
+        if self._draining is not None and not self._draining.done():
+            self._draining.set_result(None)
+
+    @property
+    def usable(self) -> bool:
+        """Whether another transaction may be begun: nothing is wrong and nothing was said unasked."""
+        return not self._problem and not self._reader.unread
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the connection, in words; "" while nothing is."""
+        return self._problem
+
+    def note(self, problem: str) -> None:
+        """The connection is not to be used any more, and why."""
+        self._problem = self._problem or problem
+
+    def _fail(self, problem: str) -> None:
+        self.note(problem)
+        self._wake()
+        self.resume_writing()
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    async def converse(self, conversation: Conversation[T], content: Chunks | None = None) -> T:
+        """Drive a conversation to its end. Raises ConnectionLost, and what the conversation raises."""
+        try:
+            step = next(conversation)
+            while True:
+                if isinstance(step, Payload):
+                    assert content is not None
+                    await self._send_content(content, step.behind)
+                elif step.octets:
+                    self._write(step.octets)
+                step = conversation.send(await self._reply(step.timeout * self._scale))
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    def _write(self, octets: bytes) -> None:
+        if self._transport is None or self._transport.is_closing():
+            raise ConnectionLost(self._problem or "connection is closed")
+        self._transport.write(octets)
+
+    async def _send_content(self, content: Chunks, behind: bytes) -> None:
+        try:
+            pieces: list[bytes] = []
+            held = 0
+            for piece in stuffed(content()):
+                pieces.append(piece)
+                held += len(piece)
+                if held > 131_072:
+                    self._write(b"".join(pieces))
+                    pieces, held = [], 0
+                    await self._caught_up()
+            self._write(b"".join((*pieces, behind)))
+            await self._caught_up()
+        except OSError as error:  # our own spool: an unfinished message must not look finished
+            self.abort()
+            raise ConnectionLost(f"message cannot be read: {error}") from error
+
+    async def _caught_up(self) -> None:
+        while self._paused and not self._problem:
+            self._draining = asyncio.get_running_loop().create_future()
+            try:
+                await asyncio.wait_for(self._draining, DATA_BLOCK * self._scale)
+            except TimeoutError:
+                self.abort()
+                raise ConnectionLost("server does not take the message: timed out") from None
+
+    async def _reply(self, seconds: float) -> Reply:
+        """The next reply, which must be whole when the time is over."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while True:
+            try:
+                reply = self._reader.next_reply()
+            except ReplyError as error:
+                self.abort()
+                raise ConnectionLost(f"not an SMTP server's reply: {error}") from error
+            if reply is not None:
+                return reply
+            if self._problem:
+                raise ConnectionLost(self._problem)
+            self._waiting = loop.create_future()
+            timer = loop.call_at(deadline, self._fail, "timed out while waiting for a reply")
+            try:
+                await self._waiting
+            finally:
+                timer.cancel()
+
+    async def start_tls(self, context: ssl.SSLContext, name: str, seconds: float) -> ssl.SSLObject:
+        """Begin TLS. Raises ssl.SSLError (CertificateError among them), ConnectionLost."""
+        if self._reader.unread:  # whoever slipped this in wants it taken for the server's words (RFC 3207 section 6)
+            self.abort()
+            raise ConnectionLost("octets behind the reply to STARTTLS")
+        assert self._transport is not None
+        loop = asyncio.get_running_loop()
+        try:
+            transport = await loop.start_tls(
+                self._transport, self, context, server_hostname=name, ssl_handshake_timeout=seconds
+            )
+        except ssl.SSLError:
+            raise
+        except (OSError, TimeoutError) as error:
+            raise ConnectionLost(f"TLS handshake: {error or 'timed out'}") from error
+        if transport is None:
+            raise ConnectionLost("TLS handshake: connection lost")
+        self._transport = transport
+        self._reader = ReplyReader()
+        return cast(ssl.SSLObject, transport.get_extra_info("ssl_object"))
+
+    def quit(self) -> None:
+        """Say good-bye without waiting for the answer."""
+        if self._transport is not None and not self._transport.is_closing():
+            if not self._problem:
+                self._transport.write(b"QUIT\r\n")
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once; what was not sent yet is dropped."""
+        self._fail("connection aborted")
+        if self._transport is not None:
+            self._transport.abort()

@@ -1,0 +1,122 @@
+"""Hand-over to the mda by LMTP on a unix socket. RFC 2033.
+
+A line keeps its connection and sends the envelope of the next message behind the message before it.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from postroom.couriers.connection import ConnectionLost, PeerConnection
+from postroom.couriers.parcel import Attempt, Parcel, lost
+from postroom.wire.smtp import client
+from postroom.wire.smtp.client import BadPath, Capabilities, Outgoing, Transaction
+from postroom.wire.smtp.replies import Reply
+
+CONNECT_SECONDS: Final = 10.0
+
+
+class Errand(NamedTuple):
+    """One message to hand over, and who is told how it went."""
+
+    outgoing: Outgoing
+    parcel: Parcel
+    done: Callable[[Attempt], None]
+
+
+class LmtpLine:
+    """One kept connection. `run` works off errands until `next_errand` gives None."""
+
+    def __init__(self, path: str, name: str, scale: float = 1.0) -> None:
+        self._path = path
+        self._name = name
+        self._scale = scale
+        self._connection: PeerConnection | None = None
+        self._server = Capabilities()
+
+    async def run(self, next_errand: Callable[[], Errand | None]) -> None:
+        """Work off errands: every one's `done` is called exactly once."""
+        errand = next_errand()
+        opened: Transaction | None = None
+        while errand is not None:
+            try:
+                transaction = opened or await self._begin(errand)
+            except BadPath as error:
+                errand.done(_all(errand, Reply(553, "5.1.3", str(error))))
+                errand, opened = next_errand(), None
+                continue
+            except (ConnectionLost, client.Refused, client.OutOfStep) as error:
+                self._drop()
+                reply = Reply(451, "4.4.1", f"{self._path}: {error}")
+                errand.done(Attempt([reply] * len(errand.outgoing.recipients), self._path, reached=False))
+                errand, opened = next_errand(), None
+                continue
+            errand, opened = await self._carry(errand, transaction, opened is not None, next_errand)
+
+    async def _carry(
+        self, errand: Errand, transaction: Transaction, opened: bool, next_errand: Callable[[], Errand | None]
+    ) -> tuple[Errand | None, Transaction | None]:
+        """One message; the next errand, and its transaction where that is open already."""
+        following = next_errand()
+        coming = self._coming(following)
+        behind = coming.opening if coming is not None else b""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        problem: Reply | None = None
+        assert self._connection is not None
+        try:
+            await self._connection.converse(transaction.run(opened=opened, behind=behind), errand.parcel.chunks)
+        except client.Refused as refusal:
+            problem = refusal.reply
+        except (ConnectionLost, client.OutOfStep) as error:
+            problem = lost(self._path, str(error), transaction.sent)
+        replies = [reply or problem or lost(self._path, "no reply", transaction.sent) for reply in transaction.replies]
+        if problem is not None or not transaction.reusable:
+            self._drop()
+        errand.done(Attempt(replies, self._path, send_seconds=loop.time() - began))
+        if self._connection is None or not transaction.sent:
+            coming = None
+        if following is None:
+            following = next_errand()
+        return following, coming
+
+    def _coming(self, errand: Errand | None) -> Transaction | None:
+        """The next transaction, if its opening may go out now."""
+        if errand is None or "PIPELINING" not in self._server:
+            return None
+        try:
+            return Transaction(self._server, errand.outgoing, lmtp=True)
+        except BadPath:
+            return None
+
+    async def _begin(self, errand: Errand) -> Transaction:
+        if self._connection is None or not self._connection.usable:
+            self._drop()
+            await self._connect()
+        return Transaction(self._server, errand.outgoing, lmtp=True)
+
+    async def _connect(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                _, connection = await loop.create_unix_connection(lambda: PeerConnection(self._scale), self._path)
+        except TimeoutError:
+            raise ConnectionLost("connection timed out") from None
+        except OSError as error:
+            raise ConnectionLost(error.strerror or str(error)) from error
+        self._connection = connection
+        await connection.converse(client.greeting())
+        self._server = await connection.converse(client.hello(self._name, lmtp=True))
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.quit()
+            self._connection = None
+
+    def close(self) -> None:
+        """Say good-bye."""
+        self._drop()
+
+
+def _all(errand: Errand, reply: Reply) -> Attempt:
+    return Attempt([reply] * len(errand.outgoing.recipients))
