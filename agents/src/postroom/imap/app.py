@@ -1,0 +1,111 @@
+"""The imap agent's process: wires settings, sockets, certificates, store and sessions."""
+
+import os
+from typing import Any, ClassVar
+
+from postroom.couriers.auth import AuthClient
+from postroom.directory.reader import SqliteDirectory
+from postroom.imap.config import ImapConfig
+from postroom.imap.handlers import HANDLERS
+from postroom.imap.session import Session
+from postroom.imap.surroundings import Surroundings
+from postroom.runtime.config import ConfigError, Settings
+from postroom.runtime.connections import Caps, Connection, Listener, networks
+from postroom.runtime.notices import NoticeBoard, Notices
+from postroom.runtime.service import Agent, Service, run
+from postroom.runtime.tls import TlsStore
+from postroom.store import open_store
+
+FULL = b"* BYE [UNAVAILABLE] Too many connections, try again later\r\n"
+
+
+class ImapAgent(Agent[ImapConfig]):
+    """Serves mailboxes over IMAP4rev1: 143 with STARTTLS, 993 with TLS from the start."""
+
+    name = "imap"
+    settings: ClassVar[type[Settings]] = ImapConfig
+
+    def __init__(self, config: ImapConfig, service: Service) -> None:
+        super().__init__(config, service)
+        self.sessions: set[Session] = set()
+        self._tls = TlsStore(config.tls_directory)
+        self._board = NoticeBoard(config.notice_directory, f"imap-{service.worker}-{os.getpid()}")
+        self._auth = AuthClient(config.auth_socket)
+        self._directory = SqliteDirectory(config.directory_path)
+        self._store = open_store(
+            config.accounts_directory,
+            Notices(config.notice_directory),
+            service.clock,
+            open_accounts=config.open_accounts,
+            on_fatal=service.fail,
+        )
+        self._surroundings = Surroundings(
+            config=config,
+            clock=service.clock,
+            log=service.log,
+            authenticator=self._auth,
+            directory=self._directory,
+            store=self._store,
+            board=self._board,
+            tls=self._tls.context,
+        )
+        self._listeners: dict[str, Listener] = {}
+
+    async def start(self) -> None:
+        """Read the certificates, listen for news, accept connections."""
+        self._tls.load()
+        await self._board.start()
+        caps = _caps(self.config)
+        self._listeners = {
+            "imap": Listener(self.log, self._serve, caps, refuse=FULL),
+            "imaps": Listener(self.log, self._serve, caps, tls=self._tls.context),
+        }
+        for name, listener in self._listeners.items():
+            await listener.start(self.service.sockets(name))
+
+    async def reload(self, config: ImapConfig) -> None:
+        """Certificates and limits are read again; sessions that are open keep what they have."""
+        self._tls.reload()
+        self.config = self._surroundings.config = config
+        for listener in self._listeners.values():
+            listener.caps = _caps(config)
+
+    async def drain(self) -> None:
+        """Say BYE to everybody, after the command at hand."""
+        for listener in self._listeners.values():
+            await listener.stop_accepting()
+        for session in tuple(self.sessions):
+            session.shut_down()
+        for listener in self._listeners.values():
+            await listener.wait_idle(self.config.drain_seconds)
+        self._board.stop()
+        await self._auth.close()
+        await self._store.close()
+        self._directory.close()
+
+    @staticmethod
+    def check(config: Any) -> None:
+        """The certificates are readable and fit, the networks are networks."""
+        TlsStore(config.tls_directory).load()
+        _caps(config)
+
+    async def _serve(self, connection: Connection) -> None:
+        session = Session(connection, self._surroundings, HANDLERS)
+        self.sessions.add(session)
+        try:
+            await session.run()
+        finally:
+            self.sessions.discard(session)
+
+
+def _caps(config: ImapConfig) -> Caps:
+    try:
+        trusted = networks(config.trusted_clients)
+    except ValueError as error:
+        raise ConfigError(f"trusted_clients: {error}: give networks such as 192.0.2.0/24") from error
+    return Caps(config.max_connections, config.max_connections_per_client, trusted)
+
+
+def main() -> None:
+    """The console script."""
+    run(ImapAgent)

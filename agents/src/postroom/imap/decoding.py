@@ -1,0 +1,108 @@
+"""Octets of messages as text to be searched. RFC 2047, RFC 2045 section 6.
+
+Room rule: nothing here can fail or take more than linear time, whatever a message holds; what cannot be decoded
+is searched as it stands.
+"""
+
+import binascii
+import codecs
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final
+
+from postroom.mail.mime import Part
+
+_WORD: Final = re.compile(rb"=\?([A-Za-z0-9_.:+-]{1,40})(?:\*[^?]{0,40})?\?([bBqQ])\?([^?\r\n]*+)\?=")
+_BETWEEN: Final = re.compile(rb"\?=[ \t\r\n]++=\?")
+_FOLD: Final = re.compile(rb"\r?\n[ \t]?")
+_FIELD: Final = re.compile(rb"([!-9;-~]++)[ \t]*:([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?|[^\n]*+\n?")
+# Python also offers codecs that are no charsets, and some that are quadratic (idna, punycode).
+_CHARSET: Final = re.compile(
+    r"(us-ascii|ascii|utf-?(7|8|16|16le|16be|32|32le|32be)|iso-?8859-?\d+|iso-?2022-?\w+|latin-?\d+|windows-?\d+"
+    r"|cp-?\d+|koi8-?[rut]|big5(-?hkscs)?|gb2312|gbk|gb18030|hz|euc-?\w+|shift[-_]?jis\w*|sjis|tis-?620|mac-?\w+|viscii)\Z"
+)
+
+
+def header_text(value: bytes) -> str:
+    """A header value with its encoded words decoded, for searching: folded case."""
+    if b"=?" in value:
+        value = _BETWEEN.sub(b"?==?", value)
+        pieces: list[str] = []
+        last = 0
+        for found in _WORD.finditer(value):
+            pieces += (plain_text(value[last : found.start()]), _encoded_word(found))
+            last = found.end()
+        pieces.append(plain_text(value[last:]))
+        return "".join(pieces).casefold()
+    return plain_text(value).casefold()
+
+
+def plain_text(octets: bytes, charset: str = "utf-8") -> str:
+    """Octets as text; what is not in the charset becomes what it would be in Latin-1."""
+    try:
+        return octets.decode(_codec(charset))
+    except (UnicodeError, ValueError):
+        return octets.decode("latin-1")
+
+
+def header_values(header: bytes, name: bytes) -> Iterator[str]:
+    """The values of all fields of that name (upper case), for searching."""
+    for found in _FIELD.finditer(header):
+        if found[1] is not None and found[1].upper() == name:
+            yield header_text(_FOLD.sub(b" ", found[2]).strip())
+
+
+def whole_header(header: bytes) -> str:
+    """A header block for searching."""
+    return header_text(_FOLD.sub(b" ", header))
+
+
+def body_texts(content: bytes, root: Part) -> Iterator[str]:
+    """The text parts of a message, and the headers of messages in it, for searching."""
+    waiting = [root]
+    while waiting:
+        part = waiting.pop()
+        if part.type == b"MESSAGE" and part.parts:
+            inner = part.parts[0]
+            yield whole_header(content[inner.start : inner.body])
+        if part.parts:
+            waiting += reversed(part.parts)
+        elif part.type in (b"TEXT", b"MESSAGE"):
+            charset = dict(part.params).get(b"CHARSET", b"utf-8").decode("latin-1")
+            yield plain_text(_transfer_decoded(content[part.body : part.end], part.encoding), charset).casefold()
+
+
+def _transfer_decoded(octets: bytes, encoding: bytes) -> bytes:
+    try:
+        match encoding.upper():
+            case b"BASE64":
+                return binascii.a2b_base64(octets)
+            case b"QUOTED-PRINTABLE":
+                return binascii.a2b_qp(octets)
+    except (binascii.Error, ValueError):
+        pass
+    return octets
+
+
+def _encoded_word(found: re.Match[bytes]) -> str:
+    charset, encoding, text = found[1].decode("ascii"), found[2], found[3]
+    try:
+        if encoding in b"bB":
+            octets = binascii.a2b_base64(text + b"=" * (-len(text) % 4))
+        else:
+            octets = binascii.a2b_qp(text, header=True)
+    except (binascii.Error, ValueError):
+        return plain_text(found[0])
+    return plain_text(octets, charset)
+
+
+@lru_cache(maxsize=256)
+def _codec(charset: str) -> str:
+    name = charset.strip().lower()
+    if not _CHARSET.match(name):
+        return "utf-8"
+    try:
+        return codecs.lookup(name).name
+    except (LookupError, ValueError):
+        return "utf-8"

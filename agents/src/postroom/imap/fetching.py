@@ -1,0 +1,207 @@
+"""FETCH: rows, structures and slices of messages, written as they are found. RFC 3501 section 6.4.5.
+
+Room rule: what only rows can answer never opens a message; a large body leaves in pieces, each after the one
+before has gone to the client.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from postroom.contracts.errors import MessageGone
+from postroom.contracts.mailbox import Detail, FlagMode, Row
+from postroom.imap.refusals import GONE, Reply
+from postroom.imap.session import Session
+from postroom.imap.view import View
+from postroom.mail.flags import SEEN
+from postroom.wire.imap import commands, responses
+from postroom.wire.imap.fetchitems import FetchItem, Item, Section
+from postroom.wire.imap.sections import needs_structure, slice_of
+from postroom.wire.imap.structure import body, envelope
+
+ROWS: Final = 1000  # rows asked for at a time
+DETAILS: Final = 200
+BATCH: Final = 65_536  # octets gathered before they are written
+PIECE: Final = 65_536
+
+_STRUCTURED: Final = (Item.ENVELOPE, Item.BODY, Item.BODYSTRUCTURE)
+
+
+async def fetch(session: Session, tagged: commands.Tagged) -> Reply:
+    """FETCH and UID FETCH."""
+    command = tagged.command
+    assert isinstance(command, commands.Fetch)
+    if Item.MODSEQ in command.items:
+        session.enable_condstore()
+    view = session.selected
+    uids = view.chosen(command.set, uid=command.uid)
+    answering = _Fetch(session, view, command)
+    for chunk in _chunks(uids, DETAILS if answering.reads_messages else ROWS):
+        await answering.answer(chunk)
+    await answering.finish()
+    if answering.missing and not command.uid:
+        return GONE
+    return Reply()
+
+
+def _chunks(uids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    for start in range(0, len(uids), size):
+        yield uids[start : start + size]
+
+
+class _Fetch:
+    """One FETCH under way."""
+
+    def __init__(self, session: Session, view: View, command: commands.Fetch) -> None:
+        self._session = session
+        self._view = view
+        self._changed_since = command.changed_since or 0
+        self._items = list(command.items)
+        sections = [item for item in self._items if isinstance(item, Section)]
+        self._marks_seen = view.writable and any(not section.peek for section in sections)
+        self._needs_details = any(item in _STRUCTURED for item in self._items) or any(
+            map(needs_structure, sections)
+        )
+        self._needs_content = bool(sections)
+        self.reads_messages = self._needs_details or self._needs_content
+        self.missing = False
+        self._out = bytearray()
+        self._flags: dict[frozenset[str], bytes] = {}
+
+    async def answer(self, uids: Sequence[int]) -> None:
+        """Write the responses for these UIDs."""
+        account, view = self._session.opened, self._view
+        rows = await account.rows(view.id, uids, self._changed_since)
+        if len(rows) < len(uids) and not self._changed_since:
+            self.missing = True
+        changed: frozenset[int] = frozenset()
+        if self._marks_seen:
+            rows, changed = await self._mark_seen(rows)
+        details: dict[int, Detail] = {}
+        if self._needs_details:
+            found = await account.details(view.id, [row.uid for row in rows])
+            details = {detail.uid: detail for detail in found}
+        if self.reads_messages:
+            for row in rows:
+                await self._answer_one(row, details.get(row.uid), row.uid in changed)
+        else:
+            await self._answer_rows(rows)
+
+    async def finish(self) -> None:
+        """Write what was gathered."""
+        await self._write_out()
+
+    async def _mark_seen(self, rows: tuple[Row, ...]) -> tuple[tuple[Row, ...], frozenset[int]]:
+        """Set \\Seen where it is missing; the rows as they are then, and whose flags have to be told."""
+        unseen = [row.uid for row in rows if SEEN not in row.flags]
+        if not unseen:
+            return rows, frozenset()
+        await self._session.look_before_silence()
+        stored = await self._session.opened.store(self._view.id, unseen, FlagMode.ADD, frozenset({SEEN}))
+        now = {row.uid: row for row in stored.rows}
+        for row in stored.rows:
+            self._view.know(row)
+        return tuple(now.get(row.uid, row) for row in rows), frozenset(now)
+
+    async def _answer_rows(self, rows: tuple[Row, ...]) -> None:
+        makers = [self._maker(item) for item in self._items]
+        number = self._view.number
+        for row in rows:
+            place = number(row.uid)
+            if place:
+                values = b" ".join([make(row) for make in makers])
+                self._out += b"* %d FETCH (%b)\r\n" % (place, values)
+                if len(self._out) >= BATCH:
+                    await self._write_out()
+
+    async def _answer_one(self, row: Row, detail: Detail | None, tell_flags: bool) -> None:
+        content = b""
+        if self._needs_content:
+            try:
+                content = await self._session.opened.content(self._view.id, row.uid)
+            except MessageGone:
+                self.missing = True
+                return
+        if self._needs_details and detail is None:
+            self.missing = True
+            return
+        out = self._out
+        out += b"* %d FETCH (" % self._view.number(row.uid)
+        items: list[FetchItem] = self._items
+        if tell_flags and Item.FLAGS not in items:
+            items = [Item.FLAGS, *items]
+        for place, item in enumerate(items):
+            if place:
+                out += b" "
+            if isinstance(item, Section):
+                await self._section(item, content, detail)
+                out = self._out
+            else:
+                out += self._maker(item)(row) if item not in _STRUCTURED else _structured(item, detail)
+        self._out += b")\r\n"
+        if len(self._out) >= BATCH:
+            await self._write_out()
+
+    async def _section(self, section: Section, content: bytes, detail: Detail | None) -> None:
+        octets = slice_of(section, content, detail.structure if detail else None)
+        if octets is None:
+            self._out += section.label + b" NIL"
+            return
+        self._out += b"%b {%d}\r\n" % (section.label, len(octets))
+        if len(octets) < BATCH:
+            self._out += octets
+            return
+        await self._write_out()
+        for start in range(0, len(octets), PIECE):
+            self._session.write(bytes(octets[start : start + PIECE]))
+            await self._session.connection.drain()
+
+    def _maker(self, item: FetchItem) -> Callable[[Row], bytes]:
+        match item:
+            case Item.UID:
+                return _uid
+            case Item.FLAGS:
+                return self._flags_of
+            case Item.INTERNALDATE:
+                return _internal_date
+            case Item.SIZE:
+                return _size
+        return _modseq
+
+    def _flags_of(self, row: Row) -> bytes:
+        if row.uid in self._view.recent:
+            return b"FLAGS " + self._view.flags(row)
+        known = self._flags.get(row.flags)
+        if known is None:
+            known = self._flags[row.flags] = b"FLAGS " + responses.flags(row.flags)
+        return known
+
+    async def _write_out(self) -> None:
+        if self._out:
+            self._session.write(bytes(self._out))
+            self._out = bytearray()
+        await self._session.flush()
+
+
+def _uid(row: Row) -> bytes:
+    return b"UID %d" % row.uid
+
+
+def _size(row: Row) -> bytes:
+    return b"RFC822.SIZE %d" % row.size
+
+
+def _modseq(row: Row) -> bytes:
+    return b"MODSEQ (%d)" % row.modseq
+
+
+def _internal_date(row: Row) -> bytes:
+    return b"INTERNALDATE " + responses.date_time(row.internal_date)
+
+
+def _structured(item: FetchItem, detail: Detail | None) -> bytes:
+    assert detail is not None
+    if item is Item.ENVELOPE:
+        return b"ENVELOPE " + envelope(detail.envelope)
+    if item is Item.BODY:
+        return b"BODY " + body(detail.structure, extended=False)
+    return b"BODYSTRUCTURE " + body(detail.structure, extended=True)

@@ -1,0 +1,223 @@
+"""Search keys as predicates of one message. RFC 3501 section 6.4.4.
+
+A predicate answers True, False, or None for "not without more of the message": rows are asked first, then
+envelopes, then contents, and most searches end before a file is opened.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Final
+
+from postroom.contracts.mailbox import Detail, Row
+from postroom.imap import decoding
+from postroom.mail.mime import Mailbox
+from postroom.wire.imap import searchkeys as keys
+from postroom.wire.imap.sections import header_end
+from postroom.wire.imap.sequence import Ranges
+
+_MONTHS: Final = {
+    name: number
+    for number, name in enumerate(
+        (b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"), 1
+    )
+}
+_SENT: Final = re.compile(rb"(?:[A-Za-z]+,)?\s*(\d{1,2})\s+([A-Za-z]{3})[A-Za-z]*\s+(\d{2,4})\b")
+_ADDRESSES: Final = {b"FROM": "from_", b"TO": "to", b"CC": "cc", b"BCC": "bcc"}
+_TEXTS: Final = {b"SUBJECT": "subject", b"MESSAGE-ID": "message_id", b"IN-REPLY-TO": "in_reply_to"}
+
+
+class Message:
+    """What is known of a message while it is being judged."""
+
+    __slots__ = ("content", "detail", "number", "row", "uid")
+
+    def __init__(self, uid: int, number: int) -> None:
+        self.uid = uid
+        self.number = number
+        self.row: Row | None = None
+        self.detail: Detail | None = None
+        self.content: bytes | None = None
+
+
+Predicate = Callable[[Message], bool | None]
+
+
+class Facts:
+    """What the keys are judged against: the view's size, its largest UID and the recent messages."""
+
+    __slots__ = ("count", "largest", "recent")
+
+    def __init__(self, count: int, largest: int, recent: frozenset[int]) -> None:
+        self.count = count
+        self.largest = largest
+        self.recent = recent
+
+
+def predicate(key: keys.Key, facts: Facts) -> Predicate:
+    """The key as a function. Raises NoSuchMessage for a message number above the last."""
+    match key:
+        case keys.All():
+            return lambda message: True
+        case keys.Members(wanted, uid):
+            if uid:
+                return _member(wanted.resolved(facts.largest), by_uid=True)
+            return _member(wanted.numbers(facts.count), by_uid=False)
+        case keys.Recent(present):
+            return lambda message: (message.uid in facts.recent) is present
+        case keys.Not(inner):
+            return _negation(predicate(inner, facts))
+        case keys.And(several):
+            return _conjunction([predicate(one, facts) for one in several])
+        case keys.Or(left, right):
+            return _negation(
+                _conjunction([_negation(predicate(left, facts)), _negation(predicate(right, facts))])
+            )
+        case keys.Header(name, text):
+            return _header(name, text.casefold())
+        case keys.Body(text, header):
+            return _body(text.casefold(), header)
+        case keys.Day(_, _, True):
+            return _sent(key)
+    return _of_row(key)
+
+
+def _of_row(key: keys.Key) -> Predicate:
+    judge: Callable[[Row], bool]
+    match key:
+        case keys.Flagged(flag, present):
+            if flag.startswith("\\"):
+                judge = lambda row: (flag in row.flags) is present  # noqa: E731
+            else:  # keywords are told apart without regard to case
+                folded = flag.lower()
+                judge = lambda row: any(word.lower() == folded for word in row.flags) is present  # noqa: E731
+        case keys.Size(octets, True):
+            judge = lambda row: row.size > octets  # noqa: E731
+        case keys.Size(octets, False):
+            judge = lambda row: row.size < octets  # noqa: E731
+        case keys.ModSeq(least):
+            judge = lambda row: row.modseq >= least  # noqa: E731
+        case keys.Day(when, day, False):
+            judge = lambda row: _compares(when, datetime.fromtimestamp(row.internal_date, UTC).date(), day)  # noqa: E731
+        case _:
+            raise TypeError(f"no predicate for {key!r}")
+    return lambda message: None if message.row is None else judge(message.row)
+
+
+def _member(ranges: Ranges, *, by_uid: bool) -> Predicate:
+    starts = [low for low, _ in ranges]
+
+    def judge(message: Message) -> bool:
+        value = message.uid if by_uid else message.number
+        place = bisect_right(starts, value) - 1
+        return place >= 0 and value <= ranges[place][1]
+
+    return judge
+
+
+def _negation(inner: Predicate) -> Predicate:
+    def judge(message: Message) -> bool | None:
+        result = inner(message)
+        return None if result is None else not result
+
+    return judge
+
+
+def _conjunction(several: list[Predicate]) -> Predicate:
+    def judge(message: Message) -> bool | None:
+        result: bool | None = True
+        for one in several:
+            found = one(message)
+            if found is False:
+                return False
+            if found is None:
+                result = None
+        return result
+
+    return judge
+
+
+def _header(name: bytes, text: str) -> Predicate:
+    if name in _ADDRESSES:
+        return _address(_ADDRESSES[name], text)
+    if name in _TEXTS:
+        return _envelope_text(_TEXTS[name], text)
+
+    def judge(message: Message) -> bool | None:
+        if message.content is None:
+            return None
+        header = message.content[: header_end(message.content)]
+        return any(text in value for value in decoding.header_values(header, name))
+
+    return judge
+
+
+def _address(attribute: str, text: str) -> Predicate:
+    def judge(message: Message) -> bool | None:
+        if message.detail is None:
+            return None
+        boxes: tuple[Mailbox, ...] = getattr(message.detail.envelope, attribute)
+        return any(text in decoding.header_text(_written(box)) for box in boxes)
+
+    return judge
+
+
+def _written(box: Mailbox) -> bytes:
+    address = (box.mailbox or b"") + (b"@" + box.host if box.host else b"")
+    return (box.name + b" " if box.name else b"") + b"<" + address + b">"
+
+
+def _envelope_text(attribute: str, text: str) -> Predicate:
+    def judge(message: Message) -> bool | None:
+        if message.detail is None:
+            return None
+        value: bytes | None = getattr(message.detail.envelope, attribute)
+        return value is not None and text in decoding.header_text(value)
+
+    return judge
+
+
+def _body(text: str, header: bool) -> Predicate:
+    def judge(message: Message) -> bool | None:
+        content, detail = message.content, message.detail
+        if content is None or detail is None:
+            return None
+        if header and text in decoding.whole_header(content[: header_end(content)]):
+            return True
+        return any(text in part for part in decoding.body_texts(content, detail.structure))
+
+    return judge
+
+
+def _sent(key: keys.Day) -> Predicate:
+    def judge(message: Message) -> bool | None:
+        if message.detail is None:
+            return None
+        sent = sent_day(message.detail.envelope.date)
+        return sent is not None and _compares(key.when, sent, key.day)
+
+    return judge
+
+
+def sent_day(text: bytes | None) -> date | None:
+    """The day in a Date field, in the sender's zone; two-digit years as RFC 5322 section 4.3 reads them."""
+    found = _SENT.match(text.strip()) if text else None
+    month = _MONTHS.get(found[2].lower()) if found else None
+    if found is None or month is None:
+        return None
+    year = int(found[3])
+    if len(found[3]) == 2:
+        year += 2000 if year < 50 else 1900
+    elif len(found[3]) == 3:
+        year += 1900
+    try:
+        return date(year, month, int(found[1]))
+    except ValueError:
+        return None
+
+
+def _compares(when: keys.When, found: date, wanted: date) -> bool:
+    if when is keys.When.BEFORE:
+        return found < wanted
+    return found == wanted if when is keys.When.ON else found >= wanted

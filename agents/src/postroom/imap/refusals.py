@@ -1,0 +1,68 @@
+"""Every refusal in IMAP's words. RFC 3501 section 7.1, RFC 5530.
+
+Room rule: the table is complete (a test compares it with the list of errors) and tells nothing from inside.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from postroom.contracts import errors
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """A tagged reply without its tag. An empty `text` becomes `<command> completed`."""
+
+    condition: bytes = b"OK"
+    text: bytes = b""
+    code: bytes = b""
+
+
+def no(text: bytes, code: bytes = b"") -> Reply:
+    """The command failed."""
+    return Reply(b"NO", text, code)
+
+
+def bad(text: bytes) -> Reply:
+    """The command cannot be carried out as it stands."""
+    return Reply(b"BAD", text)
+
+
+READ_ONLY: Final = no(b"Mailbox is open for reading only")
+GONE: Final = no(b"Some of the messages no longer exist", b"EXPUNGEISSUED")
+_NOT_HERE: Final = no(b"Not possible here", b"CANNOT")
+
+REFUSALS: Final[Mapping[type[errors.MailError], Reply]] = {
+    errors.NoSuchRecipient: _NOT_HERE,
+    errors.RecipientDisabled: _NOT_HERE,
+    errors.NotOurDomain: _NOT_HERE,
+    errors.RecipientOverQuota: no(b"Mailbox is full", b"OVERQUOTA"),
+    errors.TooManyRecipients: no(b"Too many at a time", b"LIMIT"),
+    errors.MessageTooLarge: no(b"Message too large", b"TOOBIG"),
+    errors.MessageMalformed: no(b"Message is malformed", b"CANNOT"),
+    errors.MailLoop: _NOT_HERE,
+    errors.PolicyRefused: no(b"Refused by policy", b"NOPERM"),
+    errors.SenderNotOwned: no(b"Not permitted", b"NOPERM"),
+    errors.SenderOverLimit: no(b"Limit reached, try again later", b"LIMIT"),
+    errors.NoSuchMailbox: no(b"No such mailbox", b"NONEXISTENT"),
+    errors.MailboxExists: no(b"Mailbox exists already", b"ALREADYEXISTS"),
+    errors.MailboxNameInvalid: no(b"Mailbox name is not usable", b"CANNOT"),
+    errors.MailboxNotSelectable: no(b"Mailbox cannot be selected", b"CANNOT"),
+    errors.MailboxNotDeletable: no(b"Mailbox cannot be deleted", b"CANNOT"),
+    errors.MailboxInUse: no(b"Mailbox is in use, try again later", b"INUSE"),
+    errors.MessageGone: GONE,
+    errors.QuotaExceeded: no(b"No room left in the mailbox", b"OVERQUOTA"),
+    errors.LoginRefused: no(b"Authentication failed", b"AUTHENTICATIONFAILED"),
+    errors.LoginThrottled: no(b"Too many failed logins, try again later", b"LIMIT"),
+    errors.Unavailable: no(b"Temporarily not available, try again later", b"UNAVAILABLE"),
+}
+_GENERAL: Final = no(b"Not possible", b"CANNOT")
+
+
+def reply_to(error: errors.MailError) -> Reply:
+    """The reply for an error; subclasses answer as their nearest ancestor in the table."""
+    for kind in type(error).__mro__:
+        if kind in REFUSALS:
+            return REFUSALS[kind]
+    return REFUSALS[errors.Unavailable] if error.temporary else _GENERAL

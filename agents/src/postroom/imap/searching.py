@@ -1,0 +1,173 @@
+"""SEARCH: judges messages by rows, then envelopes, then contents. RFC 3501, RFC 4731, RFC 7162.
+
+Room rule: no more of the mailbox is read than the keys need, contents are judged off the event loop and in
+batches of bounded size, so that other sessions are served meanwhile.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Final
+
+from postroom.contracts.errors import MessageGone
+from postroom.imap.matching import Facts, Message, Predicate, predicate
+from postroom.imap.refusals import Reply
+from postroom.imap.session import Session
+from postroom.wire.imap import commands, responses
+from postroom.wire.imap.searchkeys import uses_modseq
+from postroom.wire.imap.sequence import compact
+
+ROWS: Final = 5000
+DETAILS: Final = 300
+CONTENTS: Final = 64
+CONTENT_OCTETS: Final = 4 << 20
+Loader = Callable[[list[Message]], Awaitable[list[Message]]]
+
+
+async def search(session: Session, tagged: commands.Tagged) -> Reply:
+    """SEARCH and UID SEARCH."""
+    command = tagged.command
+    assert isinstance(command, commands.Search)
+    conditional = uses_modseq(command.key)
+    if conditional:
+        session.enable_condstore()
+    view = session.selected
+    facts = Facts(len(view.uids), view.uids[-1] if view.uids else 0, frozenset(view.recent))
+    messages = [Message(uid, number) for number, uid in enumerate(view.uids, 1) if uid not in view.gone]
+    found = await _Search(session, predicate(command.key, facts)).run(messages)
+    if conditional:
+        found = await _with_rows(session, found)
+    if command.results is None:
+        session.write(_plain(command, found, conditional))
+    else:
+        session.write(_extended(tagged.tag, command, found, conditional))
+    return Reply()
+
+
+async def _with_rows(session: Session, messages: list[Message]) -> list[Message]:
+    """The messages with their rows, where a key was decided without them."""
+    if any(message.row is None for message in messages):
+        uids = [message.uid for message in messages]
+        rows = {row.uid: row for row in await session.opened.rows(session.selected.id, uids)}
+        for message in messages:
+            message.row = rows.get(message.uid)
+    return [message for message in messages if message.row is not None]
+
+
+class _Search:
+    def __init__(self, session: Session, judge: Predicate) -> None:
+        self._session = session
+        self._judge = judge
+        self._found: list[Message] = []
+
+    async def run(self, messages: list[Message]) -> list[Message]:
+        """The messages that match, in their order."""
+        open_ = self._sorted_out(messages)
+        if open_:
+            open_ = await self._by_step(open_, ROWS, self._load_rows)
+        if open_:
+            open_ = await self._by_step(open_, DETAILS, self._load_details)
+        if open_:
+            await self._by_content(open_)
+        return sorted(self._found, key=lambda message: message.number)
+
+    def _sorted_out(self, messages: Sequence[Message]) -> list[Message]:
+        """Judge; what matches is kept, what needs more is returned."""
+        open_ = []
+        for message in messages:
+            result = self._judge(message)
+            if result is None:
+                open_.append(message)
+            elif result:
+                self._found.append(message)
+        return open_
+
+    async def _by_step(
+        self, messages: list[Message], size: int, load: Loader
+    ) -> list[Message]:
+        open_: list[Message] = []
+        for start in range(0, len(messages), size):
+            chunk = messages[start : start + size]
+            open_ += self._sorted_out(await load(chunk))
+            for message in chunk:
+                message.detail = None  # envelopes of a whole mailbox are too much to hold
+            await self._session.flush()
+        return open_
+
+    async def _load_rows(self, messages: list[Message]) -> list[Message]:
+        account, view = self._session.opened, self._session.selected
+        rows = {row.uid: row for row in await account.rows(view.id, [message.uid for message in messages])}
+        for message in messages:
+            message.row = rows.get(message.uid)
+        return [message for message in messages if message.row is not None]
+
+    async def _load_details(self, messages: list[Message]) -> list[Message]:
+        account, view = self._session.opened, self._session.selected
+        found = await account.details(view.id, [message.uid for message in messages])
+        details = {detail.uid: detail for detail in found}
+        for message in messages:
+            message.detail = details.get(message.uid)
+        return [message for message in messages if message.detail is not None]
+
+    async def _by_content(self, messages: list[Message]) -> None:
+        batch: list[Message] = []
+        octets = 0
+        for message in messages:
+            try:
+                message.content = await self._session.opened.content(self._session.selected.id, message.uid)
+            except MessageGone:
+                continue
+            batch.append(message)
+            octets += len(message.content)
+            if len(batch) >= CONTENTS or octets >= CONTENT_OCTETS:
+                await self._judge_batch(batch)
+                batch, octets = [], 0
+        if batch:
+            await self._judge_batch(batch)
+
+    async def _judge_batch(self, batch: list[Message]) -> None:
+        known = await self._load_details(batch)
+        await asyncio.to_thread(self._sorted_out, known)
+        for message in batch:
+            message.content = message.detail = None
+        await self._session.flush()
+
+
+def _values(command: commands.Search, found: list[Message]) -> Iterator[int]:
+    return (message.uid for message in found) if command.uid else (message.number for message in found)
+
+
+def _highest(messages: Sequence[Message]) -> int:
+    return max(message.row.modseq for message in messages if message.row is not None)
+
+
+def _plain(command: commands.Search, found: list[Message], conditional: bool) -> bytes:
+    words = [b"SEARCH"]
+    if found:
+        words.append(" ".join(map(str, _values(command, found))).encode())
+    if found and conditional:
+        words.append(b"(MODSEQ %d)" % _highest(found))
+    return responses.untagged(*words)
+
+
+def _extended(tag: bytes, command: commands.Search, found: list[Message], conditional: bool) -> bytes:
+    """ESEARCH. RFC 4731 section 3.1; MODSEQ covers what is returned (RFC 7162 section 3.1.10)."""
+    assert command.results is not None
+    wanted, values = command.results, list(_values(command, found))
+    words = [b"ESEARCH", b"(TAG %b)" % responses.string(tag)]
+    if command.uid:
+        words.append(b"UID")
+    if values:
+        if b"MIN" in wanted:
+            words.append(b"MIN %d" % values[0])
+        if b"MAX" in wanted:
+            words.append(b"MAX %d" % values[-1])
+        if b"ALL" in wanted:
+            words.append(b"ALL " + compact(values))
+    if b"COUNT" in wanted:
+        words.append(b"COUNT %d" % len(values))
+    if found and conditional:
+        ends = [found[0]] if b"MIN" in wanted else []
+        ends += [found[-1]] if b"MAX" in wanted else []
+        told = found if wanted & {b"ALL", b"COUNT"} else ends
+        words.append(b"MODSEQ %d" % _highest(told))
+    return responses.untagged(*words)

@@ -1,0 +1,65 @@
+"""What all sessions of one process share."""
+
+import ssl
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from postroom.contracts.auth import Authenticator
+from postroom.contracts.clock import Clock
+from postroom.contracts.directory import Directory
+from postroom.contracts.mailbox import Store
+from postroom.imap.config import ImapConfig
+from postroom.wire.imap.framing import Limits
+
+LITERAL_BEFORE_LOGIN = 1024
+
+
+class Board(Protocol):
+    """Where news about accounts arrive (runtime.notices.NoticeBoard)."""
+
+    def subscribe(self, account: str, callback: Callable[[], None]) -> None:
+        """Call back when something changes in the account."""
+
+    def unsubscribe(self, account: str, callback: Callable[[], None]) -> None:
+        """Forget the callback."""
+
+
+class Log(Protocol):
+    """Where events are told (runtime.log.Log)."""
+
+    def info(self, text: str, *, client: str = "", **fields: str) -> None:
+        """What happened."""
+
+    def warning(self, text: str, *, client: str = "", **fields: str) -> None:
+        """What an operator should know."""
+
+
+@dataclass
+class Surroundings:
+    """Built once by the agent. `tls` is None where no certificate is configured."""
+
+    config: ImapConfig
+    clock: Clock
+    log: Log
+    authenticator: Authenticator
+    directory: Directory
+    store: Store
+    board: Board
+    tls: Callable[[], ssl.SSLContext] | None = None
+    logins: Counter[str] = field(default_factory=Counter)  # open sessions by account id
+
+    def limits_before_login(self) -> Limits:
+        """What a stranger may send: short lines, and literals for name and password only."""
+        return Limits(command=self.config.max_line_before_login, literal=LITERAL_BEFORE_LOGIN)
+
+    def limits_after_login(self) -> Limits:
+        """What a login may send."""
+        config = self.config
+        return Limits(
+            command=config.max_line,
+            literal=config.max_line,
+            message=config.max_message_bytes,
+            skip=2 * config.max_message_bytes,
+        )

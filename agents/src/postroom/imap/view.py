@@ -1,0 +1,117 @@
+"""A selected mailbox as one session knows it: message numbers, and what the client has not been told yet.
+
+Room rule: RFC 3501 section 7.4.1. Numbers change only when EXPUNGE responses go out, and those go out only when
+the caller says that the command at hand allows it.
+"""
+
+from array import array
+from bisect import bisect_left
+
+from postroom.contracts.mailbox import Changes, Row, Selected
+from postroom.mail.flags import SYSTEM_FLAGS
+from postroom.wire.imap import responses
+from postroom.wire.imap.sequence import SequenceSet, select
+
+
+class View:
+    """Message numbers and flags of one selected mailbox."""
+
+    __slots__ = ("gone", "id", "keywords", "modseq", "name", "recent", "reported", "told", "uids", "writable")
+
+    def __init__(self, selected: Selected, writable: bool) -> None:
+        self.id = selected.mailbox.id
+        self.name = selected.mailbox.name
+        self.writable = writable
+        self.uids: array[int] = array("I", selected.uids)
+        self.recent = set(selected.recent)
+        self.modseq = selected.status.highestmodseq
+        self.keywords = set(selected.keywords)
+        self.reported: dict[int, int] = {}  # modseqs above `modseq` that the client knows from its own commands
+        self.gone: set[int] = set()  # expunged, and not told yet
+        self.told = len(self.uids)
+
+    def chosen(self, wanted: SequenceSet, *, uid: bool) -> "array[int]":
+        """The UIDs a set means, ascending. Raises NoSuchMessage for a number above the last."""
+        spans = wanted.spans(self.uids) if uid else wanted.numbers(len(self.uids))
+        return select(self.uids, spans)
+
+    def number(self, uid: int) -> int:
+        """The message number of a UID, 0 when it is not in the view."""
+        place = bisect_left(self.uids, uid)
+        return place + 1 if place < len(self.uids) and self.uids[place] == uid else 0
+
+    def flags(self, row: Row) -> bytes:
+        """FLAGS of a row for this session."""
+        if row.uid in self.recent:
+            return responses.flags((*row.flags, "\\Recent"))
+        return responses.flags(row.flags)
+
+    def know(self, row: Row) -> None:
+        """The client has been told this row's state, or has caused it."""
+        if row.modseq > self.modseq:
+            self.reported[row.uid] = row.modseq
+
+    def apply(self, changes: Changes, *, expunges: bool, modseqs: bool, uids: bool) -> bytes:
+        """Take changes over; the responses that tell them. With `uids` FETCH responses carry UID."""
+        out = bytearray()
+        self._lose(changes.vanished)
+        if expunges:
+            out += self._expunged()
+        self.recent |= changes.recent
+        news = self._new_keywords(changes.rows)
+        last = self.uids[-1] if self.uids else 0
+        fetches = bytearray()
+        for row in changes.rows:
+            if row.uid > last:
+                self.uids.append(row.uid)
+            elif row.modseq > self.reported.get(row.uid, 0):
+                fetches += self._fetch(row, modseqs, uids)
+        if len(self.uids) > self.told:
+            out += b"* %d EXISTS\r\n* %d RECENT\r\n" % (len(self.uids), len(self.recent))
+        self.told = len(self.uids)
+        self.modseq = max(self.modseq, changes.highestmodseq)
+        self.reported = {uid: modseq for uid, modseq in self.reported.items() if modseq > self.modseq}
+        return bytes(out + news + fetches)
+
+    def permanent_flags(self) -> bytes:
+        """What STORE can change for good."""
+        if not self.writable:
+            return b"()"
+        return responses.flags((*SYSTEM_FLAGS, *self.keywords))[:-1] + b" \\*)"
+
+    def _lose(self, vanished: tuple[int, ...]) -> None:
+        self.gone.update(uid for uid in vanished if self.number(uid))
+
+    def _expunged(self) -> bytes:
+        if not self.gone:
+            return b""
+        # From the end, so that no number moves before it is told.
+        numbers = sorted(map(self.number, self.gone), reverse=True)
+        self.uids = array("I", (uid for uid in self.uids if uid not in self.gone))
+        self.recent -= self.gone
+        for uid in self.gone:
+            self.reported.pop(uid, None)
+        self.gone = set()
+        self.told = len(self.uids)
+        return b"".join(b"* %d EXPUNGE\r\n" % number for number in numbers)
+
+    def _new_keywords(self, rows: tuple[Row, ...]) -> bytes:
+        found = {flag for row in rows for flag in row.flags if not flag.startswith("\\")} - self.keywords
+        if not found:
+            return b""
+        self.keywords |= found
+        return self.flags_line() + responses.status(
+            b"*", b"OK", b"Flags that stay", b"PERMANENTFLAGS " + self.permanent_flags()
+        )
+
+    def flags_line(self) -> bytes:
+        """The FLAGS response."""
+        return responses.untagged(b"FLAGS", responses.flags((*SYSTEM_FLAGS, *self.keywords)))
+
+    def _fetch(self, row: Row, modseqs: bool, uids: bool) -> bytes:
+        number = self.number(row.uid)
+        if not number or row.uid in self.gone:
+            return b""
+        uid = b"UID %d " % row.uid if uids else b""
+        modseq = b" MODSEQ (%d)" % row.modseq if modseqs else b""
+        return b"* %d FETCH (%bFLAGS %b%b)\r\n" % (number, uid, self.flags(row), modseq)
