@@ -155,6 +155,8 @@ def parse(frame: Frame, state: State) -> commands.Tagged:
         raise Malformed(tag, b"NO", b"CANNOT", _sentence(mistake)) from None
     except BadCharset:
         raise Malformed(tag, b"NO", b"BADCHARSET (US-ASCII UTF-8)", "Charset not supported") from None
+    if name == b"UID":
+        name += b" " + frame.text.split(b" ", 3)[2].upper()
     return commands.Tagged(tag, name, command)
 
 
