@@ -1,16 +1,16 @@
 """Settings of the relay."""
 
+import msgspec
+
 from postroom.runtime.config import Settings, check
 
 
 class RelayConfig(Settings, frozen=True, kw_only=True):
     """`relay.toml`. Times in seconds."""
 
-    spool_directories: list[str] = [
-        "/var/lib/postroom/spool/mta",
-        "/var/lib/postroom/spool/msa",
-        "/var/lib/postroom/spool/mda",
-    ]
+    spool_directories: list[str] = msgspec.field(
+        default_factory=lambda: [f"/var/lib/postroom/spool/{agent}" for agent in ("mta", "msa", "mda")]
+    )
     report_spool_directory: str = "/var/lib/postroom/spool/relay"  # bounces and warnings we write ourselves
     resolver: str = "127.0.0.1:53"
     lmtp_socket: str = "/run/postroom/lmtp.sock"
@@ -30,7 +30,7 @@ class RelayConfig(Settings, frozen=True, kw_only=True):
     expire_after: float = 432_000.0
     expire_bounce_after: float = 86_400.0
     max_hops: int = 50
-    address_families: list[str] = ["ipv6", "ipv4"]
+    address_families: list[str] = msgspec.field(default_factory=lambda: ["ipv6", "ipv4"])
 
     def __post_init__(self) -> None:
         super().__post_init__()
