@@ -18,4 +18,4 @@ class MdaConfig(Settings, frozen=True, kw_only=True):
     remember_deliveries: float = (
         1_209_600.0  # how long (queue id, recipient) is kept: longer than mail may queue
     )
-    open_accounts: int = 256
+    open_accounts: int = 1000  # about 150 KiB and four descriptors each

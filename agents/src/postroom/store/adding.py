@@ -27,6 +27,7 @@ from postroom.store.files import Folder, SyncFailed
 from postroom.store.names import INBOX
 
 _PRUNE_EVERY: Final = 1000  # deliveries
+_LARGE: Final = 1 << 18
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -100,7 +101,7 @@ def deliver(database: Database, jobs: Sequence[Job], remember_since: int) -> lis
     written: dict[int, NewFile] = {}
     try:
         for place, job in enumerate(jobs):
-            if _seen(database, job.delivery):
+            if len(job.delivery.content) > _LARGE and _refused(database, job.delivery, results, place):
                 continue
             try:
                 written[place] = job.octets.put(database.folder, job.delivery.prefix, job.name)
@@ -123,6 +124,16 @@ def deliver(database: Database, jobs: Sequence[Job], remember_since: int) -> lis
 
 class _SecondCopy(Exception):
     """This delivery was made before; its new file is not wanted."""
+
+
+def _refused(database: Database, delivery: Delivery, results: list[Exception | None], place: int) -> bool:
+    """Whether a large file need not be written at all; for the others only the commit looks."""
+    if _seen(database, delivery):
+        return True
+    size = len(delivery.prefix) + len(delivery.content)
+    if delivery.quota_bytes and database.used()[0] + size > delivery.quota_bytes:
+        results[place] = RecipientOverQuota("mailbox full")
+    return results[place] is not None
 
 
 def _seen(database: Database, delivery: Delivery) -> bool:
@@ -184,7 +195,7 @@ def _insert(
     ).lastrowid
     size, bits, words = len(file.prefix) + file.size, system_bits(flags), keywords(flags)
     database.sql.execute(
-        "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
         (box.first_key | box.uidnext, bits, " ".join(words), modseq, internal_date, size, content),
     )
     database.know_keywords(box.id, words)

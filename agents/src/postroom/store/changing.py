@@ -64,7 +64,7 @@ def store(
             if change.mode is not FlagMode.REMOVE:
                 database.know_keywords(mailbox, sorted(change.words))
             database.sql.executemany(
-                "UPDATE messages SET flags = ?, keywords = ?, modseq = ? WHERE key = ?", updates
+                "UPDATE messages SET flags = ?, keywords = ?, modseq = ?, changed = 1 WHERE key = ?", updates
             )
             database.count(
                 mailbox, messages=0, unseen=unseen // SEEN_BIT, deleted=deleted // DELETED_BIT, size=0
@@ -143,7 +143,7 @@ def move(database: Database, mailbox: int, uids: Sequence[int], target: str) -> 
 def _insert(database: Database, box: Box, rows: list[tuple[int, ...]], modseq: int) -> None:
     base = box.first_key | box.uidnext
     database.sql.executemany(
-        "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
         [
             (base + place, bits, words, modseq, date, size, content)
             for place, (_, bits, words, _, date, size, content) in enumerate(rows)

@@ -15,6 +15,7 @@ from postroom.store.mailboxes import status_of
 from postroom.store.schema import UID_BITS
 
 CHUNK: Final = 500  # UIDs in one statement
+RawRow = tuple[int, int, str, int, int, int]
 _ROW: Final = "key, flags, keywords, modseq, internal_date, size"
 
 _detail = msgspec.msgpack.Decoder(tuple[Envelope, Part])
@@ -74,22 +75,36 @@ def _changes(database: Database, box: Box, since: int) -> Changes:
     if box.modseq <= since:
         return Changes((), (), frozenset(), box.modseq, box.uidnext)
     span = (since, box.first_key, box.last_key)
-    rows = database.sql.execute(
+    found = _added(database, box, since)
+    changed = database.sql.execute(
         f"SELECT {_ROW} FROM messages INDEXED BY messages_by_modseq"
-        " WHERE modseq > ? AND key BETWEEN ? AND ? ORDER BY key",
+        " WHERE changed AND modseq > ? AND key BETWEEN ? AND ?",
         span,
     )
+    found.update((row[0], row) for row in changed)
     vanished = database.sql.execute(
         "SELECT key FROM expunged INDEXED BY expunged_by_modseq"
         " WHERE modseq > ? AND key BETWEEN ? AND ? ORDER BY key",
         span,
     )
-    found = tuple(map(as_row, rows))
-    recent = frozenset(row.uid for row in found if row.uid >= box.recent_from)
-    return Changes(found, tuple(key & UID_MASK for (key,) in vanished), recent, box.modseq, box.uidnext)
+    rows = tuple(as_row(found[key]) for key in sorted(found))
+    recent = frozenset(row.uid for row in rows if row.uid >= box.recent_from)
+    return Changes(rows, tuple(key & UID_MASK for (key,) in vanished), recent, box.modseq, box.uidnext)
 
 
-def as_row(row: tuple[int, int, str, int, int, int]) -> Row:
+def _added(database: Database, box: Box, since: int) -> dict[int, RawRow]:
+    """Messages that came later, by key: the last ones. What stands before one that is not newer came before it."""
+    found = {}
+    for row in database.sql.execute(
+        f"SELECT {_ROW} FROM messages WHERE key BETWEEN ? AND ? ORDER BY key DESC", (box.first_key, box.last_key)
+    ):
+        if row[3] <= since:
+            break
+        found[row[0]] = row
+    return found
+
+
+def as_row(row: RawRow) -> Row:
     key, bits, words, modseq, date, size = row
     return Row(key & UID_MASK, flag_set(bits, words), modseq, date, size)
 

@@ -5,7 +5,8 @@ writers take their turn by BEGIN IMMEDIATE, readers never wait.
 
 `messages.key` is mailbox * 2**32 + UID: one b-tree gives a mailbox in the order of its UIDs. What never changes
 about a message, and is large, stands in `contents`, so that reading flags of a large mailbox stays cheap; copies
-within an account share it. Sums over `mailboxes` are the account's use and modseq.
+within an account share it. A delivery changes four pages: every page counts, each is written and synced. So new
+messages are in no index: UIDs and mod-sequences of what was added rise together. Sums over `mailboxes` are the account's use and modseq.
 """
 
 import os
@@ -47,11 +48,12 @@ CREATE TABLE messages (
     modseq INTEGER NOT NULL,
     internal_date INTEGER NOT NULL,
     size INTEGER NOT NULL,              -- as served: prefix and content
-    content INTEGER NOT NULL
+    content INTEGER NOT NULL,
+    changed INTEGER NOT NULL DEFAULT 0  -- flags differ from what they were when the message came
 );
-CREATE INDEX messages_by_modseq ON messages (modseq);
+CREATE INDEX messages_by_modseq ON messages (modseq) WHERE changed;
 CREATE TABLE contents (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    id INTEGER PRIMARY KEY,
     file TEXT NOT NULL,
     size INTEGER NOT NULL,              -- of the file
     digest BLOB NOT NULL,               -- BLAKE2b, 16 octets
