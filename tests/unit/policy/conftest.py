@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import pytest
-
 from postroom.policy.lookups import Answer, Mx, Query, Status
 
 Rows = Mapping[tuple[str, str], Sequence[bytes | str | Mx] | Status]

@@ -1,7 +1,6 @@
 """Routing over a dict: what each kind of address leads to."""
 
 import pytest
-
 from postroom.contracts.directory import Account, Domain, Entry, Kind
 from postroom.contracts.errors import MailError, NoSuchRecipient, NotOurDomain, RecipientDisabled
 from postroom.contracts.queue import Hop

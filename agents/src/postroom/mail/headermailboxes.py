@@ -14,6 +14,7 @@ from postroom.mail.headers import HeaderBlock
 
 MAX_COMMENT_DEPTH: Final = 32
 MAX_MAILBOXES: Final = 1000
+MAX_OCTETS: Final = 65_536  # of all fields that are asked about together
 
 _ATOM: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\x80-\xff]+")
 _QUOTED: Final = re.compile(rb'"((?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[\t -~\x80-\xff])*+)"')
@@ -91,13 +92,19 @@ def senders(block: HeaderBlock) -> AddressList:
 
 
 def parse_address_list(
-    text: bytes, *, max_mailboxes: int = MAX_MAILBOXES, max_depth: int = MAX_COMMENT_DEPTH
+    text: bytes,
+    *,
+    max_octets: int = MAX_OCTETS,
+    max_mailboxes: int = MAX_MAILBOXES,
+    max_depth: int = MAX_COMMENT_DEPTH,
 ) -> AddressList:
     """Read an unfolded address list; time and memory are linear in its length.
 
     Mailboxes found before a mistake are kept beside `malformed`. A phrase without an address between two
     commas (`Smith, John <j@x>`: a comma somebody forgot to quote) is passed over, since it names nobody.
     """
+    if len(text) > max_octets:
+        return AddressList((), "too long")
     found: list[Mailbox] = []
     try:
         _read_list(_tokens(text, max_depth), found, max_mailboxes)
@@ -109,8 +116,10 @@ def parse_address_list(
 def _together(values: Iterable[bytes]) -> tuple[tuple[Mailbox, ...], str]:
     found: list[Mailbox] = []
     malformed = ""
+    left = MAX_OCTETS
     for value in values:
-        part = parse_address_list(value)
+        part = parse_address_list(value, max_octets=left)
+        left = max(0, left - len(value))
         found += part.mailboxes
         malformed = malformed or part.malformed
     return tuple(found), malformed

@@ -24,6 +24,7 @@ _PLAIN_VALUE: Final = re.compile(r"[!#$%&'*+./:@^_`{|}~0-9A-Za-z-]+\Z")  # pvalu
 _LEADING: Final = re.compile(rb"[ \t\r\n]*+(?:\"((?:[^\"\\]|\\.)*+)\"|([^ \t\r\n;\"(]++))", re.DOTALL)
 _OPENING: Final = re.compile(rb"[ \t\r\n]*+(\()")
 _TO_PARENTHESIS: Final = re.compile(rb"(?:[^()\\]|\\.)*+([()])", re.DOTALL)
+_COMMENT: Final = re.compile(rb"\([^()]*+\)")
 _LONGEST_VALUE: Final = 320
 _MAX_PARENTHESES: Final = 200
 
@@ -129,7 +130,8 @@ def removal(authserv_id: str) -> Callable[[Field], bool]:
     def doomed(one: Field) -> bool:
         if one.key == _RESULTS:
             body = unfold(one.body)
-            return ours in body.partition(b";")[0].lower() or _authserv_id(body) in (ours, b"")
+            head = b"".join(_COMMENT.sub(b"", body.partition(b";")[0]).split())
+            return ours in head.lower() or _authserv_id(body) in (ours, b"")
         return one.key.startswith(_OURS)
 
     return doomed

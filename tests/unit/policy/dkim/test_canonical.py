@@ -8,7 +8,6 @@ from hashlib import sha256
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-
 from postroom.mail.headers import read_headers
 from postroom.policy.dkim.canonical import BodyHash, Canonicalization, canonical_field, collapsed
 

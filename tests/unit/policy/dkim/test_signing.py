@@ -9,7 +9,6 @@ from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from postroom.policy.dkim import DkimKeyError, DkimResult, load_key, sign_message, verify
 from postroom.policy.lookups import answer_with
 

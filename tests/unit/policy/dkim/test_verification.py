@@ -10,7 +10,6 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from postroom.mail.headers import read_headers
 from postroom.policy.dkim import DkimResult, Verification, sign_message, verify
 from postroom.policy.dkim.keys import parse_key_record

@@ -3,7 +3,6 @@
 from ipaddress import ip_address
 
 import pytest
-
 from postroom.policy.lookups import Mx, Query, Status, answer_with
 from postroom.policy.spf import Identity, SpfResult, SpfVerdict, check_sender
 

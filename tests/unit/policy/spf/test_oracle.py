@@ -7,7 +7,6 @@ import pytest
 import spf as pyspf
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-
 from postroom.policy.lookups import Mx, answer_with
 from postroom.policy.spf import check_sender
 

@@ -1,7 +1,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from postroom.policy.spf.macros import SpfSyntaxError
 from postroom.policy.spf.record import parse_record, spf_texts
 
