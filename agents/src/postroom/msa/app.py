@@ -1,5 +1,6 @@
 """postroom-msa: takes mail from our own people at 465 and 587, and from programs of this host."""
 
+import asyncio
 from typing import Final, NoReturn
 
 from postroom.couriers.auth import AuthClient
@@ -86,8 +87,7 @@ class MsaAgent(Agent[MsaConfig]):
 
     async def drain(self) -> None:
         """Finish the transactions under way."""
-        for server in self._servers:
-            await server.drain(self.config.drain_seconds)
+        await asyncio.gather(*(server.drain(self.config.drain_seconds) for server in self._servers))
         await self._spool.close()
         self._counters.close()
 

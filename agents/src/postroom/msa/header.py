@@ -24,12 +24,12 @@ def additions(block: HeaderBlock, queue_id: str, host_name: str, sender: str, no
     if b"date" not in present:
         added.append(field("Date", trace.date(now)))
     if b"message-id" not in present:
-        added.append(field("Message-ID", f"<{queue_id}@{host_name}>"))
+        added.append(field("Message-ID", added_message_id(queue_id, host_name)))
     if b"from" not in present and sender:
         added.append(field("From", sender))
     return added
 
 
-def first_message_id(block: HeaderBlock, queue_id: str, host_name: str) -> str:
-    """The id that is in the message when it leaves us, when it had none before."""
-    return "" if block.first(b"message-id") else f"<{queue_id}@{host_name}>"
+def added_message_id(queue_id: str, host_name: str) -> str:
+    """The id that a message without one gets."""
+    return f"<{queue_id}@{host_name}>"

@@ -84,40 +84,47 @@ class MsaReception:
 
     async def _message(self, client: Client, transaction: Transaction, draft: Draft) -> Reply:
         block = common.header_of(draft, self.config.max_hops)
-        login = client.login
-        if login is not None:
-            await self._ownership.check_header(login, block)
-            await self._count(login, len(transaction.accepted))
+        if client.login is not None:
+            await self._ownership.check_header(client.login, block)
+            await self._count(client.login, len(transaction.accepted))
         now = self.clock.now()
-        queue_id = common.new_id(now)
-        head = self._head(client, transaction, block, queue_id, now)
-        message = QueuedMessage(
-            id=queue_id,
-            arrived=now,
+        incoming = common.Incoming(client, transaction, block, draft, common.new_id(now), now)
+        head = self._head(incoming)
+        message = await self._queued(incoming, head)
+        await self.spool.accept(message, head, draft, block.body_offset)
+        common.log_accepted(self.log, incoming, message)
+        return common.queued(message.id)
+
+    def _head(self, incoming: common.Incoming) -> bytes:
+        login, host, now = incoming.client.login, self.config.host_name, int(incoming.now)
+        # the trace tells that somebody logged in, not from where
+        arrival = incoming.arrival(host)._replace(
+            client="", helo="", authenticated=login is not None, local=login is None
+        )
+        sender = incoming.transaction.sender
+        added = header.additions(incoming.block, incoming.queue_id, host, sender, now)
+        return (
+            incoming.block.rewritten(prepend=(trace.received(arrival, now), *added), drop=self._drop)
+            + b"\r\n"
+        )
+
+    async def _queued(self, incoming: common.Incoming, head: bytes) -> QueuedMessage:
+        login, transaction, block = incoming.client.login, incoming.transaction, incoming.block
+        return QueuedMessage(
+            id=incoming.queue_id,
+            arrived=incoming.now,
             sender=transaction.sender,
             recipients=transaction.recipients,
             origin=Origin.SUBMITTED if login else Origin.LOCAL,
-            size=len(head) + draft.size - block.body_offset,
+            size=incoming.size(head),
             message_id=common.message_id_of(block)
-            or header.first_message_id(block, queue_id, self.config.host_name),
+            or header.added_message_id(incoming.queue_id, self.config.host_name),
             signing_domain=await self._signing_domain(block, transaction),
             vouched=True,
             body=transaction.mail.body if transaction.mail else "7BIT",
-            client=client.address,
+            client=incoming.client.address,
             account=login.account if login else "",
         )
-        await self.spool.accept(message, head, draft, block.body_offset)
-        common.log_accepted(self.log, client, transaction, queue_id, message.message_id, message.size)
-        return common.queued(queue_id)
-
-    def _head(
-        self, client: Client, transaction: Transaction, block: HeaderBlock, queue_id: str, now: float
-    ) -> bytes:
-        arrival = common.arrival(self.config.host_name, queue_id, client, transaction)
-        arrival = replace_client(arrival, client)
-        added = header.additions(block, queue_id, self.config.host_name, transaction.sender, int(now))
-        ours = (trace.received(arrival, int(now)), *added)
-        return block.rewritten(prepend=ours, drop=self._drop) + b"\r\n"
 
     async def _count(self, login: Login, recipients: int) -> None:
         allowed = await self._allowance(login)
@@ -149,10 +156,3 @@ class MsaReception:
             raise
         draft.discard()
         return copy
-
-
-def replace_client(arrival: trace.Arrival, client: Client) -> trace.Arrival:
-    """A submission's trace tells that somebody logged in, not from where."""
-    return arrival._replace(
-        client="", helo="", authenticated=client.login is not None, local=client.login is None
-    )

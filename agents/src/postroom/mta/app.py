@@ -8,8 +8,8 @@ from postroom.mta.quota import OverQuotaFlags
 from postroom.mta.reception import MtaReception
 from postroom.mta.verification import Verifier
 from postroom.queue.spool import Spool
-from postroom.runtime.connections import networks
 from postroom.runtime.config import ConfigError
+from postroom.runtime.connections import networks
 from postroom.runtime.resolver import Resolver
 from postroom.runtime.service import Agent, run
 from postroom.runtime.tls import TlsStore

@@ -6,7 +6,6 @@ from postroom.contracts.auth import Login
 from postroom.contracts.clock import Clock
 from postroom.contracts.errors import LoginRefused, RecipientOverQuota
 from postroom.contracts.queue import Draft, Hop, Intake, Origin, QueuedMessage, QueuedRecipient
-from postroom.mail.headers import HeaderBlock
 from postroom.mta.config import MtaConfig
 from postroom.mta.quota import OverQuotaFlags
 from postroom.mta.verification import Judgement, Verifier
@@ -63,51 +62,34 @@ class MtaReception:
         if self.verifier is not None:
             judgement = await self.verifier.judge(client, transaction, block, draft)
         now = self.clock.now()
-        queue_id = common.new_id(now)
-        head = self._head(client, transaction, block, queue_id, now, judgement)
-        message = self._queued(client, transaction, block, draft, queue_id, now, head, judgement)
+        incoming = common.Incoming(client, transaction, block, draft, common.new_id(now), now)
+        head = self._head(incoming, judgement)
+        message = _queued(incoming, head, judgement)
         await self.spool.accept(message, head, draft, block.body_offset)
-        common.log_accepted(
-            self.log, client, transaction, queue_id, message.message_id, message.size, judgement.summary
-        )
-        return common.queued(queue_id)
+        common.log_accepted(self.log, incoming, message, judgement.summary)
+        return common.queued(message.id)
 
-    def _head(
-        self,
-        client: Client,
-        transaction: Transaction,
-        block: HeaderBlock,
-        queue_id: str,
-        now: float,
-        judgement: Judgement,
-    ) -> bytes:
-        arrival = common.arrival(self.config.host_name, queue_id, client, transaction)
-        ours = (*judgement.fields, trace.received(arrival, int(now)))
+    def _head(self, incoming: common.Incoming, judgement: Judgement) -> bytes:
+        arrival = incoming.arrival(self.config.host_name)
+        ours = (*judgement.fields, trace.received(arrival, int(incoming.now)))
+        block = incoming.block
         drop = self._foreign if any(map(self._foreign, block.fields)) else None
         return block.rewritten(prepend=ours, drop=drop) + b"\r\n"
 
-    def _queued(
-        self,
-        client: Client,
-        transaction: Transaction,
-        block: HeaderBlock,
-        draft: Draft,
-        queue_id: str,
-        now: float,
-        head: bytes,
-        judgement: Judgement,
-    ) -> QueuedMessage:
-        assert transaction.mail is not None
-        return QueuedMessage(
-            id=queue_id,
-            arrived=now,
-            sender=transaction.sender,
-            recipients=transaction.recipients,
-            origin=Origin.INBOUND,
-            size=len(head) + draft.size - block.body_offset,
-            message_id=common.message_id_of(block),
-            vouched=judgement.vouched,
-            authentication=judgement.authentication,
-            body=transaction.mail.body,
-            client=client.address,
-        )
+
+def _queued(incoming: common.Incoming, head: bytes, judgement: Judgement) -> QueuedMessage:
+    transaction = incoming.transaction
+    assert transaction.mail is not None
+    return QueuedMessage(
+        id=incoming.queue_id,
+        arrived=incoming.now,
+        sender=transaction.sender,
+        recipients=transaction.recipients,
+        origin=Origin.INBOUND,
+        size=incoming.size(head),
+        message_id=common.message_id_of(incoming.block),
+        vouched=judgement.vouched,
+        authentication=judgement.authentication,
+        body=transaction.mail.body,
+        client=incoming.client.address,
+    )

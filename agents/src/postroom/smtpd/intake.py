@@ -1,17 +1,18 @@
 """What mta and msa do alike with a message that has come in: its header, its id, its log line."""
 
 import os
+from dataclasses import dataclass
 from typing import Final
 
 from postroom.contracts.errors import MailLoop, MessageMalformed
-from postroom.contracts.queue import Draft
+from postroom.contracts.queue import Draft, QueuedMessage
 from postroom.mail.headers import MAX_OCTETS, HeaderBlock, HeaderError, read_headers
 from postroom.mail.headertext import cleaned
 from postroom.mail.ids import queue_id
 from postroom.policy import trace
 from postroom.runtime.log import Log
 from postroom.smtpd.reception import Client
-from postroom.smtpd.transaction import Transaction
+from postroom.smtpd.transaction import Accepted, Transaction
 from postroom.wire.smtp.replies import Reply
 
 FIRST_READ: Final = 65536
@@ -42,40 +43,48 @@ def message_id_of(block: HeaderBlock) -> str:
     return cleaned(field.value.decode("latin-1"), limit=250) if field else ""
 
 
-def arrival(host: str, queue_id: str, client: Client, transaction: Transaction) -> trace.Arrival:
-    """What the Received field is made of."""
-    accepted = transaction.accepted
-    return trace.Arrival(
-        host=host,
-        queue_id=queue_id,
-        client=client.address,
-        helo=client.helo,
-        extended=client.extended,
-        tls_version=client.tls_version,
-        cipher=client.cipher,
-        only_recipient=_given(transaction, host) if len(accepted) == 1 else "",
-    )
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """One message on its way into the spool. `now`: seconds since 1970."""
+
+    client: Client
+    transaction: Transaction
+    block: HeaderBlock
+    draft: Draft
+    queue_id: str
+    now: float
+
+    def arrival(self, host: str) -> trace.Arrival:
+        """What the Received field is made of."""
+        client, accepted = self.client, self.transaction.accepted
+        return trace.Arrival(
+            host=host,
+            queue_id=self.queue_id,
+            client=client.address,
+            helo=client.helo,
+            extended=client.extended,
+            tls_version=client.tls_version,
+            cipher=client.cipher,
+            only_recipient=_given(accepted[0], host) if len(accepted) == 1 else "",
+        )
+
+    def size(self, head: bytes) -> int:
+        """Octets of the message with this header block."""
+        return len(head) + self.draft.size - self.block.body_offset
 
 
-def _given(transaction: Transaction, host: str) -> str:
-    address = transaction.accepted[0].given.address
+def _given(accepted: Accepted, host: str) -> str:
+    address = accepted.given.address
     return str(address) if address.domain else f"{address.local}@{host}"
 
 
-def log_accepted(
-    log: Log,
-    client: Client,
-    transaction: Transaction,
-    queue_id: str,
-    message_id: str,
-    size: int,
-    more: str = "",
-) -> None:
+def log_accepted(log: Log, incoming: Incoming, message: QueuedMessage, more: str = "") -> None:
     """The one line of an accepted message."""
     if not log.enabled("info"):
         return
-    words = [f"{queue_id}: client={client.address} message-id={message_id} from=<{transaction.sender}>"]
-    words.append(f"size={size} nrcpt={len(transaction.recipients)}")
+    client = incoming.client
+    words = [f"{message.id}: client={client.address} message-id={message.message_id} from=<{message.sender}>"]
+    words.append(f"size={message.size} nrcpt={len(message.recipients)}")
     if client.login:
         words.append(f"account={client.login.address}")
     if client.user:
@@ -84,7 +93,7 @@ def log_accepted(
         words.append(f"tls={client.tls_version}/{client.cipher}")
     if more:
         words.append(more)
-    fields = {"QUEUE_ID": queue_id, "MESSAGE_ID": message_id, "CLIENT": client.address}
+    fields = {"QUEUE_ID": message.id, "MESSAGE_ID": message.message_id, "CLIENT": client.address}
     if client.login:
         fields["ACCOUNT"] = client.login.account
     log.info(" ".join(words), **fields)

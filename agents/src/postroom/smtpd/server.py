@@ -93,9 +93,7 @@ class SmtpServer:
         for listening in sockets:
             unix = listening.family == socket.AF_UNIX
             create = self.loop.create_unix_server if unix else self.loop.create_server
-            self._servers.append(
-                await create(lambda: SmtpSession(self), sock=listening, backlog=BACKLOG)
-            )
+            self._servers.append(await create(lambda: SmtpSession(self), sock=listening, backlog=BACKLOG))
         self._patrol = self.loop.call_later(PATROL_SECONDS, self._walk)
 
     def _walk(self) -> None:

@@ -258,10 +258,12 @@ class SmtpSession(Stream):
 
     def _unusable(self, receiving: Receiving) -> Reply:
         flaw = receiving.scanner.flaw
-        if flaw is None:
-            reply = answer(receiving.error) if receiving.error else say.TOO_LARGE
-        else:
+        if flaw is not None:
             reply = say.FLAWS[flaw]
+        elif receiving.error is not None:
+            reply = answer(receiving.error)
+        else:
+            reply = say.TOO_LARGE
         self.server.refused(self.client, self._transaction, b"DATA", reply, receiving.error)
         if flaw is Flaw.BARE_CR_OR_LF:
             raise ConnectionEnd(reply.octets)

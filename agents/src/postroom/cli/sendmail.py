@@ -1,0 +1,317 @@
+"""postroom-sendmail: the command that local programs send mail with; also mailq and newaliases.
+
+Unprivileged: it speaks SMTP to the msa's socket of this host, and so may be whoever calls it. Nothing is imported
+that a short message does not need. Exit statuses are those of sysexits.h.
+"""
+
+import os
+import pwd
+import re
+import sys
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final, NoReturn
+
+from postroom.cli import localsubmission as local
+from postroom.mail.headermailboxes import parse_address_list
+
+EX_OK, EX_USAGE, EX_DATAERR, EX_NOUSER = 0, 64, 65, 67
+EX_SOFTWARE, EX_TEMPFAIL, EX_NOPERM = 70, 75, 77
+
+SOCKET: Final = "/run/postroom/sendmail.sock"
+SOCKET_VARIABLE: Final = "POSTROOM_SENDMAIL_SOCKET"  # for a sandbox
+
+_WITH_VALUE: Final = frozenset("fFrNRVBCLOXhpo")  # options that take a value, attached or as the next word
+_FLAGS: Final = frozenset("tinvmsGUA")
+_FIELD: Final = re.compile(rb"([!-9;-~]+)[ \t]*:")
+_LOCAL_NAME: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+")
+_UNSAFE: Final = re.compile(r"[^ -~]")
+_TO: Final = (b"to", b"cc", b"bcc")
+_RESENT: Final = (b"resent-to", b"resent-cc", b"resent-bcc")
+
+
+class Refused(Exception):
+    """The command cannot do it: an exit status and one line."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+@dataclass
+class Options:
+    """What the command line says."""
+
+    mode: str = "m"
+    from_header: bool = False  # -t
+    ignore_dots: bool = False  # -i
+    sender: str | None = None
+    name: str = ""
+    verbose: bool = False
+    recipients: list[str] = field(default_factory=list)
+
+
+def main(arguments: list[str] | None = None, called: str = "") -> NoReturn:
+    """The console script."""
+    called = called or os.path.basename(sys.argv[0])
+    try:
+        sys.exit(_run(called, sys.argv[1:] if arguments is None else arguments))
+    except Refused as refused:
+        _tell(str(refused))
+        sys.exit(refused.status)
+    except local.Failure as failure:
+        _tell(str(failure))
+        sys.exit(failure.status)
+    except KeyboardInterrupt:
+        sys.exit(EX_TEMPFAIL)
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(f"sendmail: {_UNSAFE.sub('?', text)}\n")
+
+
+def _run(called: str, arguments: list[str]) -> int:
+    options = parse(arguments)
+    if called == "mailq" or options.mode == "p":
+        from postroom.cli.mailq import show  # noqa: PLC0415  # most calls never list the queue
+
+        return show(sys.stderr)
+    if called == "newaliases" or options.mode in ("i", "q"):
+        return EX_OK  # aliases are the directory's, and the relay needs no push
+    path = os.environ.get(SOCKET_VARIABLE) or SOCKET
+    if options.mode == "s":
+        return local.pass_through(path)
+    return _send(options, path)
+
+
+def parse(arguments: list[str]) -> Options:
+    """The options of sendmail(1) that programs use. Raises Refused."""
+    options = Options()
+    words = iter(arguments)
+    for word in words:
+        if word == "--":
+            options.recipients += words
+        elif word.startswith("-") and len(word) > 1:
+            _option(options, word[1:], words)
+        else:
+            options.recipients.append(word)
+    for text in (*options.recipients, options.sender or "", options.name):
+        if not text.isprintable():
+            raise Refused(EX_USAGE, "control character in an argument")
+    return options
+
+
+def _option(options: Options, word: str, words: Iterator[str]) -> None:
+    while word:
+        letter, word = word[0], word[1:]
+        if letter == "b":
+            if word[:1] not in ("m", "s", "p", "i"):
+                raise Refused(EX_USAGE, f"mode -b{word} is not offered")
+            options.mode = word[0]
+            return
+        if letter == "q":
+            options.mode = "q"
+            return
+        if letter == "e":
+            return  # error reporting: always by exit status
+        if letter in _WITH_VALUE:
+            value = word or next(words, None)
+            if value is None:
+                raise Refused(EX_USAGE, f"option -{letter} needs a value")
+            _set(options, letter, value)
+            return
+        if letter not in _FLAGS:
+            raise Refused(EX_USAGE, f"unknown option -{letter}")
+        options.from_header |= letter == "t"
+        options.ignore_dots |= letter == "i"
+        options.verbose |= letter == "v"
+
+
+def _set(options: Options, letter: str, value: str) -> None:
+    if letter in "fr":
+        options.sender = value
+    elif letter == "F":
+        options.name = value
+    elif letter == "o" and value == "i":
+        options.ignore_dots = True
+
+
+def _send(options: Options, path: str) -> int:
+    message = Message(read_message(sys.stdin.buffer.read(), ignore_dots=options.ignore_dots))
+    wanted = [*options.recipients]
+    if options.from_header:
+        wanted += message.recipients()
+        message.drop(b"bcc", b"resent-bcc")
+    if not wanted:
+        raise Refused(EX_DATAERR if options.from_header else EX_USAGE, "no recipient addresses given")
+    with local.connect(path, verbose=options.verbose) as connection:
+        sender = sender_of(options.sender, connection.host)
+        message.complete(sender or f"{user()}@{connection.host}", options.name or full_name())
+        refused = connection.send(
+            sender, [qualified(one, connection.host) for one in dict.fromkeys(wanted)], message.octets()
+        )
+    for reply in refused:
+        _tell(reply)
+    return EX_NOUSER if refused else EX_OK
+
+
+def read_message(octets: bytes, *, ignore_dots: bool) -> bytes:
+    """Standard input with CR LF line ends, up to a line with only a dot unless those are ignored.
+
+    Raises Refused: NUL, which no mail may hold.
+    """
+    text = octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if not ignore_dots:
+        if text == b"." or text.startswith(b".\n"):
+            text = b""
+        elif (end := text.find(b"\n.\n")) >= 0:
+            text = text[: end + 1]
+        elif text.endswith(b"\n."):
+            text = text[:-1]
+    if b"\0" in text:
+        raise Refused(EX_DATAERR, "NUL in the message")
+    if text and not text.endswith(b"\n"):
+        text += b"\n"
+    return text.replace(b"\n", b"\r\n")
+
+
+class Message:
+    """A message whose header is read and completed."""
+
+    def __init__(self, octets: bytes) -> None:
+        self._fields: list[bytes] = []
+        at = 0
+        if octets.startswith(b"From "):  # an mbox separator that some programs leave in front
+            at = octets.find(b"\r\n") + 2
+        while at < len(octets):
+            end = octets.find(b"\r\n", at) + 2
+            line = octets[at:end]
+            if line == b"\r\n":
+                at = end
+                break
+            if line[:1] in b" \t" and self._fields:
+                self._fields[-1] += line
+            elif _FIELD.match(line):
+                self._fields.append(line)
+            else:
+                break  # no header line: the body begins here, whatever the program meant
+            at = end
+        self._body = octets[at:]
+
+    def _name(self, one: bytes) -> bytes:
+        return one.partition(b":")[0].strip(b" \t").lower()
+
+    def all(self, *names: bytes) -> list[bytes]:
+        """Unfolded values of the fields of these names."""
+        found = [one for one in self._fields if self._name(one) in names]
+        return [one.partition(b":")[2].replace(b"\r\n", b"").strip(b" \t") for one in found]
+
+    def drop(self, *names: bytes) -> None:
+        """Remove fields."""
+        self._fields = [one for one in self._fields if self._name(one) not in names]
+
+    def recipients(self) -> list[str]:
+        """The addresses of To, Cc and Bcc, or of their Resent forms when there are any. Raises Refused."""
+        values = self.all(*_RESENT) or self.all(*_TO)
+        return [address for value in values for address in addresses(value)]
+
+    def complete(self, sender: str, name: str) -> None:
+        """Add From where it is missing (Date and Message-ID are the msa's)."""
+        if self.all(b"from"):
+            return
+        self._fields.insert(0, f"From: {phrase(name)}<{sender}>\r\n".encode("ascii"))
+
+    def octets(self) -> bytes:
+        """The whole message."""
+        return b"".join((*self._fields, b"\r\n", self._body))
+
+
+def addresses(value: bytes) -> list[str]:
+    """Addresses and local names of an unfolded address field. Raises Refused: it cannot be read."""
+    found = []
+    for item in split_list(value):
+        bare = item.strip(b" \t;")
+        inner = bare[bare.rfind(b"<") + 1 : -1] if bare.endswith(b">") else bare
+        if _LOCAL_NAME.fullmatch(inner):
+            found.append(inner.decode("ascii"))
+            continue
+        result = parse_address_list(item)
+        if result.malformed:
+            raise Refused(EX_DATAERR, f"cannot read an address field: {result.malformed}")
+        for mailbox in result.mailboxes:
+            text = mailbox.address.decode("utf-8", "replace")
+            if not text.isprintable():
+                raise Refused(EX_DATAERR, "control character in an address")
+            found.append(text)
+    return found
+
+
+def split_list(value: bytes) -> list[bytes]:
+    """The items between commas that stand outside of quotes, comments and angle brackets."""
+    items, start, depth, quoted, angle, at = [], 0, 0, False, False, 0
+    while at < len(value):
+        octet = value[at : at + 1]
+        if octet == b"\\":
+            at += 1
+        elif quoted or octet == b'"':
+            quoted = quoted != (octet == b'"')
+        elif octet in b"()":
+            depth += 1 if octet == b"(" else -1
+        elif depth <= 0 and octet in b"<>":
+            angle = octet == b"<"
+        elif depth <= 0 and not angle and octet in b",:":
+            if octet == b",":
+                items.append(value[start:at])
+            start = at + 1  # what stands before a colon is a group's name
+        at += 1
+    items.append(value[start:])
+    return [item for item in items if item.strip(b" \t;")]
+
+
+def phrase(name: str) -> str:
+    """A display name with the space behind it (RFC 5322 section 3.2.5, RFC 2047)."""
+    if not name:
+        return ""
+    if name.isascii():
+        escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}" '
+    words, word = [], ""
+    for char in name[:200]:
+        if len((word + char).encode()) > 45:
+            words.append(word)
+            word = ""
+        word += char
+    words.append(word)
+    return " ".join(f"=?utf-8?b?{b64encode(one.encode()).decode()}?=" for one in words) + " "
+
+
+def user() -> str:
+    """The caller's name."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid-{os.getuid()}"
+
+
+def full_name() -> str:
+    """The caller's full name as the host knows it."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_gecos.partition(",")[0]
+    except KeyError:
+        return ""
+    return name if name.isprintable() else ""
+
+
+def sender_of(given: str | None, host: str) -> str:
+    """The envelope sender: `-f`, or the caller on this host; "" is the null sender."""
+    if given is None:
+        return f"{user()}@{host}"
+    given = given.strip().removeprefix("<").removesuffix(">")
+    return qualified(given, host) if given else ""
+
+
+def qualified(address: str, host: str) -> str:
+    """An address with a domain."""
+    address = address.strip().removeprefix("<").removesuffix(">")
+    return address if "@" in address else f"{address}@{host}"
