@@ -1,0 +1,268 @@
+"""Judge a whole inventory before the first change: every problem at once, each with variable, value and remedy.
+
+Room rule: pure. Companies and hosts come in as `companies.py` reads them, sentences go out.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+HOST_NAME = re.compile(r"(?=.{4,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]\Z")
+LOCAL_PART = re.compile(r"(?=.{1,64}\Z)[a-z0-9!#$%&'*/=?^_`{|}~-]+(\.[a-z0-9!#$%&'*/=?^_`{|}~-]+)*\Z")
+PERSON_ID = re.compile(r"[a-z][a-z0-9_-]{0,62}\Z")
+QUOTA = re.compile(r"([1-9]\d*)\s*([KMGT]i?)?B?\Z")
+UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+PERSON_OPTIONS = {"name", "address", "aliases", "quota", "enabled"}
+DOMAIN_OPTIONS = {"home", "mx", "alias_of", "catch_all", "dmarc", "spf_include", "dkim_rsa_bits"}
+DMARC_OPTIONS = {"policy", "subdomain_policy", "reports"}
+DMARC_POLICIES = ("none", "quarantine", "reject")  # RFC 9989 section 4.7
+CLIENT_SERVICES = ("submissions", "submission", "imaps", "imap", "pop3s", "pop3")
+SMALLEST_RSA = 2048  # RFC 8301 section 3.2 asks signers for at least this
+LARGEST_RSA = 4096
+
+Company = Mapping[str, Any]
+Hosts = Mapping[str, Mapping[str, str]]
+
+
+def quota_bytes(value: Any) -> int:
+    """Octets of a quota such as `2 GB`, `512 MiB` or a bare number. Raises ValueError for anything else."""
+    match = QUOTA.match(str(value).strip())
+    if match is None:
+        raise ValueError(f"{value!r} is not a size such as 500 MB or 2 GB")
+    return int(match[1]) * UNITS[match[2] or ""]
+
+
+def problems(companies: list[Company], hosts: Hosts) -> list[str]:
+    """All that is wrong with the inventory, a sentence each; empty when the hosts may be changed."""
+    known = {domain for company in companies for domain in mapping(company["domains"])}
+    found = [*host_problems(hosts)]
+    if not companies:
+        found.append("company_name is set for no host: give the group of a company's hosts the variables company_*")
+    for company in companies:
+        found += company_problems(company)
+        found += domain_problems(company, hosts)
+        found += people_problems(company, known)
+        found += alias_problems(company, known)
+    return found + [*repeated_domains(companies)] + [*repeated_addresses(companies)]
+
+
+def host_problems(hosts: Hosts) -> Iterator[str]:
+    seen: dict[str, str] = {}
+    for name, host in hosts.items():
+        if not HOST_NAME.match(name):
+            yield f"inventory_hostname {name!r}: use the host's full name in lower case, such as mail.example.org"
+        if not host["ipv4"] and not host["ipv6"]:
+            yield f"host_ipv4 and host_ipv6 of {name} are missing: give the host at least one public address"
+        for variable, version in (("host_ipv4", 4), ("host_ipv6", 6)):
+            value = host[variable.removeprefix("host_")]
+            if not value:
+                continue
+            if not is_address(value, version):
+                yield f"{variable} of {name} is {value!r}: write a single IPv{version} address"
+            elif value in seen:
+                yield f"{variable} of {name} is {value}, which is also {seen[value]}'s: give each host its own address"
+            seen.setdefault(value, name)
+
+
+def company_problems(company: Company) -> Iterator[str]:
+    name, people = company["name"], mapping(company["people"])
+    if not name:
+        yield f"company_name of {company['hosts'][0]} is missing: name the company in its group's variables"
+    if not mapping(company["domains"]):
+        yield f"company_domains of {name or company['hosts'][0]} is empty: list at least one mail domain"
+    administrator = company["administrator"]
+    if not administrator:
+        yield f"company_administrator of {name} is missing: name the person who receives root, postmaster and abuse mail"
+    elif administrator not in people:
+        yield (
+            f"company_administrator of {name} is {administrator!r}, who is not in company_people: "
+            f"use one of its keys{listed(people)}"
+        )
+    for service in company["client_services"] or []:
+        if service not in CLIENT_SERVICES:
+            yield f"company_client_services of {name} has {service!r}: use some of {', '.join(CLIENT_SERVICES)}"
+    yield from dkim_problems("company_dkim_rsa_bits", name, company["dkim_rsa_bits"])
+
+
+def domain_problems(company: Company, hosts: Hosts) -> Iterator[str]:
+    domains = mapping(company["domains"])
+    for domain, options in domains.items():
+        where = f"company_domains of {company['name']}: {domain}"
+        if not HOST_NAME.match(domain):
+            yield f"{where} is no domain name: write it in lower case, in its ASCII form (xn--) where it has other letters"
+        if not isinstance(options, Mapping):
+            yield f"{where} is {options!r}: write {{home: NAME OF A HOST}}"
+            continue
+        yield from unknown_options(where, options, DOMAIN_OPTIONS)
+        yield from home_problems(where, options.get("home"), company, hosts)
+        for host in options.get("mx") or []:
+            if host not in hosts:
+                yield f"{where}: mx has {host!r}, which is no host of the inventory: add the host or drop it here"
+        alias = options.get("alias_of")
+        if alias is not None and (alias not in domains or mapping(domains[alias]).get("alias_of")):
+            yield f"{where}: alias_of is {alias!r}: name a domain of the same company that is no alias itself"
+        if options.get("catch_all") is not None:
+            yield from target_problems(f"{where}: catch_all", options["catch_all"], company)
+        yield from dmarc_problems(where, options.get("dmarc"))
+        yield from dkim_problems(f"{where}: dkim_rsa_bits", "", options.get("dkim_rsa_bits"))
+
+
+def home_problems(where: str, home: Any, company: Company, hosts: Hosts) -> Iterator[str]:
+    if home is None or home in ("", []):
+        yield f"{where}: home is missing: name the one host that keeps the domain's mailboxes"
+    elif not isinstance(home, str):
+        yield f"{where}: home is {home!r}: a domain has exactly one home host; list others under mx"
+    elif home not in hosts:
+        yield f"{where}: home is {home!r}, which is no host of the inventory: use one of {', '.join(company['hosts'])}"
+    elif home not in company["hosts"]:
+        yield f"{where}: home is {home!r}, a host outside this company's group: use one of {', '.join(company['hosts'])}"
+
+
+def dmarc_problems(where: str, options: Any) -> Iterator[str]:
+    if options is None:
+        return
+    if not isinstance(options, Mapping):
+        yield f"{where}: dmarc is {options!r}: write {{policy: reject}}"
+        return
+    yield from unknown_options(f"{where}: dmarc", options, DMARC_OPTIONS)
+    for key in ("policy", "subdomain_policy"):
+        if key in options and options[key] not in DMARC_POLICIES:
+            yield f"{where}: dmarc.{key} is {options[key]!r}: use one of {', '.join(DMARC_POLICIES)}"
+    if "reports" in options and not is_mail_address(options["reports"]):
+        yield f"{where}: dmarc.reports is {options['reports']!r}: give the mail address that receives the reports"
+
+
+def dkim_problems(variable: str, name: str, bits: Any) -> Iterator[str]:
+    of = f" of {name}" if name else ""
+    if bits is None:
+        return
+    if not isinstance(bits, int) or isinstance(bits, bool):
+        yield f"{variable}{of} is {bits!r}: give a number of bits, {SMALLEST_RSA} is usual"
+    elif bits < SMALLEST_RSA:
+        yield f"{variable}{of} is {bits}, too weak: receivers ignore it; use {SMALLEST_RSA} or more"
+    elif bits > LARGEST_RSA:
+        yield f"{variable}{of} is {bits}: many receivers cannot check so long a key; use at most {LARGEST_RSA}"
+
+
+def people_problems(company: Company, known: set[str]) -> Iterator[str]:
+    for person, options in mapping(company["people"]).items():
+        where = f"company_people of {company['name']}: {person}"
+        if not PERSON_ID.match(person):
+            yield f"{where}: the key is the mailbox's lasting name: use lower-case letters, digits, - and _"
+        if not isinstance(options, Mapping):
+            yield f"{where} is {options!r}: write {{name: …, address: …, quota: …}}"
+            continue
+        yield from unknown_options(where, options, PERSON_OPTIONS)
+        if not options.get("name"):
+            yield f"{where}: name is missing: write the person's name"
+        yield from own_address_problems(f"{where}: address", options.get("address"), company, known)
+        for alias in options.get("aliases") or []:
+            yield from own_address_problems(f"{where}: aliases", alias, company, known)
+        if options.get("quota") is not None:
+            try:
+                quota_bytes(options["quota"])
+            except ValueError as error:
+                yield f"{where}: quota {error}: write a number and a unit"
+
+
+def alias_problems(company: Company, known: set[str]) -> Iterator[str]:
+    for alias, targets in mapping(company["aliases"]).items():
+        where = f"company_aliases of {company['name']}: {alias}"
+        yield from own_address_problems(where, alias, company, known)
+        if not isinstance(targets, list) or not targets:
+            yield f"{where} leads to {targets!r}: write a list of addresses"
+            continue
+        for target in targets:
+            yield from target_problems(where, target, company)
+
+
+def own_address_problems(where: str, address: Any, company: Company, known: set[str]) -> Iterator[str]:
+    """An address that this company receives under."""
+    if not is_mail_address(address):
+        yield f"{where} is {address!r}: write an address in lower case, such as ada@example.org, without a + part"
+        return
+    domain = address.rpartition("@")[2]
+    if domain in mapping(company["domains"]):
+        return
+    whose = "a domain of another company" if domain in known else "an unknown domain"
+    yield f"{where} is {address}, in {whose}: use one of company_domains{listed(mapping(company['domains']))}"
+
+
+def target_problems(where: str, address: Any, company: Company) -> Iterator[str]:
+    """An address that mail is led to: here it must exist, elsewhere it need only be an address."""
+    if not is_mail_address(address):
+        yield f"{where} leads to {address!r}: write an address such as ada@example.org"
+        return
+    local_part, _, domain = address.rpartition("@")
+    if domain not in mapping(company["domains"]) or local_part in ("root", "postmaster", "abuse"):
+        return
+    options = mapping(mapping(company["domains"])[domain])
+    if options.get("catch_all") is None and options.get("alias_of") is None and address not in dict(own(company)):
+        yield f"{where} leads to {address}, which nobody has: add the person or correct the address"
+
+
+def repeated_domains(companies: list[Company]) -> Iterator[str]:
+    seen: dict[str, str] = {}
+    for company in companies:
+        for domain in mapping(company["domains"]):
+            if domain in seen:
+                yield (
+                    f"company_domains: {domain} stands in {seen[domain]} and in {company['name']}, "
+                    "so it has two home hosts: keep one"
+                )
+            seen.setdefault(domain, company["name"])
+
+
+def repeated_addresses(companies: list[Company]) -> Iterator[str]:
+    seen: dict[str, str] = {}
+    for company in companies:
+        for address, owner in own(company):
+            if address in seen:
+                yield f"address {address} belongs to {seen[address]} and to {owner}: an address has one owner"
+            seen.setdefault(address, owner)
+
+
+def own(company: Company) -> Iterator[tuple[str, str]]:
+    """Each address that a company receives under, with the words for its owner."""
+    for person, options in mapping(company["people"]).items():
+        options = mapping(options)
+        for address in [options.get("address"), *(options.get("aliases") or [])]:
+            yield str(address), f"company_people of {company['name']}: {person}"
+    for alias in mapping(company["aliases"]):
+        yield alias, f"company_aliases of {company['name']}"
+
+
+def unknown_options(where: str, options: Mapping[str, Any], known: set[str]) -> Iterator[str]:
+    for option in options:
+        if option not in known:
+            yield f"{where}: {option!r} is no option here: use {', '.join(sorted(known))}"
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def listed(names: Mapping[str, Any]) -> str:
+    return f" ({', '.join(names)})" if names else ""
+
+
+def is_address(value: str, version: int) -> bool:
+    try:
+        return ipaddress.ip_address(value).version == version
+    except ValueError:
+        return False
+
+
+def is_mail_address(value: Any) -> bool:
+    local_part, at, domain = str(value).rpartition("@")
+    return bool(at and LOCAL_PART.match(local_part) and HOST_NAME.match(domain))
+
+
+class FilterModule:
+    """Registers the filters with Ansible."""
+
+    def filters(self) -> dict[str, Any]:
+        return {"postroom_problems": problems, "postroom_quota_bytes": quota_bytes}

@@ -1,0 +1,118 @@
+"""The DNS records that a mail domain needs, computed from domains, hosts and DKIM keys.
+
+One flat list of records is the model. Zones are rendered from it, and it is printed for people whose DNS is elsewhere.
+Room rule: pure. Names end in a dot; values are in presentation format (RFC 1035 section 5.1).
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+TTL = 3600
+# RFC 6186 section 3, RFC 8314 section 5.1: mail clients prefer implicit TLS, and IMAP before POP3.
+SERVICES: Mapping[str, tuple[int, int]] = {
+    "submissions": (0, 465),
+    "submission": (10, 587),
+    "imaps": (0, 993),
+    "imap": (10, 143),
+    "pop3s": (20, 995),
+    "pop3": (30, 110),
+}
+
+Record = dict[str, Any]
+Hosts = Mapping[str, Mapping[str, str]]
+
+
+def records(companies: list[Mapping[str, Any]], hosts: Hosts, dkim_keys: Mapping[str, Mapping[str, str]]) -> list[Record]:
+    """All records of all domains and hosts. `dkim_keys`: domain -> selector -> private key (PEM)."""
+    found: list[Record] = []
+    homes = {str(options["home"]) for company in companies for options in company["domains"].values()}
+    for company in companies:
+        offered = company["client_services"] or list(SERVICES)
+        for domain, options in company["domains"].items():
+            found += domain_records(domain, options, dkim_keys.get(domain, {}))
+            found += client_records(domain, str(options["home"]), offered)
+    for name, host in hosts.items():
+        found += host_records(name, host, sends=name in homes)
+    return found
+
+
+def domain_records(domain: str, options: Mapping[str, Any], keys: Mapping[str, str]) -> Iterator[Record]:
+    home = str(options["home"])
+    exchangers = options.get("mx") or [home]
+    for position, exchanger in enumerate(exchangers, start=1):
+        yield record(domain, "MX", f"{position * 10} {absolute(exchanger)}")
+    yield record(domain, "TXT", text(sender_policy([f"a:{home}"], options.get("spf_include") or [])))
+    for selector, private_key in keys.items():
+        yield record(f"{selector}._domainkey.{domain}", "TXT", text(dkim_record(private_key)))
+    yield record(f"_dmarc.{domain}", "TXT", text(dmarc_record(options.get("dmarc") or {})))
+
+
+def sender_policy(mechanisms: list[str], includes: list[str]) -> str:
+    """RFC 7208: who may send for a name; nobody else does."""
+    return " ".join(["v=spf1", *mechanisms, *(f"include:{name}" for name in includes), "-all"])
+
+
+def dkim_record(private_key: str) -> str:
+    """The public half of a signing key: RFC 6376 section 3.6.1, RFC 8463 section 4."""
+    public_key = load_pem_private_key(private_key.encode(), password=None).public_key()
+    kind, encoding, layout = "ed25519", Encoding.Raw, PublicFormat.Raw
+    if isinstance(load_pem_private_key(private_key.encode(), password=None), RSAPrivateKey):
+        kind, encoding, layout = "rsa", Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+    octets = public_key.public_bytes(encoding, layout)
+    return f"v=DKIM1; k={kind}; p={base64.b64encode(octets).decode()}"
+
+
+def dmarc_record(options: Mapping[str, Any]) -> str:
+    """RFC 9989 section 4.7. Without a word in the inventory, failing mail is put into quarantine."""
+    tags = ["v=DMARC1", f"p={options.get('policy', 'quarantine')}"]
+    if "subdomain_policy" in options:
+        tags.append(f"sp={options['subdomain_policy']}")
+    if "reports" in options:
+        tags.append(f"rua=mailto:{options['reports']}")
+    return "; ".join(tags)
+
+
+def client_records(domain: str, home: str, offered: list[str]) -> Iterator[Record]:
+    """Where mail clients find their servers; a lone dot says that a service is not offered (RFC 6186 section 3.4)."""
+    for service, (priority, port) in SERVICES.items():
+        value = f"{priority} 1 {port} {absolute(home)}" if service in offered else "0 0 0 ."
+        yield record(f"_{service}._tcp.{domain}", "SRV", value)
+
+
+def host_records(name: str, host: Mapping[str, str], *, sends: bool) -> Iterator[Record]:
+    """Addresses both ways. A host's own name is what it says in EHLO, so it has a policy too (RFC 7208 section 2.3)."""
+    for kind, address in (("A", host["ipv4"]), ("AAAA", host["ipv6"])):
+        if address:
+            yield record(name, kind, address)
+            yield record(ipaddress.ip_address(address).reverse_pointer, "PTR", absolute(name))
+    yield record(name, "TXT", text(sender_policy(["a"] if sends else [], [])))
+    if not sends:
+        yield record(name, "MX", "0 .")  # RFC 7505: takes no mail
+
+
+def record(name: str, kind: str, value: str) -> Record:
+    return {"name": absolute(name), "type": kind, "ttl": TTL, "value": value}
+
+
+def absolute(name: str) -> str:
+    return name if name.endswith(".") else f"{name}."
+
+
+def text(value: str) -> str:
+    """A TXT value: quoted strings of at most 255 octets each, which readers join again (RFC 7208 section 3.3)."""
+    parts = [value[start : start + 255] for start in range(0, len(value), 255)] or [""]
+    return " ".join('"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"' for part in parts)
+
+
+class FilterModule:
+    """Registers the filters with Ansible."""
+
+    def filters(self) -> dict[str, Any]:
+        return {"postroom_records": records}
