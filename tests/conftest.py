@@ -1,0 +1,74 @@
+"""What several kinds of tests share."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+POSTROOM = Path(sys.executable).with_name("postroom")
+
+
+class Sandbox:
+    """A running `postroom sandbox`: what it reports, and its processes by name."""
+
+    def __init__(self, process: subprocess.Popen[str], report: dict[str, Any]) -> None:
+        self.process = process
+        self.ca: str = report["ca"]
+        self.domains: dict[str, dict[str, Any]] = report["domains"]
+
+    def port(self, domain: str, service: str) -> tuple[str, int]:
+        """Host and port of a listener; the host is a name that the certificate has."""
+        _, _, port = self.domains[domain][service].rpartition(":")
+        return "localhost", int(port)
+
+    def folder(self, domain: str) -> Path:
+        """The domain's folder: etc, run, var."""
+        return Path(self.domains[domain]["directory"])
+
+    def pid(self, domain: str, agent: str) -> int:
+        """The process id of an agent as it is now."""
+        return int((self.folder(domain) / "run" / f"{agent}.pid").read_text())
+
+    def log(self, domain: str, agent: str) -> str:
+        """What an agent has said so far."""
+        return (self.folder(domain) / "run" / f"{agent}.log").read_text()
+
+
+@pytest.fixture(scope="session")
+def start_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Sandbox]]:
+    """Starts sandboxes: `start_sandbox("--user", "ada@alpha.example:secret", ...)`; all end with the session."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> Sandbox:
+        # sockets have short paths: pytest's own temporary folders are too long for them
+        process = subprocess.Popen(
+            [POSTROOM, "sandbox", "--json", *arguments],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "TMPDIR": "/tmp"},
+        )
+        running.append(process)
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, f"the sandbox ended with {process.wait()}"
+        return Sandbox(process, json.loads(line))
+
+    yield start
+    for process in running:
+        process.send_signal(signal.SIGTERM)
+    for process in running:
+        process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def sandbox(start_sandbox: Callable[..., Sandbox]) -> Sandbox:
+    """Two domains with a few people, shared by all tests of the session."""
+    people = ("ada@alpha.example", "bob@alpha.example", "eve@beta.example", "dan@beta.example")
+    arguments = [part for address in people for part in ("--user", f"{address}:secret of {address[:3]}")]
+    return start_sandbox(*arguments, "--set", 'mta.trusted_clients=["127.0.0.0/8"]')
