@@ -49,7 +49,10 @@ class AuthAgent(Agent[AuthConfig]):
         self._server = AuthServer(judge.judge, self.log)
         caps = Caps(config.max_connections, config.max_connections)
         self._listener = Listener(self.log, self._server.serve, caps)
-        await self._listener.start(self.service.sockets("auth"))
+        sockets = self.service.sockets("auth")
+        if not sockets:
+            raise ConfigError("no auth socket: systemd gave none and listen.auth is not set")
+        await self._listener.start(sockets)
         self._saving = asyncio.ensure_future(self._save_for_ever())
 
     async def drain(self) -> None:

@@ -1,0 +1,103 @@
+"""postroom-pop3: lets people fetch their INBOX by POP3."""
+
+import os
+from itertools import count
+from typing import ClassVar
+
+from postroom.couriers.auth import AuthClient
+from postroom.directory.reader import SqliteDirectory
+from postroom.pop3.config import Pop3Config
+from postroom.pop3.conversation import Conversation
+from postroom.pop3.login import Entrance
+from postroom.runtime.config import ConfigError
+from postroom.runtime.connections import Caps, Connection, Listener, networks
+from postroom.runtime.notices import Notices
+from postroom.runtime.service import Agent, run
+from postroom.runtime.tls import TlsStore
+from postroom.store import open_store
+
+FULL = b"-ERR [SYS/TEMP] too many connections\r\n"
+
+
+class Pop3Agent(Agent[Pop3Config]):
+    """Postroom's POP3 agent: ports 110 (STLS) and 995 (TLS)."""
+
+    name: ClassVar[str] = "pop3"
+    settings: ClassVar[type[Pop3Config]] = Pop3Config
+
+    async def start(self) -> None:
+        """Read the certificates, open the store, serve the sockets named `pop3` and `pop3s`."""
+        config, service = self.config, self.service
+        self.check(config)
+        self._certificates = TlsStore(config.tls_directory)
+        self._certificates.load()
+        self._auth = AuthClient(config.auth_socket)
+        self._store = open_store(
+            config.accounts_directory,
+            Notices(config.notice_directory),
+            service.clock,
+            open_accounts=config.open_accounts,
+            on_fatal=service.fail,
+        )
+        numbers = count(1)
+        directory = SqliteDirectory(config.directory_path, service.clock.steady)
+        self._entrance = Entrance(
+            self._auth, directory, self._store, lambda: f"{os.getpid()}.{next(numbers)}"
+        )
+        self._conversations: set[Conversation] = set()
+        caps = Caps(
+            config.max_connections, config.max_connections_per_client, networks(config.trusted_clients)
+        )
+        plain = Listener(self.log, self._serve, caps, refuse=FULL)
+        secured = Listener(self.log, self._serve, caps, tls=self._certificates.context)
+        self._listeners = (plain, secured)
+        sockets = service.sockets("pop3"), service.sockets("pop3s")
+        if not any(sockets):
+            raise ConfigError(
+                "no POP3 socket: systemd gave none and listen.pop3 and listen.pop3s are not set"
+            )
+        for listener, listening in zip(self._listeners, sockets, strict=True):
+            await listener.start(listening)
+
+    async def reload(self, config: Pop3Config) -> None:
+        """New certificates for new connections; settings as well."""
+        self._certificates.reload()
+        self.config = config
+
+    async def drain(self) -> None:
+        """Let commands that are under way finish."""
+        for listener in self._listeners:
+            await listener.stop_accepting()
+        for conversation in tuple(self._conversations):
+            conversation.leave()
+        for listener in self._listeners:
+            await listener.wait_idle(self.config.drain_seconds)
+        await self._auth.close()
+        await self._store.close()
+
+    async def _serve(self, connection: Connection) -> None:
+        conversation = Conversation(
+            connection, self._entrance, self.config, self.log, self._certificates.context
+        )
+        self._conversations.add(conversation)
+        try:
+            await conversation.serve()
+        finally:
+            self._conversations.discard(conversation)
+
+    @staticmethod
+    def check(config: Pop3Config) -> None:
+        """Raises ConfigError: no mailboxes, or networks that are none."""
+        if not os.access(config.accounts_directory, os.R_OK | os.W_OK | os.X_OK):
+            raise ConfigError(
+                f"accounts_directory = {config.accounts_directory!r}: not a folder that can be written"
+            )
+        try:
+            networks(config.trusted_clients)
+        except ValueError as error:
+            raise ConfigError(f"trusted_clients: {error}: give networks such as 192.0.2.0/24") from error
+
+
+def main() -> None:
+    """Console script postroom-pop3."""
+    run(Pop3Agent)

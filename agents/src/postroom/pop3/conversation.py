@@ -1,0 +1,235 @@
+"""One POP3 session from greeting to end."""
+
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+
+from postroom.contracts.errors import LoginError, MailError, MessageGone
+from postroom.pop3.config import Pop3Config
+from postroom.pop3.login import Entrance
+from postroom.pop3.maildrop import Maildrop
+from postroom.runtime.connections import Connection, PeerInjected
+from postroom.runtime.log import Log
+from postroom.wire import sasl
+from postroom.wire.lines import LineTooLong
+from postroom.wire.pop3 import answers
+from postroom.wire.pop3.session import Command, PeerError, Session, State, number
+
+PIECE = 65_536  # octets of a message that are handed to the transport at a time
+
+
+class Conversation:
+    """Moves octets between one connection and one maildrop."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        entrance: Entrance,
+        config: Pop3Config,
+        log: Log,
+        tls: Callable[[], ssl.SSLContext],
+    ) -> None:
+        self._connection = connection
+        self._entrance = entrance
+        self._config = config
+        self._log = log
+        self._tls = tls
+        self._session = Session(connection.secured)
+        self._name = b""
+        self._account = ""
+        self._maildrop: Maildrop | None = None
+        self._errors = 0
+        self._over = False
+        self._busy = False
+        self._leaving = False
+        self._verbs: Mapping[str, Callable[[tuple[bytes, ...]], Awaitable[bytes]]] = {
+            "USER": self._user, "PASS": self._pass, "AUTH": self._auth, "STLS": self._stls, "CAPA": self._capa,
+            "QUIT": self._quit, "STAT": self._stat, "LIST": self._list, "RETR": self._retr, "DELE": self._dele,
+            "NOOP": self._noop, "RSET": self._rset, "TOP": self._top, "UIDL": self._uidl,
+        }  # fmt: skip
+
+    async def serve(self) -> None:
+        """Until QUIT, silence or the end of the connection. Raises ConnectionError, TimeoutError, PeerInjected."""
+        self._connection.timeout = self._config.login_timeout
+        self._connection.write(answers.ok(f"{self._config.host_name} POP3 ready"))
+        try:
+            while not self._over and (octets := await self._connection.read()):
+                self._session.feed(octets)
+                await self._answer_all()
+        except LineTooLong:
+            self._log.info(f"line too long: client={self._connection.peer}", client=self._connection.peer)
+            self._connection.write(answers.err("line too long"))
+        finally:
+            if self._maildrop is not None:
+                await self._maildrop.close()
+
+    def leave(self) -> None:
+        """End soon: at once when nothing is under way. What was not confirmed by QUIT stays."""
+        self._leaving = True
+        if not self._busy:
+            self._connection.close()
+
+    async def _answer_all(self) -> None:
+        self._busy = True
+        try:
+            while not self._over:
+                try:
+                    command = self._session.next_command()
+                    if command is None:
+                        break
+                    answer = await self._answer(command)
+                except PeerError as error:
+                    answer = self._fault(str(error))
+                await self._send(answer)
+        finally:
+            self._busy = False
+        if self._leaving:
+            self._over = True
+
+    async def _answer(self, command: Command) -> bytes:
+        try:
+            return await self._verbs[command.verb](command.arguments)
+        except sasl.SaslError as error:
+            return self._fault(str(error))
+        except MailError as error:
+            if not isinstance(error, MessageGone | LoginError):
+                self._log.warning(
+                    f"{command.verb} failed: {self._who()} {error}", client=self._connection.peer
+                )
+            if isinstance(error, LoginError) or not error.temporary:
+                self._fault("")
+            return answers.refusal(error)
+
+    async def _send(self, octets: bytes) -> None:
+        if len(octets) <= PIECE:
+            self._connection.write(octets)
+        else:
+            for start in range(0, len(octets), PIECE):
+                self._connection.write(octets[start : start + PIECE])
+                await self._connection.drain()
+        await self._connection.drain()
+
+    def _fault(self, text: str) -> bytes:
+        self._errors += 1
+        if self._errors >= self._config.max_errors:
+            self._over = True
+        return answers.err(text)
+
+    def _who(self) -> str:
+        return f"client={self._connection.peer} account={self._account}"
+
+    # before login
+
+    async def _user(self, arguments: tuple[bytes, ...]) -> bytes:
+        self._needs_tls()
+        self._name = arguments[0]
+        return answers.ok("send PASS")
+
+    async def _pass(self, arguments: tuple[bytes, ...]) -> bytes:
+        self._needs_tls()
+        if not self._name:
+            raise PeerError("send USER first")
+        name, self._name = self._name, b""
+        message = b"\0".join((b"", name, arguments[0]))
+        sasl.parse_plain(message)
+        return await self._log_in(message)
+
+    async def _auth(self, arguments: tuple[bytes, ...]) -> bytes:
+        self._needs_tls()
+        if not arguments:  # some clients ask for the list in this way
+            return answers.listing("", sasl.MECHANISMS)
+        initial = sasl.decode_initial(arguments[1]) if len(arguments) == 2 else None
+        step = sasl.begin(arguments[0].decode("ascii", "replace"), initial)
+        while isinstance(step, sasl.Asking):
+            self._connection.write(answers.challenge(sasl.encode_line(step.challenge)))
+            step = step.answered(sasl.decode_line(await self._response()))
+        return await self._log_in(step.response)
+
+    async def _response(self) -> bytes:
+        while (line := self._session.next_response()) is None:
+            octets = await self._connection.read()
+            if not octets:
+                raise ConnectionResetError("peer left in the middle of AUTH")
+            self._session.feed(octets)
+        return line
+
+    def _needs_tls(self) -> None:
+        if not self._session.secured:
+            raise PeerError("start TLS first")
+
+    async def _log_in(self, response: bytes) -> bytes:
+        peer = self._connection.peer
+        self._account, self._maildrop = await self._entrance.open(response, peer, f"{id(self):x}")
+        self._session.logged_in()
+        self._connection.timeout = self._config.idle_timeout
+        tls = self._connection.tls_version
+        self._log.info(f"login: {self._who()} tls={tls}", client=peer, ACCOUNT=self._account)
+        count, size = self._maildrop.count_and_size()
+        return answers.ok(f"maildrop has {count} messages ({size} octets)")
+
+    async def _stls(self, _: tuple[bytes, ...]) -> bytes:
+        if self._session.secured:
+            raise PeerError("TLS is active already")
+        if self._session.pipelined:
+            raise PeerInjected
+        self._connection.write(answers.ok("begin TLS"))
+        await self._connection.start_tls(self._tls())
+        self._session.tls_started()
+        self._name = b""
+        return b""
+
+    async def _capa(self, _: tuple[bytes, ...]) -> bytes:
+        logged_in = self._session.state is State.TRANSACTION
+        return answers.listing("capabilities", answers.capabilities(self._session.secured, logged_in, True))
+
+    # after login
+
+    @property
+    def _open(self) -> Maildrop:
+        assert self._maildrop is not None  # the state table lets no such command through before
+        return self._maildrop
+
+    async def _quit(self, _: tuple[bytes, ...]) -> bytes:
+        self._over = True
+        if self._maildrop is None:
+            return answers.ok("bye")
+        try:
+            await self._maildrop.update()
+        except MailError as error:
+            self._log.warning(f"QUIT failed: {self._who()} {error}", client=self._connection.peer)
+            return answers.err("[SYS/TEMP] some deleted messages were not removed")
+        return answers.ok("bye")
+
+    async def _stat(self, _: tuple[bytes, ...]) -> bytes:
+        count, size = self._open.count_and_size()
+        return answers.ok(f"{count} {size}")
+
+    async def _list(self, arguments: tuple[bytes, ...]) -> bytes:
+        if arguments:
+            return answers.ok(self._open.size(number(arguments[0])))
+        count, size = self._open.count_and_size()
+        return answers.listing(f"{count} messages ({size} octets)", self._open.sizes())
+
+    async def _uidl(self, arguments: tuple[bytes, ...]) -> bytes:
+        if arguments:
+            return answers.ok(self._open.identity(number(arguments[0])))
+        return answers.listing("", self._open.identities())
+
+    async def _retr(self, arguments: tuple[bytes, ...]) -> bytes:
+        content = await self._open.content(number(arguments[0]), seen=True)
+        return answers.ok(f"{len(content)} octets") + answers.message(content)
+
+    async def _top(self, arguments: tuple[bytes, ...]) -> bytes:
+        place, lines = map(number, arguments)
+        content = await self._open.content(place, seen=False)
+        return answers.ok() + answers.message(answers.top(content, lines))
+
+    async def _dele(self, arguments: tuple[bytes, ...]) -> bytes:
+        self._open.delete(number(arguments[0]))
+        return answers.ok("marked for deletion")
+
+    async def _rset(self, _: tuple[bytes, ...]) -> bytes:
+        self._open.undelete_all()
+        return answers.ok()
+
+    async def _noop(self, _: tuple[bytes, ...]) -> bytes:
+        return answers.ok()

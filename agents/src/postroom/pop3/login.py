@@ -1,0 +1,30 @@
+"""From a SASL message or USER and PASS to an open maildrop."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from postroom.contracts.auth import Authenticator, LoginAttempt
+from postroom.contracts.directory import Directory
+from postroom.contracts.errors import LoginRefused
+from postroom.contracts.mailbox import Store
+from postroom.pop3.maildrop import Maildrop
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """Who judges logins, who knows quotas, and where the mailboxes are."""
+
+    authenticator: Authenticator
+    directory: Directory
+    store: Store
+    name_owner: Callable[[], str]  # a name for the lock that no other session has
+
+    async def open(self, response: bytes, client: str, session: str) -> tuple[str, Maildrop]:
+        """Account id and maildrop. Raises LoginRefused, LoginThrottled, MailboxInUse, Unavailable."""
+        attempt = LoginAttempt("PLAIN", response, "pop3", client, True, session)
+        login = await self.authenticator.authenticate(attempt)
+        account = await self.directory.account(login.account) or await self.directory.login(login.address)
+        if account is None or not account.enabled:
+            raise LoginRefused("account is gone")
+        mailboxes = await self.store.account(account.id, account.quota_bytes)
+        return account.id, await Maildrop.open(mailboxes, self.name_owner())

@@ -1,0 +1,102 @@
+"""A maildrop: the messages of INBOX as they were when the session began. RFC 1939 sections 5 and 6."""
+
+from postroom.contracts.errors import MailError
+from postroom.contracts.mailbox import FlagMode, MailAccount, Row
+from postroom.wire.pop3.session import PeerError
+
+INBOX = "INBOX"
+
+
+class Maildrop:
+    """Numbered messages, those marked for deletion, and the lock. Numbers begin with 1 and never move."""
+
+    def __init__(
+        self, account: MailAccount, owner: str, mailbox: int, uidvalidity: int, rows: tuple[Row, ...]
+    ) -> None:
+        self._account = account
+        self._owner = owner
+        self._mailbox = mailbox
+        self._uidvalidity = uidvalidity
+        self._rows = rows
+        self._deleted: set[int] = set()  # UIDs
+        self._read: set[int] = set()
+
+    @classmethod
+    async def open(cls, account: MailAccount, owner: str) -> "Maildrop":
+        """Lock and read. Raises MailboxInUse, Unavailable."""
+        await account.lock_maildrop(owner)
+        try:
+            selected = await account.select(INBOX, False)
+            rows = await account.rows(selected.mailbox.id)
+        except BaseException:
+            await account.unlock_maildrop(owner)
+            raise
+        return cls(account, owner, selected.mailbox.id, selected.mailbox.uidvalidity, rows)
+
+    def count_and_size(self) -> tuple[int, int]:
+        """Messages and octets without those marked as deleted."""
+        kept = [row.size for row in self._rows if row.uid not in self._deleted]
+        return len(kept), sum(kept)
+
+    def sizes(self) -> list[str]:
+        """LIST: number and octets."""
+        return [
+            f"{place} {row.size}" for place, row in enumerate(self._rows, 1) if row.uid not in self._deleted
+        ]
+
+    def identities(self) -> list[str]:
+        """UIDL: number and an id that is never given again."""
+        return [
+            f"{place} {self._identity(row)}"
+            for place, row in enumerate(self._rows, 1)
+            if row.uid not in self._deleted
+        ]
+
+    def size(self, place: int) -> str:
+        """One line of LIST. Raises PeerError."""
+        return f"{place} {self._row(place).size}"
+
+    def identity(self, place: int) -> str:
+        """One line of UIDL. Raises PeerError."""
+        return f"{place} {self._identity(self._row(place))}"
+
+    async def content(self, place: int, *, seen: bool) -> bytes:
+        """The message; `seen`: as one that its owner has. Raises PeerError, MessageGone, Unavailable."""
+        row = self._row(place)
+        content = await self._account.content(self._mailbox, row.uid)
+        if seen and "\\Seen" not in row.flags:
+            self._read.add(row.uid)
+        return content
+
+    def delete(self, place: int) -> None:
+        """Mark. Raises PeerError."""
+        self._deleted.add(self._row(place).uid)
+
+    def undelete_all(self) -> None:
+        """RSET."""
+        self._deleted.clear()
+
+    async def update(self) -> None:
+        """The UPDATE state: what was read is marked so, what was deleted goes. Raises MailError: not all of it went."""
+        read = sorted(self._read - self._deleted)
+        if read:
+            await self._account.store(self._mailbox, read, FlagMode.ADD, frozenset({"\\Seen"}))
+        if self._deleted:
+            gone = sorted(self._deleted)
+            await self._account.store(self._mailbox, gone, FlagMode.ADD, frozenset({"\\Deleted"}))
+            await self._account.expunge(self._mailbox, gone)
+
+    async def close(self) -> None:
+        """Give the lock back; never fails."""
+        try:
+            await self._account.unlock_maildrop(self._owner)
+        except MailError:
+            return  # the lock ends with the process at the latest
+
+    def _row(self, place: int) -> Row:
+        if not 1 <= place <= len(self._rows) or self._rows[place - 1].uid in self._deleted:
+            raise PeerError("no such message")
+        return self._rows[place - 1]
+
+    def _identity(self, row: Row) -> str:
+        return f"{self._uidvalidity}.{row.uid}"

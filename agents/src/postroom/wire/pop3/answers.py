@@ -1,0 +1,88 @@
+"""Replies as octets. RFC 1939 section 3, response codes by RFC 2449 section 8 and RFC 3206."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from postroom.contracts.errors import (
+    LoginRefused,
+    LoginThrottled,
+    MailboxError,
+    MailboxInUse,
+    MailError,
+    MessageGone,
+    Unavailable,
+)
+
+END = b".\r\n"
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+
+# From the most special to the root: the first class that fits speaks.
+REFUSALS: Mapping[type[MailError], str] = {
+    LoginRefused: "[AUTH] authentication failed",
+    LoginThrottled: "[SYS/TEMP] too many failures, try again later",
+    MailboxInUse: "[IN-USE] maildrop is open in another session",
+    MessageGone: "no such message any more",
+    Unavailable: "[SYS/TEMP] not available now, try again later",
+    MailboxError: "[SYS/PERM] maildrop cannot be used",
+    MailError: "[SYS/PERM] refused",
+}
+
+
+def ok(text: str = "") -> bytes:
+    """A positive single line."""
+    return f"+OK {text}\r\n".encode() if text else b"+OK\r\n"
+
+
+def err(text: str) -> bytes:
+    """A negative single line; `text` may begin with a response code."""
+    return f"-ERR {text}\r\n".encode("ascii", "replace")
+
+
+def refusal(error: MailError) -> bytes:
+    """What POP3 says to an error of ours."""
+    return err(next(text for kind, text in REFUSALS.items() if isinstance(error, kind)))
+
+
+def listing(head: str, lines: Iterable[str]) -> bytes:
+    """A multi-line reply of our own short lines."""
+    return b"".join((ok(head), "".join(f"{line}\r\n" for line in lines).encode(), END))
+
+
+def challenge(encoded: bytes) -> bytes:
+    """A SASL challenge, already base64. RFC 5034 section 4."""
+    return b"+ " + encoded + b"\r\n"
+
+
+def capabilities(secured: bool, logged_in: bool, tls: bool) -> tuple[str, ...]:
+    """Lines of CAPA. Passwords are offered under TLS only, RFC 8314 section 3.1."""
+    common = ("TOP", "UIDL", "PIPELINING", "RESP-CODES", "AUTH-RESP-CODE", "EXPIRE NEVER")
+    login = ("USER", "SASL PLAIN LOGIN") if secured else ()
+    start = ("STLS",) if tls and not secured and not logged_in else ()
+    return (*common, *login, *start, "IMPLEMENTATION Postroom")
+
+
+def message(content: bytes) -> bytes:
+    """A message as the body of a multi-line reply: CR LF pairs only, dots doubled, the final dot.
+
+    A message that holds bare CR or LF gets pairs instead: else its text could end the reply early.
+    """
+    if not content.count(b"\n") == content.count(b"\r") == content.count(b"\r\n"):
+        content = _LINE_END.sub(b"\r\n", content)
+    content = content.replace(b"\r\n.", b"\r\n..")
+    if content.startswith(b"."):
+        content = b"." + content
+    return content + (END if content.endswith(b"\r\n") or not content else b"\r\n" + END)
+
+
+def top(content: bytes, lines: int) -> bytes:
+    """The header, the empty line and that many lines of the body."""
+    if not content.count(b"\n") == content.count(b"\r") == content.count(b"\r\n"):
+        content = _LINE_END.sub(b"\r\n", content)
+    head, empty, body = (
+        (b"", b"\r\n", content[2:]) if content.startswith(b"\r\n") else content.partition(b"\r\n\r\n")
+    )
+    if not empty:
+        return content
+    rest = body.split(b"\r\n", lines)[lines:] if lines < len(body) else []
+    kept = body[: len(body) - len(rest[0])] if rest else body
+    return head + empty + kept
