@@ -1,0 +1,55 @@
+"""LIST wildcards against a plain definition. RFC 3501 section 6.3.8."""
+
+import time
+from functools import cache
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from postroom.wire.imap.patterns import matcher
+
+NAMES = st.text("ab/", max_size=14)
+PATTERNS = st.text("ab/*%", max_size=12)
+
+
+def plainly(pattern: str, name: str) -> bool:
+    @cache
+    def from_(i: int, j: int) -> bool:
+        if i == len(pattern):
+            return j == len(name)
+        if pattern[i] in "*%":
+            stops = j < len(name) and (pattern[i] == "*" or name[j] != "/")
+            return from_(i + 1, j) or (stops and from_(i, j + 1))
+        return j < len(name) and name[j] == pattern[i] and from_(i + 1, j + 1)
+
+    return from_(0, 0)
+
+
+@settings(max_examples=2000)
+@given(PATTERNS, NAMES)
+def test_matches_are_those_of_the_definition(pattern: str, name: str) -> None:
+    assert matcher(pattern)(name) == plainly(pattern, name)
+
+
+@pytest.mark.parametrize(("pattern", "name"), [("inbox", "INBOX"), ("inbox/%", "INBOX/x"), ("InBox*", "INBOX/x/y")])
+def test_inbox_in_any_case(pattern: str, name: str) -> None:
+    assert matcher(pattern)(name)
+
+
+@pytest.mark.parametrize("unit", ["*a", "%a", "*a%b", "a*%"])
+def test_x06_hostile_patterns_over_ten_thousand_names(unit: str) -> None:
+    names = [("a" * (number % 30) + "/" + "ab" * 15 + str(number)) for number in range(10_000)]
+    matches = matcher(unit * 100 + "x")
+    begun = time.process_time()
+    assert not any(map(matches, names))
+    assert time.process_time() - begun < 0.1
+
+
+def test_x06_long_hostile_names() -> None:
+    names = ["ab" * 120 + str(number) for number in range(1000)]
+    for pattern in ("*a" * 100 + "y", "%a" * 100 + "y", "*b%a*b%c"):
+        matches = matcher(pattern)
+        begun = time.process_time()
+        assert not any(map(matches, names))
+        assert time.process_time() - begun < 0.1
