@@ -1,0 +1,156 @@
+#!/usr/bin/python
+"""Ansible module: have the units of one agent enabled, running, and running what is on disk."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: agent_units
+short_description: Have an agent's units enabled and running what is on disk
+description:
+  - Looks at all units in one step, and changes only what differs.
+  - A service that began before its unit file or its program was last changed is restarted, also when the play that changed
+    them was interrupted.
+options:
+  service: {description: The service unit., type: str, required: true}
+  sockets:
+    description: Its socket units. One that began before its file was changed is bound anew; meanwhile the service is down.
+    type: list
+    elements: str
+    default: []
+  program:
+    description: A path whose change asks for a restart, such as the link to the current release.
+    type: path
+    required: true
+  reload_for:
+    description: Files whose change asks for a reload. When given, nothing else is done; for handlers.
+    type: list
+    elements: path
+    default: []
+attributes:
+  check_mode: {support: full, description: Says what would be done.}
+  diff_mode: {support: none, description: The actions are returned.}
+author: [The Postroom authors]
+"""
+
+EXAMPLES = r"""
+- name: Run | Enable and start the agent
+  agent_units:
+    service: postroom-mta.service
+    sockets: [postroom-mta-smtp.socket]
+    program: /opt/postroom/current
+
+- name: Reload postroom-mta
+  agent_units:
+    service: postroom-mta.service
+    program: /opt/postroom/current
+    reload_for: [/etc/postroom/mta.toml]
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or would be.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import os
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+PROPERTIES = "Id,LoadState,ActiveState,UnitFileState,NeedDaemonReload,FragmentPath,DropInPaths,{}"
+BEGUN = ("ExecMainStartTimestampMonotonic", "ActiveEnterTimestampMonotonic")  # of a service, of a socket
+
+
+class Units:
+    """The units as systemd tells them, and what is done to them."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.service = module.params["service"]
+        self.sockets = module.params["sockets"]
+        self.actions: list[str] = []
+        self.look()
+
+    def look(self) -> None:
+        names = [self.service, *self.sockets]
+        out = self.call("show", "--property", PROPERTIES.format(",".join(BEGUN)), *names)
+        blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in out.strip().split("\n\n")]
+        self.known = dict(zip(names, blocks, strict=True))
+
+    def call(self, *arguments: str) -> str:
+        status, out, err = self.module.run_command(["systemctl", *arguments])
+        if status:
+            self.module.fail_json(msg=f"systemctl {' '.join(arguments)}: {err.strip() or out.strip()}{self.journal()}")
+        return out
+
+    def journal(self) -> str:
+        """The last words of a service that does not start, for the one who reads the play's output."""
+        command = ["journalctl", "--unit", self.service, "--lines", "15", "--output", "cat", "--no-pager"]
+        _, out, _ = self.module.run_command(command)
+        return f"\n{out.strip()}" if out.strip() else ""
+
+    def do(self, *arguments: str) -> None:
+        self.actions.append(" ".join(arguments))
+        if not self.module.check_mode:
+            self.call(*arguments)
+
+    def active(self, name: str) -> bool:
+        return self.known[name]["ActiveState"] in ("active", "reloading")
+
+    def older(self, name: str, *paths: str) -> bool:
+        """Whether the unit began before one of the files was changed."""
+        began = int(self.known[name].get(BEGUN[0]) or self.known[name].get(BEGUN[1]) or 0) / 1e6
+        moment = time.time() - time.monotonic() + began
+        return any(os.path.lexists(path) and os.lstat(path).st_mtime > moment for path in paths)
+
+    def files(self, name: str) -> list[str]:
+        unit = self.known[name]
+        return [path for path in [unit["FragmentPath"], *unit["DropInPaths"].split()] if path]
+
+    def have_all_running(self) -> None:
+        if any(unit["NeedDaemonReload"] == "yes" or unit["LoadState"] == "not-found" for unit in self.known.values()):
+            self.do("daemon-reload")
+            if not self.module.check_mode:
+                self.look()
+        off = [name for name, unit in self.known.items() if unit["UnitFileState"] != "enabled"]
+        if off:
+            self.do("enable", *off)
+        changed = [name for name in self.sockets if self.active(name) and self.older(name, *self.files(name))]
+        down = [name for name in self.sockets if not self.active(name)]
+        if changed or (down and self.active(self.service)):
+            self.do("stop", self.service, *changed)
+            self.known[self.service]["ActiveState"] = "inactive"
+        if changed or down:
+            self.do("start", *changed, *down)
+        if not self.active(self.service):
+            self.do("start", self.service)
+        elif self.older(self.service, self.module.params["program"], *self.files(self.service)):
+            self.do("restart", self.service)
+
+    def reload(self) -> None:
+        if self.active(self.service) and self.older(self.service, *self.module.params["reload_for"]):
+            self.do("reload", self.service)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "service": {"type": "str", "required": True},
+            "sockets": {"type": "list", "elements": "str", "default": []},
+            "program": {"type": "path", "required": True},
+            "reload_for": {"type": "list", "elements": "path", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    units = Units(module)
+    if module.params["reload_for"]:
+        units.reload()
+    else:
+        units.have_all_running()
+    module.exit_json(changed=bool(units.actions), actions=units.actions)
+
+
+if __name__ == "__main__":
+    main()
