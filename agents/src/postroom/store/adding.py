@@ -242,3 +242,13 @@ def _append(
         uidvalidity = box.uidvalidity
         uids.append(_insert(database, box, message.flags, message.internal_date or now, file, modseq))
     return Appended(uidvalidity, tuple(uids))
+
+
+def adopt(database: Database, mailbox: str, message: NewMessage, file: str) -> None:
+    """Rows for a file that is in the folder already."""
+    detail = _encode(scan(message.content))
+    digest = hashlib.blake2b(message.content, digest_size=16).digest()
+    new = NewFile(file, len(message.content), digest, b"", detail)
+    with database.writing():
+        box = database.box(mailbox)
+        _insert(database, box, message.flags, message.internal_date, new, database.next_modseq())

@@ -1,0 +1,256 @@
+"""What must hold between the rows of an account, and how it is put right."""
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from postroom.mail.flags import DELETED_BIT, SEEN_BIT
+from postroom.mail.mime_scan import scan
+from postroom.store.database import UID_MASK, Database
+from postroom.store.names import INBOX
+from postroom.store.schema import UID_BITS
+
+Repair = Callable[[Database], None]
+
+
+class Problem(NamedTuple):
+    """Something wrong; `repair` is called within a write transaction."""
+
+    kind: str
+    text: str
+    repair: Repair
+    repaired: bool = False
+
+
+def leave(database: Database) -> None:
+    """For what cannot be put right from here."""
+
+
+def integrity(database: Database, repair: bool) -> Problem | None:
+    """SQLite's own look at the file; a damaged index is written anew."""
+    faults = _quick_check(database)
+    if not faults:
+        return None
+    if repair:
+        try:
+            database.sql.execute("REINDEX")
+        except sqlite3.Error:
+            return Problem("database damaged", faults, leave)
+        if not _quick_check(database):
+            return Problem("database damaged", f"index written anew: {faults}", leave, True)
+    return Problem("database damaged", faults, leave)
+
+
+def _quick_check(database: Database) -> str:
+    try:
+        found = [str(row[0]) for row in database.sql.execute("PRAGMA quick_check(5)")]
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return "" if found == ["ok"] else "; ".join(found)
+
+
+def problems(database: Database, now: int) -> Iterator[Problem]:
+    """All that is wrong between rows, in the order in which it has to be put right."""
+    with database.reading():
+        found = [
+            *_no_inbox(database, now),
+            *_homeless(database),
+            *_without_content(database),
+            *_references(database),
+            *_order(database),
+            *_mailboxes(database),
+        ]
+    yield from found
+
+
+def _no_inbox(database: Database, now: int) -> Iterator[Problem]:
+    if database.sql.execute("SELECT 1 FROM mailboxes WHERE name = ?", (INBOX,)).fetchone() is None:
+        yield Problem("no INBOX", "the account has no INBOX", _inbox(now))
+
+
+def _inbox(now: int) -> Repair:
+    def repair(database: Database) -> None:
+        _make_mailbox(database, INBOX, now)
+
+    return repair
+
+
+def _make_mailbox(database: Database, name: str, now: int) -> int:
+    database.sql.execute("UPDATE account SET last_uidvalidity = max(last_uidvalidity + 1, ?)", (now,))
+    cursor = database.sql.execute(
+        "INSERT INTO mailboxes (name, uidvalidity) SELECT ?, last_uidvalidity FROM account", (name,)
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def _homeless(database: Database) -> Iterator[Problem]:
+    """Messages of a mailbox that is not there get it back under a name of its own."""
+    lost = database.sql.execute(
+        f"SELECT DISTINCT key >> {UID_BITS} FROM messages WHERE key >> {UID_BITS} NOT IN (SELECT id FROM mailboxes)"
+    )
+    for (mailbox,) in lost.fetchall():
+        yield Problem("mailbox missing", f"messages of mailbox number {mailbox}", _give_home(mailbox))
+
+
+def _give_home(mailbox: int) -> Repair:
+    def repair(database: Database) -> None:
+        made = _make_mailbox(database, f"Recovered {mailbox}", 0)
+        database.sql.execute("UPDATE mailboxes SET id = ? WHERE id = ?", (mailbox, made))
+        count_anew(database, mailbox)
+
+    return repair
+
+
+def _without_content(database: Database) -> Iterator[Problem]:
+    lost = database.sql.execute("SELECT key FROM messages WHERE content NOT IN (SELECT id FROM contents)")
+    for (key,) in lost.fetchall():
+        yield Problem(
+            "row without content", f"mailbox {key >> UID_BITS}, UID {key & UID_MASK}", _drop_one(key)
+        )
+
+
+def _references(database: Database) -> Iterator[Problem]:
+    wrong = database.sql.execute(
+        "SELECT id, file, refs, coalesce(real, 0) FROM contents"
+        " LEFT JOIN (SELECT content, count(*) AS real FROM messages GROUP BY content) ON content = contents.id"
+        " WHERE refs <> coalesce(real, 0)"
+    )
+    for content, file, refs, real in wrong.fetchall():
+        yield Problem("wrong count of copies", f"{file}: {refs} instead of {real}", _set_references(content, real))
+
+
+def _set_references(content: int, real: int) -> Repair:
+    def repair(database: Database) -> None:
+        if real:
+            database.sql.execute("UPDATE contents SET refs = ? WHERE id = ?", (real, content))
+        else:
+            database.sql.execute("DELETE FROM contents WHERE id = ?", (content,))
+
+    return repair
+
+
+def _order(database: Database) -> Iterator[Problem]:
+    """Mod-sequences of messages that never changed rise with the UIDs; others are marked as changed."""
+    wrong = database.sql.execute(
+        "SELECT key FROM (SELECT key, modseq, changed, max(modseq) OVER (PARTITION BY key >> 32 ORDER BY key"
+        " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM messages WHERE NOT changed)"
+        " WHERE before > modseq"
+    ).fetchall()
+    for (key,) in wrong:
+        yield Problem(
+            "mod-sequence out of order",
+            f"mailbox {key >> UID_BITS}, UID {key & UID_MASK}",
+            _mark_changed(key),
+        )
+
+
+def _drop_one(key: int) -> Repair:
+    return lambda database: drop(database, [key])
+
+
+def _mark_changed(key: int) -> Repair:
+    def repair(database: Database) -> None:
+        database.sql.execute("UPDATE messages SET changed = 1 WHERE key = ?", (key,))
+
+    return repair
+
+
+_TRUE_COUNTS = (
+    "SELECT count(*), coalesce(sum(NOT flags & :seen), 0), coalesce(sum((flags & :deleted) <> 0), 0),"
+    " coalesce(sum(size), 0), coalesce(max(key), :base) + 1 - :base, coalesce(max(modseq), 1)"
+    " FROM messages WHERE key BETWEEN :base AND :last"
+)
+
+
+def _true_counts(database: Database, mailbox: int) -> tuple[int, ...]:
+    base = mailbox << UID_BITS
+    values = {"seen": SEEN_BIT, "deleted": DELETED_BIT, "base": base, "last": base | UID_MASK}
+    counts: tuple[int, ...] = database.sql.execute(_TRUE_COUNTS, values).fetchone()
+    gone = database.sql.execute(
+        "SELECT coalesce(max(key), :base) + 1 - :base, coalesce(max(modseq), 1) FROM expunged"
+        " WHERE key BETWEEN :base AND :last",
+        values,
+    ).fetchone()
+    return (*counts[:4], max(counts[4], gone[0]), max(counts[5], gone[1]))
+
+
+def _mailboxes(database: Database) -> Iterator[Problem]:
+    last = database.sql.execute("SELECT last_uidvalidity FROM account").fetchone()[0]
+    known = database.sql.execute(
+        "SELECT id, name, messages, unseen, deleted, size, uidnext, modseq, uidvalidity FROM mailboxes"
+    ).fetchall()
+    for mailbox, name, *stated, valid in known:
+        real = _true_counts(database, mailbox)
+        if tuple(stated[:4]) != real[:4]:
+            yield Problem("wrong counters", f"{name}: {stated[:4]} instead of {list(real[:4])}", _recount(mailbox))
+        if stated[4] < real[4]:
+            yield Problem("UIDNEXT too low", f"{name}: {stated[4]} instead of {real[4]}", _recount(mailbox))
+        if stated[5] < real[5]:
+            yield Problem("HIGHESTMODSEQ too low", f"{name}: {stated[5]} instead of {real[5]}", _recount(mailbox))
+        if valid > last:
+            yield Problem("UIDVALIDITY ahead", f"{name}: {valid} is above {last}", _raise_uidvalidity(valid))
+
+
+def _recount(mailbox: int) -> Repair:
+    return lambda database: count_anew(database, mailbox)
+
+
+def _raise_uidvalidity(valid: int) -> Repair:
+    def repair(database: Database) -> None:
+        database.sql.execute("UPDATE account SET last_uidvalidity = max(last_uidvalidity, ?)", (valid,))
+
+    return repair
+
+
+def count_anew(database: Database, mailbox: int) -> None:
+    """Set a mailbox's counters to what its rows say; UIDNEXT and mod-sequence never go down."""
+    messages, unseen, deleted, size, uidnext, modseq = _true_counts(database, mailbox)
+    database.sql.execute(
+        "UPDATE mailboxes SET messages = ?, unseen = ?, deleted = ?, size = ?, uidnext = max(uidnext, ?),"
+        " modseq = max(modseq, ?) WHERE id = ?",
+        (messages, unseen, deleted, size, uidnext, modseq, mailbox),
+    )
+
+
+def drop(database: Database, keys: list[int]) -> None:
+    """Take away messages that nothing can be read of; their UIDs count as expunged."""
+    modseq = database.next_modseq()
+    for key in keys:
+        database.sql.execute("DELETE FROM messages WHERE key = ?", (key,))
+        database.sql.execute("INSERT OR REPLACE INTO expunged VALUES (?, ?)", (key, modseq))
+        count_anew(database, key >> UID_BITS)
+
+
+def missing(content: int, name: str) -> Problem:
+    """The file of a content is gone."""
+
+    def repair(database: Database) -> None:
+        keys = [key for (key,) in database.sql.execute("SELECT key FROM messages WHERE content = ?", (content,))]
+        drop(database, keys)
+        database.sql.execute("DELETE FROM contents WHERE id = ?", (content,))
+
+    return Problem("file missing", f"{name}: the message is lost", repair)
+
+
+def altered(content: int, name: str, octets: bytes, text: str) -> Problem:
+    """The file is not what was written; what it holds now is kept and described anew."""
+
+    def repair(database: Database) -> None:
+        prefix = database.sql.execute("SELECT prefix FROM contents WHERE id = ?", (content,)).fetchone()
+        if prefix is None:
+            return
+        detail = msgspec.msgpack.encode(scan(octets, base=len(prefix[0])))
+        digest = hashlib.blake2b(octets, digest_size=16).digest()
+        database.sql.execute(
+            "UPDATE contents SET size = ?, digest = ?, detail = ? WHERE id = ?", (len(octets), digest, detail, content)
+        )
+        size = len(prefix[0]) + len(octets)
+        database.sql.execute("UPDATE messages SET size = ? WHERE content = ?", (size, content))
+        touched = database.sql.execute(f"SELECT DISTINCT key >> {UID_BITS} FROM messages WHERE content = ?", (content,))
+        for (mailbox,) in touched.fetchall():
+            count_anew(database, mailbox)
+
+    return Problem("file altered", f"{name}: {text}", repair)

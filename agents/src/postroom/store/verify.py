@@ -1,0 +1,141 @@
+"""Does an account hold what it says, and if not: make it so again without losing mail that can be read.
+
+May run beside the agents, except for the salvage of a database that SQLite cannot read. Files without a row are litter
+only when they are old: a delivery that is under way has such files too.
+"""
+
+import contextlib
+import hashlib
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import msgspec
+
+from postroom.contracts.errors import Unavailable
+from postroom.store import files, rows, salvage
+from postroom.store.database import Database
+from postroom.store.names import account_folder
+from postroom.store.rows import Problem
+
+LITTER_AGE: Final = 3600.0  # seconds; no delivery takes so long
+_BUSY_SECONDS: Final = 30.0
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that is not as it should be."""
+
+    account: str
+    kind: str
+    text: str
+    repaired: bool = False
+
+
+Progress = Callable[[int, int], None]  # messages looked at, messages in all
+
+
+def accounts(directory: str) -> list[str]:
+    """Ids of all accounts below a folder, sorted. Raises OSError."""
+    return sorted(name for name in os.listdir(directory) if not name.startswith("."))
+
+
+def verify(directory: str, account_id: str, repair: bool, progress: Progress) -> Iterator[Finding]:
+    """All findings of one account, each told when it has been dealt with."""
+    try:
+        path = os.path.join(directory, account_folder(account_id))
+        if not files.is_account(path):
+            yield Finding(account_id, "no database", "a folder without account.db")
+            return
+        yield from _verify(path, account_id, repair, progress)
+    except Unavailable as error:
+        yield Finding(account_id, "not usable", str(error))
+    except (OSError, sqlite3.Error, files.SyncFailed) as error:
+        yield Finding(account_id, "not readable", str(error))
+
+
+def _verify(path: str, account_id: str, repair: bool, progress: Progress) -> Iterator[Finding]:
+    try:
+        database = Database(path, int(time.time()), _BUSY_SECONDS)
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError) or not repair:
+            yield Finding(account_id, "database damaged", str(error))
+            return
+        kept = salvage.rebuild(path, int(time.time()), _BUSY_SECONDS)
+        yield Finding(account_id, "database damaged", f"rebuilt, {kept} messages in {salvage.MAILBOX}", True)
+        return
+    with contextlib.closing(database):
+        damage = rows.integrity(database, repair)
+        if damage is not None:
+            yield Finding(account_id, damage.kind, damage.text, damage.repaired)
+            if not damage.repaired:
+                return
+        found = _files(database, progress)
+        problems = [*found.problems, *rows.problems(database, int(time.time()))]
+        yield from _dealt_with(database, account_id, problems, repair)
+        yield from _litter(database, account_id, found.names, repair)
+
+
+def _dealt_with(
+    database: Database, account_id: str, problems: list[Problem], repair: bool
+) -> Iterator[Finding]:
+    for problem in problems:
+        if repair:
+            with database.writing():
+                problem.repair(database)
+        yield Finding(account_id, problem.kind, problem.text, repair)
+
+
+class _Files:
+    """What was seen in the folder, and what is wrong with files that rows name."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.problems: list[Problem] = []
+
+
+def _files(database: Database, progress: Progress) -> _Files:
+    found = _Files()
+    found.names = os.listdir(database.folder.descriptor)
+    known = database.sql.execute("SELECT id, file, size, digest FROM contents ORDER BY id").fetchall()
+    for count, (content, name, size, digest) in enumerate(known):
+        progress(count, len(known))
+        problem = _look(database, content, name, size, digest)
+        if problem is not None:
+            found.problems.append(problem)
+    progress(len(known), len(known))
+    return found
+
+
+def _look(database: Database, content: int, name: str, size: int, digest: bytes) -> Problem | None:
+    try:
+        octets = database.folder.read(name)
+    except FileNotFoundError:
+        still = database.sql.execute("SELECT 1 FROM contents WHERE id = ? AND file = ?", (content, name)).fetchone()
+        return rows.missing(content, name) if still else None  # expunged meanwhile
+    except OSError as error:
+        return Problem("file not readable", f"{name}: {error.strerror}", rows.leave)
+    if len(octets) != size:
+        return rows.altered(content, name, octets, f"{len(octets)} octets instead of {size}")
+    if hashlib.blake2b(octets, digest_size=16).digest() != digest:
+        return rows.altered(content, name, octets, "other octets than were written")
+    return None
+
+
+def _litter(database: Database, account_id: str, names: list[str], repair: bool) -> Iterator[Finding]:
+    known = {name for (name,) in database.sql.execute("SELECT file FROM contents")}
+    for name in names:
+        if name in known:
+            continue
+        try:
+            status = os.stat(name, dir_fd=database.folder.descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        if not stat.S_ISREG(status.st_mode):
+            yield Finding(account_id, "foreign file", f"{name} is no message file")
+        elif time.time() - status.st_mtime > LITTER_AGE:
+            if repair:
+                database.folder.remove(name)
+            yield Finding(account_id, "litter", f"{name}: no message has this file", repair)
