@@ -1,0 +1,143 @@
+"""postroom-auth and postroom-pop3 as real processes over a real store, for dialogs and for clients."""
+
+import asyncio
+import json
+import os
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import trustme
+from postroom.auth.hashing import Hasher
+from postroom.auth.secrets import SecretStore
+from postroom.contracts.mailbox import Delivery, MailAccount
+from postroom.directory.apply import apply
+from postroom.directory.reading import read_document
+from postroom.runtime.clock import SystemClock
+from postroom.store import Silence, open_store
+
+PASSWORD = "s3cret with spaces"
+PEOPLE = 60
+
+
+@dataclass
+class Server:
+    """The running agents and what their accounts hold."""
+
+    folder: Path
+    ca: Path
+    plain: int
+    secured: int
+    processes: list[subprocess.Popen[str]] = field(default_factory=list)
+    _next: int = 0
+
+    def new_person(self, *messages: bytes) -> str:
+        """The address of somebody with these messages and no history."""
+        self._next += 1
+        account = f"p{self._next}"
+        asyncio.run(self.deliver(account, messages))
+        return f"{account}@a.example"
+
+    async def deliver(self, account: str, messages: tuple[bytes, ...]) -> None:
+        store = open_store(str(self.folder / "accounts"), Silence(), SystemClock())
+        for number, content in enumerate(messages):
+            delivery = Delivery(account, f"{account}-{number}", account, "INBOX", b"", content, 1)
+            assert await store.deliver([delivery]) == (None,)
+        await store.close()
+
+    def mailbox(self, address: str) -> list[tuple[int, frozenset[str]]]:
+        """UIDs and flags of the person's INBOX."""
+
+        async def look() -> list[tuple[int, frozenset[str]]]:
+            store = open_store(str(self.folder / "accounts"), Silence(), SystemClock())
+            account: MailAccount = await store.account(address.partition("@")[0], 0)
+            selected = await account.select("INBOX", False)
+            rows = await account.rows(selected.mailbox.id)
+            await store.close()
+            return [(row.uid, row.flags) for row in rows]
+
+        return asyncio.run(look())
+
+    def context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.ca))
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
+
+
+def _prepare(folder: Path) -> Server:
+    document = {
+        "version": 1,
+        "domains": [{"name": "a.example", "home": "mail.a.example"}],
+        "accounts": [{"id": f"p{number}", "address": f"p{number}@a.example"} for number in range(PEOPLE)],
+    }
+    apply(folder / "directory.db", read_document(json.dumps(document).encode()))
+    secrets, verifier = SecretStore(folder / "secrets.db"), Hasher(8, 1, 1).make(PASSWORD)
+    for number in range(PEOPLE):
+        secrets.set(f"p{number}", verifier, 1)
+    secrets.close()
+    for name in ("accounts", "notice", "tls/mail.a.example"):
+        (folder / name).mkdir(parents=True)
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    certificate = authority.issue_cert("mail.a.example", "localhost", "127.0.0.1")
+    certificate.private_key_pem.write_to_path(str(folder / "tls/mail.a.example/key.pem"))
+    for blob in certificate.cert_chain_pems:
+        blob.write_to_path(str(folder / "tls/mail.a.example/fullchain.pem"), append=True)
+    return Server(folder, folder / "ca.pem", free_port(), free_port())
+
+
+def _settings(server: Server) -> dict[str, dict[str, object]]:
+    folder = server.folder
+    common = {"host_name": "mail.a.example", "directory_path": f"{folder}/directory.db", "drain_seconds": 2.0}
+    auth = {
+        "secrets_path": f"{folder}/secrets.db", "guesses_path": f"{folder}/guesses.db", "argon2_memory_kib": 8,
+        "argon2_time": 1, "argon2_parallelism": 1, "failures_per_client": 1000, "failure_delay": 0.0,
+        "listen": {"auth": [f"unix:{folder}/auth.sock"]},
+    }  # fmt: skip
+    pop3 = {
+        "accounts_directory": f"{folder}/accounts", "notice_directory": f"{folder}/notice",
+        "tls_directory": f"{folder}/tls", "auth_socket": f"{folder}/auth.sock", "max_errors": 6,
+        "trusted_clients": ["127.0.0.0/8"], "login_timeout": 5.0,
+        "listen": {"pop3": [f"127.0.0.1:{server.plain}"], "pop3s": [f"127.0.0.1:{server.secured}"]},
+    }  # fmt: skip
+    return {"auth": {**common, **auth}, "pop3": {**common, **pop3}}
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name} = {_toml(part)}" for name, part in value.items()) + "}"
+    return json.dumps(value)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    running = _prepare(tmp_path_factory.mktemp("pop3"))
+    for agent, settings in _settings(running).items():
+        path = running.folder / f"{agent}.toml"
+        path.write_text("".join(f"{name} = {_toml(value)}\n" for name, value in settings.items()))
+        code = f"from postroom.{agent}.app import main; main()"
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, "--config", str(path)],
+            stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )  # fmt: skip
+        running.processes.append(process)
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        assert "ready" in line, line + process.stderr.read()
+    yield running
+    for process in reversed(running.processes):
+        process.terminate()
+        _, said = process.communicate(timeout=10)
+        assert process.returncode == 0
+        assert "Traceback" not in said
+        assert "internal error" not in said
+        assert PASSWORD not in said
