@@ -11,9 +11,10 @@ from typing import Final
 
 from postroom.mail.headers import Field, unfold
 
-_CHUNK: Final = 1 << 18
+_CHUNK: Final = 1 << 16  # stays in the processor's cache, and below where malloc asks the kernel
 _LINE_END: Final = b"\r\n"
 _LINE_ENDS: Final = _LINE_END * 4096
+_RUNS: Final = (b" " * 16, b" " * 4)
 _BACKWARD_LINE_ENDS: Final = re.compile(rb"(?:\n\r)*+")
 
 
@@ -27,10 +28,13 @@ class Canonicalization(StrEnum):
 def collapsed(text: bytes) -> bytes:
     """Every run of spaces and tabs as one space.
 
-    Each pass halves all runs, so that the passes together cost little more than one.
+    Long runs go first and each further pass halves what is left, so that all passes together stay linear.
     """
-    if b"\t" in text:
-        text = text.replace(b"\t", b" ")
+    text = text.replace(b"\t", b" ")
+    if b" " not in text or b"  " not in text:
+        return text
+    for run in _RUNS:
+        text = text.replace(run, b" ")
     while b"  " in text:
         text = text.replace(b"  ", b" ")
     return text
@@ -84,7 +88,7 @@ class BodyHash:
             held = data[cut:]
             self._held = held if len(held) < 2 else collapsed(held)
             text = collapsed(data[:cut] if held else data)
-            if b" \r\n" in text:
+            if b" " in text:  # base64 has none, and one octet is found much faster than three
                 text = text.replace(b" \r\n", _LINE_END)
         else:
             self._held = data[cut:]

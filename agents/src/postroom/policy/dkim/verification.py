@@ -4,7 +4,6 @@ Room rule: each combination of canonical form and length is hashed once, however
 signature that cannot pass costs no look-up and no arithmetic.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -135,29 +134,33 @@ class _SignedHeader:
     """The header block as signatures see it; each field is brought into a canonical form once."""
 
     def __init__(self, block: HeaderBlock) -> None:
-        self._fields: defaultdict[str, list[Field]] = defaultdict(list)
-        self._canonical: dict[tuple[int, Canonicalization], bytes] = {}
+        self._fields: dict[str, list[Field]] = {}
+        self._canonical: dict[tuple[str, Canonicalization], list[bytes]] = {}
         for field in reversed(block.fields):
-            self._fields[field.key.decode("ascii")].append(field)
+            self._fields.setdefault(field.key.decode("ascii"), []).append(field)
 
     def text(self, signature: Signature) -> bytes:
         """What was signed (RFC 6376 sections 3.7 and 5.4.2): from the bottom, absent fields are empty."""
-        taken: defaultdict[str, int] = defaultdict(int)
+        taken: dict[str, int] = {}
         parts: list[bytes] = []
         for name in signature.signed:
-            fields = self._fields.get(name, ())
-            if (place := taken[name]) < len(fields):
-                parts.append(self._form(fields[place], signature.header_form))
-                taken[name] += 1
+            if name in self._fields:
+                fields = self._form(name, signature.header_form)
+                place = taken.get(name, 0)
+                if place < len(fields):
+                    parts.append(fields[place])
+                    taken[name] = place + 1
         own = canonical_field(without_value(signature.field), signature.header_form)
         parts.append(own.removesuffix(b"\r\n"))
         return b"".join(parts)
 
-    def _form(self, field: Field, form: Canonicalization) -> bytes:
-        place = (field.start, form)
-        if place not in self._canonical:
-            self._canonical[place] = canonical_field(field, form)
-        return self._canonical[place]
+    def _form(self, name: str, form: Canonicalization) -> list[bytes]:
+        """All fields of a name in a canonical form, from the bottom."""
+        found = self._canonical.get((name, form))
+        if found is None:
+            found = [canonical_field(field, form) for field in self._fields[name]]
+            self._canonical[name, form] = found
+        return found
 
 
 def _read(field: Field) -> Signature | DkimVerdict:
