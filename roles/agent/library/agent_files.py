@@ -154,8 +154,8 @@ def difference(file: dict, before: str | None) -> dict[str, str]:
 
 def write(module: AnsibleModule, file: dict) -> None:
     target = Path(file["path"])
-    if not target.parent.is_dir():
-        module.fail_json(msg=f"{target.parent}: no such folder, so {target.name} cannot be written")
+    if not target.parent.is_dir():  # a bare Debian has no /etc/sysusers.d
+        target.parent.mkdir(mode=0o755, parents=True)
     descriptor, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".draft")
     try:
         with os.fdopen(descriptor, "w") as out:
