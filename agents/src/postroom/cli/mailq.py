@@ -2,16 +2,16 @@
 
 import os
 import sys
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 EX_NOPERM = 77
 SPOOLS = "/var/lib/postroom/spool"
 
 
-def show(problems: TextIO) -> int:
-    """Become `postroom queue list`, or return an exit status: only the operator may read the spools."""
+def show(problems: TextIO) -> NoReturn:
+    """Become `postroom queue list`, or end with a line: only the operator may read the spools."""
     if not os.access(SPOOLS, os.R_OK | os.X_OK):
         problems.write("mailq: only the operator may read the queue: postroom queue list\n")
-        return EX_NOPERM
+        sys.exit(EX_NOPERM)
     command = os.path.join(os.path.dirname(sys.executable), "postroom")
     os.execv(command, [command, "queue", "list"])  # noqa: S606  # no shell, no argument from outside

@@ -19,7 +19,7 @@ from postroom.mail.headermailboxes import parse_address_list
 EX_OK, EX_USAGE, EX_DATAERR, EX_NOUSER = 0, 64, 65, 67
 EX_SOFTWARE, EX_TEMPFAIL, EX_NOPERM = 70, 75, 77
 
-SOCKET: Final = "/run/postroom/sendmail.sock"
+SOCKET: Final = "/run/postroom/submit.sock"
 SOCKET_VARIABLE: Final = "POSTROOM_SENDMAIL_SOCKET"  # for a sandbox
 
 _WITH_VALUE: Final = frozenset("fFrNRVBCLOXhpo")  # options that take a value, attached or as the next word
@@ -76,7 +76,7 @@ def _run(called: str, arguments: list[str]) -> int:
     if called == "mailq" or options.mode == "p":
         from postroom.cli.mailq import show  # noqa: PLC0415  # most calls never list the queue
 
-        return show(sys.stderr)
+        show(sys.stderr)
     if called == "newaliases" or options.mode in ("i", "q"):
         return EX_OK  # aliases are the directory's, and the relay needs no push
     path = os.environ.get(SOCKET_VARIABLE) or SOCKET

@@ -1,0 +1,46 @@
+"""X5: what a stranger can make us keep is bounded, and others go on undisturbed."""
+
+import asyncio
+
+from postroom.smtpd.stream import HIGH_WATER
+
+from ...smtp_site import Site
+
+
+async def test_endless_lines_keep_no_more_than_the_buffer(site: Site) -> None:
+    clients = [await site.greeted() for _ in range(15)]
+
+    async def flood(client) -> None:
+        for _ in range(20):
+            client.send(b"x" * 65536)
+            await client.writer.drain()
+
+    await asyncio.gather(*(flood(client) for client in clients))
+    assert max(len(session._unread) for session in site.servers["smtp"].sessions) <= 5 * HIGH_WATER
+    other = await site.greeted()
+    assert (await other.ask("NOOP")).startswith("250 ")
+    for client in clients:
+        client.send(b"\r\n")
+        assert (await client.reply()).startswith("500 5.5.6")
+
+
+async def test_a_client_that_does_not_read_is_not_answered_without_end(site: Site) -> None:
+    client = await site.greeted()
+    (session,) = site.servers["smtp"].sessions
+    transport = client.writer.transport
+    transport.pause_reading()  # type: ignore[attr-defined]
+    session.server.limits = session.server.limits.__class__(
+        **{name: getattr(session.server.limits, name) for name in session.server.limits.__slots__} | {"commands": 10**9}
+    )
+    for _ in range(400):
+        client.send(b"HELP\r\n" * 2000)
+        await asyncio.sleep(0)
+        if session._drained is not None:
+            break
+    assert session._drained is not None
+    assert session._pending + len(session._unread) <= 5 * HIGH_WATER
+    site.servers["smtp"].look_after(site.servers["smtp"].loop.time() + 61)
+    transport.resume_reading()  # type: ignore[attr-defined]
+    while await client.reader.read(65536):
+        pass
+    assert not site.servers["smtp"].sessions
