@@ -1,0 +1,436 @@
+"""What every Store must do, run on every implementation that we have."""
+
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+
+import pytest
+from postroom.contracts import errors
+from postroom.contracts.mailbox import Delivery, FlagMode, MailAccount, NewMessage, Store
+from postroom.store import open_store
+
+NOW = 1_700_000_000
+SEEN, DELETED, FLAGGED = "\\Seen", "\\Deleted", "\\Flagged"
+MESSAGE = b"From: Ada <ada@alpha.example>\r\nSubject: Greetings\r\n\r\nHello\r\n"
+PREFIX = b"Return-Path: <>\r\nDelivered-To: ada@alpha.example\r\n"
+
+
+class FixedClock:
+    def now(self) -> float:
+        return NOW
+
+    def steady(self) -> float:
+        return 0.0
+
+
+class Heard:
+    def __init__(self) -> None:
+        self.accounts: list[str] = []
+
+    def send(self, account_id: str) -> None:
+        self.accounts.append(account_id)
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture(params=["sqlite"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path, heard: Heard) -> AsyncIterator[Store]:
+    opened = {"sqlite": open_store}[request.param](str(tmp_path), heard, FixedClock(), open_accounts=3)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def ada(store: Store) -> MailAccount:
+    return await store.account("ada", 0)
+
+
+def delivery(number: int, account: str = "ada", **other: object) -> Delivery:
+    values: dict[str, object] = {
+        "account": account,
+        "queue_id": f"q{number}",
+        "recipient": f"{account}@alpha.example",
+        "mailbox": "INBOX",
+        "prefix": PREFIX,
+        "content": MESSAGE,
+        "arrived": NOW,
+        **other,
+    }
+    return Delivery(**values)  # type: ignore[arg-type]
+
+
+async def filled(store: Store, count: int) -> int:
+    """Deliver messages into Ada's INBOX; its id."""
+    await store.deliver([delivery(number) for number in range(count)])
+    return (await (await store.account("ada", 0)).select("INBOX", True)).mailbox.id
+
+
+def uids(rows: Iterable[object]) -> list[int]:
+    return [row.uid for row in rows]  # type: ignore[attr-defined]
+
+
+async def test_a_new_account_has_its_first_mailboxes(ada: MailAccount) -> None:
+    boxes = await ada.mailboxes()
+    assert [box.name for box in boxes] == ["INBOX", "Archive", "Drafts", "Junk", "Sent", "Trash"]
+    assert {box.special_use for box in boxes} == {"", "\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash"}
+    assert all(box.subscribed and box.selectable for box in boxes)
+    assert len({box.uidvalidity for box in boxes}) == 6
+
+
+async def test_delivered_mail_is_served_with_its_prefix(store: Store, ada: MailAccount) -> None:
+    assert await store.deliver([delivery(1)]) == (None,)
+    selected = await ada.select("INBOX", False)
+    assert list(selected.uids) == [1]
+    assert selected.first_unseen == 1
+    assert await ada.content(selected.mailbox.id, 1) == PREFIX + MESSAGE
+    (row,) = await ada.rows(selected.mailbox.id)
+    assert (row.size, row.internal_date, row.flags) == (len(PREFIX + MESSAGE), NOW, frozenset())
+    (detail,) = await ada.details(selected.mailbox.id, [1])
+    assert detail.envelope.subject == b"Greetings"
+    assert (PREFIX + MESSAGE)[detail.structure.body : detail.structure.end] == b"Hello\r\n"
+    assert detail.structure.start == 0
+
+
+async def test_the_second_copy_is_success_and_not_stored(store: Store, ada: MailAccount) -> None:
+    assert await store.deliver([delivery(1), delivery(1)]) == (None, None)
+    assert await store.deliver([delivery(1)]) == (None,)
+    assert await store.deliver([delivery(1, recipient="ada.l@alpha.example")]) == (None,)
+    assert (await ada.status("INBOX")).messages == 2
+
+
+async def test_an_unknown_mailbox_means_inbox(store: Store, ada: MailAccount) -> None:
+    await store.deliver([delivery(1, mailbox="Lists"), delivery(2, mailbox="Junk"), delivery(3, mailbox="../x")])
+    assert (await ada.status("INBOX")).messages == 2
+    assert (await ada.status("Junk")).messages == 1
+
+
+async def test_one_message_for_several_accounts(store: Store) -> None:
+    people = ["ada", "bob", "cyd", "dan", "eve"]
+    wanted = [delivery(1, name, prefix=b"Delivered-To: " + name.encode() * 3 + b"\r\n") for name in people]
+    assert await store.deliver(wanted) == (None,) * 5
+    for item in wanted:
+        account = await store.account(item.account, 0)
+        box = await account.select("INBOX", False)
+        served = await account.content(box.mailbox.id, 1)
+        assert served == item.prefix + MESSAGE
+        (detail,) = await account.details(box.mailbox.id, [1])
+        assert served[detail.structure.body : detail.structure.end] == b"Hello\r\n"
+
+
+async def test_quota_counts_what_is_there(store: Store) -> None:
+    size = len(PREFIX + MESSAGE)
+    results = await store.deliver([delivery(number, quota_bytes=2 * size) for number in range(3)])
+    assert [type(result) for result in results] == [type(None), type(None), errors.RecipientOverQuota]
+    account = await store.account("ada", 2 * size)
+    quota = await account.quota()
+    assert (quota.used, quota.limit, quota.messages) == (2 * size, 2 * size, 2)
+    with pytest.raises(errors.QuotaExceeded):
+        await account.append("Drafts", [NewMessage(b"x")])
+    inbox = (await account.select("INBOX", True)).mailbox.id
+    with pytest.raises(errors.QuotaExceeded):
+        await account.copy(inbox, [1], "Sent")
+    await account.move(inbox, [1], "Sent")
+    await account.store(inbox, [2], FlagMode.ADD, frozenset({DELETED}))
+    await account.expunge(inbox)
+    assert (await account.quota()).used == size
+    assert await store.deliver([delivery(2, quota_bytes=2 * size)]) == (None,)
+
+
+async def test_a_second_copy_is_success_even_when_full(store: Store, ada: MailAccount) -> None:
+    size = len(PREFIX + MESSAGE)
+    assert await store.deliver([delivery(1, quota_bytes=size)]) == (None,)
+    assert await store.deliver([delivery(1, quota_bytes=size)]) == (None,)
+
+
+async def test_recent_belongs_to_the_first_writable_session(store: Store, ada: MailAccount) -> None:
+    await store.deliver([delivery(1)])
+    assert (await ada.status("INBOX")).recent == 1
+    assert (await ada.select("INBOX", False)).recent == {1}
+    assert (await ada.select("INBOX", True)).recent == {1}
+    assert (await ada.select("INBOX", True)).recent == frozenset()
+    await store.deliver([delivery(2)])
+    selected = await ada.select("INBOX", False)
+    inbox, before = selected.mailbox.id, selected.status.highestmodseq - 1
+    assert (await ada.changes(inbox, before, True)).recent == {2}
+    assert (await ada.changes(inbox, before, True)).recent == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("mode", "flags", "after"),
+    [
+        (FlagMode.ADD, {FLAGGED, "work"}, {SEEN, FLAGGED, "work", "old"}),
+        (FlagMode.REMOVE, {SEEN, "old"}, set()),
+        (FlagMode.REPLACE, {"new"}, {"new"}),
+    ],
+)
+async def test_flags(store: Store, ada: MailAccount, mode: FlagMode, flags: set[str], after: set[str]) -> None:
+    inbox = await filled(store, 2)
+    await ada.store(inbox, [1], FlagMode.REPLACE, frozenset({SEEN, "old"}))
+    stored = await ada.store(inbox, [1, 99], mode, frozenset(flags))
+    assert [row.flags for row in stored.rows] == [after]
+    assert [row.flags for row in await ada.rows(inbox, [1])] == [after]
+    assert {"old"} <= set((await ada.select("INBOX", False)).keywords)
+
+
+async def test_a_change_raises_the_modseq_and_no_change_does_not(store: Store, ada: MailAccount) -> None:
+    inbox = await filled(store, 2)
+    before = (await ada.status("INBOX")).highestmodseq
+    first = await ada.store(inbox, [1], FlagMode.ADD, frozenset({SEEN}))
+    assert first.rows[0].modseq > before
+    again = await ada.store(inbox, [1], FlagMode.ADD, frozenset({SEEN}))
+    assert again.rows == first.rows
+    assert (await ada.status("INBOX")).highestmodseq == first.rows[0].modseq
+
+
+async def test_unchanged_since_holds_back(store: Store, ada: MailAccount) -> None:
+    inbox = await filled(store, 3)
+    before = (await ada.status("INBOX")).highestmodseq
+    await ada.store(inbox, [2], FlagMode.ADD, frozenset({SEEN}))
+    stored = await ada.store(inbox, [1, 2, 3], FlagMode.ADD, frozenset({FLAGGED}), unchanged_since=before)
+    assert stored.modified == (2,)
+    assert uids(stored.rows) == [1, 3]
+    assert [row.flags for row in await ada.rows(inbox, [2])] == [{SEEN}]
+
+
+async def test_counters_follow(store: Store, ada: MailAccount) -> None:
+    inbox = await filled(store, 4)
+    await ada.store(inbox, [1, 2], FlagMode.ADD, frozenset({SEEN, DELETED}))
+    await ada.store(inbox, [2], FlagMode.REMOVE, frozenset({SEEN}))
+    status = await ada.status("INBOX")
+    assert (status.messages, status.unseen, status.deleted, status.size) == (4, 3, 2, 4 * len(PREFIX + MESSAGE))
+    assert await ada.expunge(inbox, [2, 3]) == (2,)
+    assert await ada.expunge(inbox) == (1,)
+    status = await ada.status("INBOX")
+    assert (status.messages, status.unseen, status.deleted, status.uidnext) == (2, 2, 0, 5)
+    assert (await ada.select("INBOX", False)).first_unseen == 3
+
+
+async def test_changes_tell_all_that_happened(store: Store, ada: MailAccount) -> None:
+    inbox = await filled(store, 5)
+    since = (await ada.status("INBOX")).highestmodseq
+    assert (await ada.changes(inbox, since, True)).rows == ()
+    await ada.store(inbox, [2], FlagMode.ADD, frozenset({SEEN}))
+    await ada.store(inbox, [4], FlagMode.ADD, frozenset({DELETED}))
+    await ada.expunge(inbox)
+    await store.deliver([delivery(10)])
+    await ada.store(inbox, [6], FlagMode.ADD, frozenset({FLAGGED}))
+    await store.deliver([delivery(11)])
+    found = await ada.changes(inbox, since, True)
+    assert uids(found.rows) == [2, 6, 7]
+    assert found.vanished == (4,)
+    assert found.recent == {6, 7}
+    assert (found.uidnext, found.highestmodseq) == (8, (await ada.status("INBOX")).highestmodseq)
+    assert (await ada.changes(inbox, found.highestmodseq, True)).rows == ()
+    assert uids((await ada.changes(inbox, 0, True)).rows) == [1, 2, 3, 5, 6, 7]
+
+
+async def test_rows_of_any_set_of_uids(store: Store, ada: MailAccount) -> None:
+    inbox = await filled(store, 60)
+    await ada.store(inbox, [7], FlagMode.ADD, frozenset({SEEN}))
+    modseq = (await ada.status("INBOX")).highestmodseq
+    assert uids(await ada.rows(inbox)) == list(range(1, 61))
+    assert uids(await ada.rows(inbox, [60, 3, 3, 1, 99])) == [1, 3, 60]
+    assert uids(await ada.rows(inbox, range(5, 9))) == [5, 6, 7, 8]
+    assert uids(await ada.rows(inbox, [5, 7, 8])) == [5, 7, 8]
+    assert uids(await ada.rows(inbox, [])) == []
+    assert uids(await ada.rows(inbox, None, modseq - 1)) == [7]
+
+
+async def test_append(ada: MailAccount) -> None:
+    first = await ada.append("Drafts", [NewMessage(b"Subject: a\r\n\r\n1", frozenset({"\\Draft"}), 5), NewMessage(b"b")])
+    assert first.uids == (1, 2)
+    box = await ada.select("Drafts", False)
+    assert first.uidvalidity == box.mailbox.uidvalidity
+    rows = await ada.rows(box.mailbox.id)
+    assert [(row.flags, row.internal_date, row.size) for row in rows] == [({"\\Draft"}, 5, 15), (frozenset(), NOW, 1)]
+    assert await ada.content(box.mailbox.id, 2) == b"b"
+    with pytest.raises(errors.NoSuchMailbox):
+        await ada.append("Nowhere", [NewMessage(b"x")])
+
+
+async def test_copy_keeps_flags_and_date_and_outlives_its_source(store: Store, ada: MailAccount) -> None:
+    inbox = await filled(store, 3)
+    await ada.store(inbox, [3], FlagMode.ADD, frozenset({SEEN, "work"}))
+    copied = await ada.copy(inbox, [1, 3, 77], "Archive")
+    assert (copied.sources, copied.targets) == ((1, 3), (1, 2))
+    target = await ada.select("Archive", False)
+    assert copied.uidvalidity == target.mailbox.uidvalidity
+    assert target.keywords == ("work",)
+    assert [row.flags for row in await ada.rows(target.mailbox.id)] == [frozenset(), {SEEN, "work"}]
+    await ada.store(inbox, [1, 3], FlagMode.ADD, frozenset({DELETED}))
+    await ada.expunge(inbox)
+    assert await ada.content(target.mailbox.id, 2) == PREFIX + MESSAGE
+    with pytest.raises(errors.MessageGone):
+        await ada.content(inbox, 1)
+    with pytest.raises(errors.NoSuchMailbox):
+        await ada.copy(inbox, [2], "Nowhere")
+
+
+async def test_move(store: Store, ada: MailAccount) -> None:
+    inbox = await filled(store, 3)
+    since = (await ada.status("INBOX")).highestmodseq
+    moved = await ada.move(inbox, [2, 3], "Trash")
+    assert (moved.sources, moved.targets) == ((2, 3), (1, 2))
+    assert (await ada.changes(inbox, since, True)).vanished == (2, 3)
+    assert (await ada.status("INBOX")).messages == 1
+    assert (await ada.status("Trash")).messages == 2
+    within = await ada.move(inbox, [1], "INBOX")
+    assert (within.sources, within.targets) == ((1,), (4,))
+
+
+async def test_create_makes_parents(ada: MailAccount) -> None:
+    made = await ada.create("Lists/python/")
+    assert made.name == "Lists/python"
+    assert (await ada.status("Lists")).messages == 0
+    for name in ("Lists", "inbox", "Lists/python"):
+        with pytest.raises(errors.MailboxExists):
+            await ada.create(name)
+    assert (await ada.create("Spam", "\\Junk")).special_use == "\\Junk"
+
+
+@pytest.mark.parametrize(
+    "name", ["", "/a", "a//b", "a\0b", "a\nb", "a*", "%", "..", "a/../b", ".", "ä" * 128, "/".join(["x" * 99] * 11)]
+)
+async def test_names_that_cannot_be(ada: MailAccount, name: str) -> None:
+    with pytest.raises(errors.MailboxNameInvalid):
+        await ada.create(name)
+    with pytest.raises(errors.MailboxNameInvalid):
+        await ada.rename("Trash", name)
+
+
+async def test_names_are_nfc(ada: MailAccount) -> None:
+    assert (await ada.create("Entwu\u0308rfe")).name == "Entw\u00fcrfe"
+    assert (await ada.status("Entw\u00fcrfe")).messages == 0
+
+
+async def test_delete_and_create_again_gives_a_new_uidvalidity(store: Store, ada: MailAccount) -> None:
+    seen = {(await ada.create("x")).uidvalidity}
+    modseq = (await ada.append("x", [NewMessage(b"m")])).uids[0]
+    for _ in range(5):
+        await ada.delete("x")
+        with pytest.raises(errors.NoSuchMailbox):
+            await ada.status("x")
+        made = await ada.create("x")
+        assert made.uidvalidity not in seen
+        seen.add(made.uidvalidity)
+        assert (await ada.status("x")).messages == 0
+    assert modseq == 1
+    assert (await ada.quota()).messages == 0
+
+
+async def test_delete(ada: MailAccount) -> None:
+    await ada.create("a/b")
+    await ada.append("a", [NewMessage(b"m")])
+    await ada.delete("a")
+    assert [box.selectable for box in await ada.mailboxes() if box.name == "a"] == [False]
+    with pytest.raises(errors.MailboxNotSelectable):
+        await ada.select("a", True)
+    with pytest.raises(errors.MailboxNotDeletable):
+        await ada.delete("a")
+    with pytest.raises(errors.MailboxNotDeletable):
+        await ada.delete("INBOX")
+    await ada.create("a")
+    assert (await ada.status("a")).messages == 0
+    await ada.delete("a/b")
+    await ada.delete("a")
+    with pytest.raises(errors.NoSuchMailbox):
+        await ada.delete("a")
+
+
+async def test_rename_takes_children_along(ada: MailAccount) -> None:
+    await ada.create("a/b/c")
+    await ada.create("ab")
+    old = await ada.select("a/b", True)
+    await ada.rename("a", "x/y")
+    names = [box.name for box in await ada.mailboxes()]
+    assert {"x", "x/y", "x/y/b", "x/y/b/c", "ab"} <= set(names)
+    assert not {"a", "a/b"} & set(names)
+    new = await ada.select("x/y/b", True)
+    assert (new.mailbox.id, new.mailbox.uidvalidity) == (old.mailbox.id, old.mailbox.uidvalidity)
+    for old_name, new_name, kind in (
+        ("nope", "z", errors.NoSuchMailbox),
+        ("ab", "x", errors.MailboxExists),
+        ("x", "x/inner", errors.MailboxNameInvalid),
+    ):
+        with pytest.raises(kind):
+            await ada.rename(old_name, new_name)
+
+
+async def test_rename_of_inbox_moves_its_messages(store: Store, ada: MailAccount) -> None:
+    inbox = await filled(store, 3)
+    await ada.store(inbox, [1], FlagMode.ADD, frozenset({SEEN, "kw"}))
+    since = (await ada.status("INBOX")).highestmodseq
+    await ada.rename("INBOX", "Old")
+    old = await ada.select("Old", True)
+    assert (old.status.messages, old.status.unseen, old.keywords) == (3, 2, ("kw",))
+    found = await ada.changes(inbox, since, True)
+    assert (found.rows, found.vanished) == ((), (1, 2, 3))
+    status = await ada.status("INBOX")
+    assert (status.messages, status.recent, status.uidnext) == (0, 0, 4)
+    await store.deliver([delivery(9)])
+    assert list((await ada.select("INBOX", True)).uids) == [4]
+
+
+async def test_subscriptions_outlive_mailboxes(ada: MailAccount) -> None:
+    await ada.create("a")
+    await ada.subscribe("a", True)
+    await ada.delete("a")
+    assert "a" in await ada.subscriptions()
+    await ada.subscribe("a", False)
+    await ada.subscribe("a", False)
+    assert "a" not in await ada.subscriptions()
+
+
+async def test_what_is_deleted_is_gone_for_open_sessions(ada: MailAccount) -> None:
+    box = (await ada.create("a")).id
+    await ada.delete("a")
+    with pytest.raises(errors.NoSuchMailbox):
+        await ada.changes(box, 0, True)
+    with pytest.raises(errors.NoSuchMailbox):
+        await ada.store(box, [1], FlagMode.ADD, frozenset({SEEN}))
+
+
+async def test_the_maildrop_is_exclusive(store: Store, ada: MailAccount) -> None:
+    other = await store.account("ada", 0)
+    await ada.lock_maildrop("first")
+    await ada.lock_maildrop("first")
+    with pytest.raises(errors.MailboxInUse):
+        await other.lock_maildrop("second")
+    await other.unlock_maildrop("second")
+    with pytest.raises(errors.MailboxInUse):
+        await other.lock_maildrop("second")
+    await ada.unlock_maildrop("first")
+    await other.lock_maildrop("second")
+
+
+async def test_changes_are_told_and_reading_is_not(store: Store, ada: MailAccount, heard: Heard) -> None:
+    await store.deliver([delivery(1)])
+    assert heard.accounts == ["ada"]
+    inbox = (await ada.select("INBOX", False)).mailbox.id
+    await ada.rows(inbox)
+    await ada.content(inbox, 1)
+    await store.deliver([delivery(1)])
+    await ada.store(inbox, [1], FlagMode.REMOVE, frozenset({SEEN}))
+    await ada.expunge(inbox)
+    assert heard.accounts == ["ada"]
+    await ada.store(inbox, [1], FlagMode.ADD, frozenset({SEEN}))
+    assert heard.accounts == ["ada", "ada"]
+
+
+@pytest.mark.parametrize("account_id", ["", "..", "a/b", "A", ".x", "a" * 65, "a\0", "-a"])
+async def test_account_ids_that_cannot_be(store: Store, account_id: str) -> None:
+    with pytest.raises(errors.Unavailable):
+        await store.account(account_id, 0)
+    (result,) = await store.deliver([delivery(1, account_id)])
+    assert isinstance(result, errors.Unavailable)
+
+
+async def test_more_accounts_than_may_be_open(store: Store) -> None:
+    for round_ in range(3):
+        wanted = [delivery(round_ * 100 + number, f"u{number % 12}") for number in range(36)]
+        assert await store.deliver(wanted) == (None,) * 36
+    for number in range(12):
+        account = await store.account(f"u{number}", 0)
+        assert (await account.status("INBOX")).messages == 9
