@@ -7,6 +7,7 @@ be right.
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 _VERSION: Final = re.compile(r"[ \t]*v[ \t]*=[ \t]*DMARC1[ \t]*(?:;|\Z)")
@@ -49,6 +50,7 @@ class DmarcRecord:
         return self.sp or self.p or Policy.NONE
 
 
+@lru_cache(maxsize=1024)
 def parse_record(text: bytes) -> DmarcRecord | None:
     """Read a TXT record; None when it is no DMARC record (sections 4.7 and 4.8)."""
     words = text.decode("utf-8", "replace")
