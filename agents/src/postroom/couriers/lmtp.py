@@ -63,6 +63,7 @@ class LmtpLine:
         loop = asyncio.get_running_loop()
         began = loop.time()
         problem: Reply | None = None
+        broken = False
         assert self._connection is not None
         try:
             await self._connection.converse(transaction.run(opened=opened, behind=behind), errand.parcel.chunks)
@@ -70,10 +71,12 @@ class LmtpLine:
             problem = refusal.reply
         except (ConnectionLost, client.OutOfStep) as error:
             problem = lost(self._path, str(error), transaction.sent)
+            broken = True
         replies = [reply or problem or lost(self._path, "no reply", transaction.sent) for reply in transaction.replies]
         if problem is not None or not transaction.reusable:
             self._drop()
-        errand.done(Attempt(replies, self._path, send_seconds=loop.time() - began))
+        reached = not broken
+        errand.done(Attempt(replies, self._path, reached=reached, send_seconds=loop.time() - began))
         if self._connection is None or not transaction.sent:
             coming = None
         if following is None:

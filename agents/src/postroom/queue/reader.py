@@ -6,7 +6,7 @@ that a relay that dies gives everything back by doing nothing.
 
 import os
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
@@ -18,11 +18,12 @@ from postroom.queue.checkpoints import TOO_MUCH, checkpoint, log_size
 from postroom.queue.rows import Claim, Facts, Outcome, Row, StoredContent
 
 AT_ONCE: Final = 16_384  # octets up to which a body comes with its claim
+RETRY_NOW: Final = 0.0  # a `due` that says: an operator asked for it
 MOST_RECIPIENTS: Final = 100  # per transaction: what every server must take (RFC 5321 section 4.5.3.1.8)
 
 _DUE: Final = (
     "SELECT message, number, hop, destination, sender, address, account, original, orcpt, notify, attempts,"
-    " warned, reply, status, host FROM recipient WHERE due <= ? AND (owner IS NULL OR owner <> ?)"
+    " warned, reply, status, host, due FROM recipient WHERE due <= ? AND (owner IS NULL OR owner <> ?)"
     " {others} ORDER BY due LIMIT ?"
 )
 _MESSAGE: Final = (
@@ -54,6 +55,7 @@ class Wanted(NamedTuple):
 
     rows: int
     full: Collection[str] = ()
+    held: int = 0  # rows under way
 
 
 class Postponement(NamedTuple):
@@ -152,7 +154,7 @@ class SpoolReader:
         claims: list[Claim] = []
         for seq, group in groupby(rows, key=itemgetter(0)):
             found = self._database.execute(_MESSAGE, (AT_ONCE, seq)).fetchone()
-            claims += _claims(self.path, _facts(found), self._content(found), list(group))
+            claims += _claims(self.path, _facts(found), self._content(found), list(group), now)
         return claims
 
     def _content(self, found: Sequence[Any]) -> StoredContent | None:
@@ -219,15 +221,20 @@ def _unit(row: Sequence[Any]) -> tuple[Any, ...]:
     return (row[0], row[2], row[3], row[4] is not None, row[4] or "", row[1])
 
 
-def _claims(path: str, facts: Facts, content: StoredContent | None, rows: list[Any]) -> list[Claim]:
-    claims = []
+def _claims(
+    path: str, facts: Facts, content: StoredContent | None, rows: list[Any], now: float
+) -> Iterator[Claim]:
     for (hop, destination, sender), group in groupby(rows, key=itemgetter(2, 3, 4)):
-        recipients = [
-            Row(row[1], row[5], row[6], row[7], row[8], row[9], row[10], bool(row[11]), row[12], row[13], row[14])
-            for row in group
-        ]
+        together = list(group)
         final = facts.sender if sender is None else sender
-        for start in range(0, len(recipients), MOST_RECIPIENTS):
-            part = tuple(recipients[start : start + MOST_RECIPIENTS])
-            claims.append(Claim(path, facts, Hop(hop), destination, final, part, content))
-    return claims
+        for start in range(0, len(together), MOST_RECIPIENTS):
+            part = together[start : start + MOST_RECIPIENTS]
+            forced = any(row[15] == RETRY_NOW for row in part)
+            recipients = tuple(map(_row, part))
+            yield Claim(path, facts, Hop(hop), destination, final, recipients, content, now, forced)
+
+
+def _row(row: Sequence[Any]) -> Row:
+    return Row(
+        row[1], row[5], row[6], row[7], row[8], row[9], row[10], bool(row[11]), row[12], row[13], row[14]
+    )

@@ -84,6 +84,8 @@ class Claim(NamedTuple):
     sender: str  # the envelope sender for these recipients
     rows: tuple[Row, ...]
     content: StoredContent | None  # None: to be loaded when its turn comes
+    claimed: float  # seconds since 1970
+    forced: bool  # somebody asked for it to be tried now, whatever is known of the destination
 
 
 class Outcome(NamedTuple):

@@ -1,0 +1,142 @@
+"""postroom-relay: takes messages out of all spools and delivers them, to mailboxes here and to other hosts."""
+
+import os
+import random
+import ssl
+from typing import Any, ClassVar, NoReturn
+
+from postroom.contracts.queue import Hop
+from postroom.couriers.lmtp import LmtpLine
+from postroom.couriers.session import SessionOpener
+from postroom.couriers.smtp import SmtpCourier, Ways
+from postroom.directory.reader import SqliteDirectory
+from postroom.policy.retry import Schedule
+from postroom.queue.reader import Wanted
+from postroom.queue.rows import Claim
+from postroom.queue.spool import Spool
+from postroom.relay.config import RelayConfig
+from postroom.relay.deliveries import Deliveries, Parts
+from postroom.relay.dispatch import LOCAL_WINDOW, MOST_HELD, Dispatcher
+from postroom.relay.keys import DkimKeys
+from postroom.relay.local import LocalDelivery
+from postroom.relay.parcels import ParcelMaker
+from postroom.relay.reports import Reporter
+from postroom.relay.spools import Places, Spools
+from postroom.runtime.config import ConfigError
+from postroom.runtime.resolver import Resolver
+from postroom.runtime.service import Agent, run
+from postroom.smtpd.routing import DirectoryRouter, read_srs_secrets
+from postroom.wire.smtp.client import COMMAND
+
+BATCH = 200  # recipients claimed in one transaction
+
+
+class RelayAgent(Agent[RelayConfig]):
+    """Delivers what is in the spools."""
+
+    name: ClassVar[str] = "relay"
+    settings = RelayConfig
+
+    async def start(self) -> None:
+        """Open spools, keys and trust store, then begin."""
+        config, service = self.config, self.service
+        self.check(config)
+        directory = SqliteDirectory(config.directory_path)
+        self._own_spool = Spool(
+            config.report_spool_directory, service.worker, service.clock, service.fail,
+            agent=self.name, run_directory=config.run_directory,
+        )  # fmt: skip
+        self._own_spool.open()
+        self._keys = DkimKeys(config.dkim_directory, directory)
+        secrets = read_srs_secrets(config.srs_secrets_file)
+        router = DirectoryRouter(directory, config.host_name, service.clock, secrets)
+        self._spools = Spools(_places(config, service.worker), service.clock, self.log, self._submit, self._room)
+        self._courier = self._new_courier(config)
+        parts = Parts(
+            self._courier,
+            ParcelMaker(self._keys, service.clock, self.log, config.max_hops),
+            Reporter(self._own_spool, router, service.clock, self.log, config.host_name),
+            self._spools,
+            service.clock,
+            self.log,
+        )
+        self._deliveries = Deliveries(parts, _schedule(config), self._local_room)
+        self._dispatcher = self._deliveries.dispatcher = Dispatcher(
+            self._deliveries.deliver, self._spools.wake, config.max_deliveries, config.max_deliveries_per_destination
+        )
+        scale = config.reply_timeout / COMMAND
+        lines = [LmtpLine(config.lmtp_socket, config.host_name, scale) for _ in range(config.lmtp_connections)]
+        self._local = LocalDelivery(
+            lines, parts.maker, self._spools.load, self._deliveries.conclude_local, service.clock.now
+        )
+        await self._spools.start()
+
+    def _new_courier(self, config: RelayConfig) -> SmtpCourier:
+        scale = config.reply_timeout / COMMAND
+        opener = SessionOpener(config.host_name, self.log, config.ca_file, config.connect_timeout, scale)
+        own = frozenset({config.host_name.lower()})
+        ways = Ways(own, config.smtp_port, config.mx_ports, config.address_families)
+        return SmtpCourier(Resolver(config.resolver), opener, ways, random.shuffle)
+
+    def _submit(self, claim: Claim) -> bool:
+        return self._local.submit(claim) if claim.hop is Hop.MAILBOX else self._dispatcher.submit(claim)
+
+    def _room(self) -> Wanted:
+        held = self._dispatcher.held + self._local.held
+        full = self._dispatcher.full()
+        if self._local.held >= LOCAL_WINDOW:
+            full.append(self.config.host_name)
+        return Wanted(max(0, min(BATCH, MOST_HELD - held)), full, held)
+
+    def _local_room(self) -> None:
+        if self._local.held == LOCAL_WINDOW // 2:
+            self._spools.wake()
+
+    async def reload(self, config: RelayConfig) -> None:
+        """Keys, trust store and times are read again; places and numbers of connections stay."""
+        self.check(config)
+        self._keys.reload()
+        self._courier.close()
+        courier = self._new_courier(config)
+        self._courier = courier
+        self._deliveries.use(courier, _schedule(config))
+        self.config = config
+
+    async def drain(self) -> None:
+        """Finish what is under way, give back the rest."""
+        self._spools.pause()
+        self._deliveries.give_back(await self._dispatcher.stop())
+        self._deliveries.give_back(await self._local.stop())
+        await self._deliveries.stop()
+        await self._spools.stop()
+        self._courier.close()
+        await self._own_spool.close()
+
+    @staticmethod
+    def check(config: Any) -> None:
+        """Secrets, trust store and keys can be read. Raises ConfigError."""
+        read_srs_secrets(config.srs_secrets_file)
+        try:
+            if config.ca_file:
+                ssl.create_default_context(cafile=config.ca_file)
+            if os.path.isdir(config.dkim_directory):
+                os.listdir(config.dkim_directory)
+        except OSError as error:
+            raise ConfigError(f"{error.filename or config.ca_file}: {error.strerror or error}") from error
+
+
+def _schedule(config: RelayConfig) -> Schedule:
+    return Schedule(
+        config.retry_minimum, config.retry_maximum, config.warn_after, config.expire_after, config.expire_bounce_after
+    )
+
+
+def _places(config: RelayConfig, worker: int) -> Places:
+    directories = list(dict.fromkeys((*config.spool_directories, config.report_spool_directory)))
+    longest = max(2 * config.retry_maximum, 3600.0)
+    return Places(directories, config.report_spool_directory, config.run_directory, f"relay-{worker}", longest)
+
+
+def main() -> NoReturn:
+    """The console script."""
+    run(RelayAgent)

@@ -1,0 +1,117 @@
+"""Mailboxes of this host: several kept LMTP lines to the mda, fed from one backlog."""
+
+import asyncio
+import sqlite3
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from postroom.couriers.lmtp import Errand, LmtpLine
+from postroom.couriers.parcel import Attempt, Parcel
+from postroom.queue.rows import Claim, StoredContent
+from postroom.relay.parcels import INLINE, ParcelMaker, Unfit
+from postroom.wire.smtp.client import Outgoing
+from postroom.wire.smtp.replies import Reply
+
+Concluded = Callable[[Claim, Attempt, StoredContent, float], None]
+
+
+class LocalDelivery:
+    """Takes claims for mailboxes. `conclude` gets each claim with its attempt and the time it began."""
+
+    def __init__(
+        self,
+        lines: list[LmtpLine],
+        maker: ParcelMaker,
+        load: Callable[[Claim], Awaitable[StoredContent]],
+        conclude: Concluded,
+        now: Callable[[], float],
+    ) -> None:
+        self._idle = list(lines)
+        self._maker = maker
+        self._load = load
+        self._conclude = conclude
+        self._now = now
+        self._backlog: deque[tuple[Claim, StoredContent, Parcel]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopped = False
+        self.held = 0  # recipients claimed and not concluded
+
+    def submit(self, claim: Claim) -> bool:
+        """Take a claim; False when no more are taken."""
+        if self._stopped:
+            return False
+        self.held += len(claim.rows)
+        if claim.content is not None and claim.content.size <= INLINE and claim.content.in_memory is not None:
+            try:
+                self._enqueue(claim, claim.content, self._maker.make_local(claim, claim.content))
+            except Unfit as unfit:
+                self._refuse(claim, claim.content, unfit.reply)
+        else:
+            self._keep(asyncio.ensure_future(self._prepare(claim)))
+        return True
+
+    def _keep(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _prepare(self, claim: Claim) -> None:
+        content = claim.content
+        try:
+            content = content or await self._load(claim)
+            parcel = await self._maker.make(claim, content)
+        except Unfit as unfit:
+            assert content is not None
+            self._refuse(claim, content, unfit.reply)
+        except (LookupError, sqlite3.Error) as error:
+            self._refuse(claim, StoredContent(b"\r\n", 2, b""), Reply(451, "4.3.0", f"message cannot be read: {error}"))
+        else:
+            self._enqueue(claim, content, parcel)
+
+    def _refuse(self, claim: Claim, content: StoredContent, reply: Reply) -> None:
+        self.held -= len(claim.rows)
+        self._conclude(claim, Attempt([reply] * len(claim.rows)), content, self._now())
+
+    def _enqueue(self, claim: Claim, content: StoredContent, parcel: Parcel) -> None:
+        self._backlog.append((claim, content, parcel))
+        if self._idle:
+            line = self._idle.pop()
+            self._keep(asyncio.ensure_future(self._work(line)))
+
+    async def _work(self, line: LmtpLine) -> None:
+        try:
+            await line.run(self._next)
+        finally:
+            self._idle.append(line)
+
+    def _next(self) -> Errand | None:
+        if not self._backlog:
+            return None
+        claim, content, parcel = self._backlog.popleft()
+        began = self._now()
+
+        def done(attempt: Attempt) -> None:
+            self.held -= len(claim.rows)
+            self._conclude(claim, attempt, content, began)
+
+        recipients = tuple((row.address, "") for row in claim.rows)
+        facts = claim.facts
+        outgoing = Outgoing(claim.sender, recipients, parcel.size, parcel.eight_bit, facts.id, facts.envid, facts.ret)
+        return Errand(outgoing, parcel, done)
+
+    def drop_backlog(self) -> list[Claim]:
+        """What was not begun: the mda is not there."""
+        waiting = [claim for claim, _, _ in self._backlog]
+        self._backlog.clear()
+        self.held -= sum(len(claim.rows) for claim in waiting)
+        return waiting
+
+    async def stop(self) -> list[Claim]:
+        """Begin nothing more, finish what runs; what was not begun is returned."""
+        self._stopped = True
+        waiting = self.drop_backlog()
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+            waiting += self.drop_backlog()
+        for line in self._idle:
+            line.close()
+        return waiting
