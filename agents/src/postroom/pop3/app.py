@@ -7,7 +7,7 @@ from typing import ClassVar
 from postroom.couriers.auth import AuthClient
 from postroom.directory.reader import SqliteDirectory
 from postroom.pop3.config import Pop3Config
-from postroom.pop3.conversation import Conversation
+from postroom.pop3.conversation import Conversation, Surroundings
 from postroom.pop3.login import Entrance
 from postroom.runtime.config import ConfigError
 from postroom.runtime.connections import Caps, Connection, Listener, networks
@@ -76,9 +76,9 @@ class Pop3Agent(Agent[Pop3Config]):
         await self._store.close()
 
     async def _serve(self, connection: Connection) -> None:
-        conversation = Conversation(
-            connection, self._entrance, self.config, self.log, self._certificates.context
-        )
+        clock, certificates = self.service.clock, self._certificates
+        around = Surroundings(self._entrance, self.config, self.log, certificates.context, clock.steady)
+        conversation = Conversation(connection, around)
         self._conversations.add(conversation)
         try:
             await conversation.serve()

@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 from postroom.contracts.errors import LoginError, MailError, MessageGone
 from postroom.pop3.config import Pop3Config
@@ -17,22 +18,28 @@ from postroom.wire.pop3.session import Command, PeerError, Session, State, numbe
 PIECE = 65_536  # octets of a message that are handed to the transport at a time
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What all sessions of the agent share."""
+
+    entrance: Entrance
+    config: Pop3Config
+    log: Log
+    tls: Callable[[], ssl.SSLContext]
+    steady: Callable[[], float]
+
+
 class Conversation:
     """Moves octets between one connection and one maildrop."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        entrance: Entrance,
-        config: Pop3Config,
-        log: Log,
-        tls: Callable[[], ssl.SSLContext],
-    ) -> None:
+    def __init__(self, connection: Connection, around: Surroundings) -> None:
         self._connection = connection
-        self._entrance = entrance
-        self._config = config
-        self._log = log
-        self._tls = tls
+        self._entrance = around.entrance
+        self._config = around.config
+        self._log = around.log
+        self._tls = around.tls
+        self._steady = around.steady
+        self._login_until = around.steady() + around.config.login_timeout
         self._session = Session(connection.secured)
         self._name = b""
         self._account = ""
@@ -49,10 +56,9 @@ class Conversation:
 
     async def serve(self) -> None:
         """Until QUIT, silence or the end of the connection. Raises ConnectionError, TimeoutError, PeerInjected."""
-        self._connection.timeout = self._config.login_timeout
         self._connection.write(answers.ok(f"{self._config.host_name} POP3 ready"))
         try:
-            while not self._over and (octets := await self._connection.read()):
+            while not self._over and (octets := await self._read()):
                 self._session.feed(octets)
                 await self._answer_all()
         except LineTooLong:
@@ -67,6 +73,14 @@ class Conversation:
         self._leaving = True
         if not self._busy:
             self._connection.close()
+
+    async def _read(self) -> bytes:
+        """Whoever has not logged in has one span of time for all of it; later each silence is measured."""
+        if self._maildrop is None:
+            self._connection.timeout = max(self._login_until - self._steady(), 0.0)
+        else:
+            self._connection.timeout = self._config.idle_timeout
+        return await self._connection.read()
 
     async def _answer_all(self) -> None:
         self._busy = True
@@ -146,7 +160,7 @@ class Conversation:
 
     async def _response(self) -> bytes:
         while (line := self._session.next_response()) is None:
-            octets = await self._connection.read()
+            octets = await self._read()
             if not octets:
                 raise ConnectionResetError("peer left in the middle of AUTH")
             self._session.feed(octets)

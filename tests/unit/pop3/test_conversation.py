@@ -1,0 +1,155 @@
+"""What a session owes to time and to errors, on a scripted connection."""
+
+import pytest
+from postroom.contracts.errors import (
+    LoginRefused,
+    LoginThrottled,
+    MailboxInUse,
+    MailError,
+    QuotaExceeded,
+    Unavailable,
+)
+from postroom.pop3.config import Pop3Config
+from postroom.pop3.conversation import Conversation, Surroundings
+from postroom.pop3.login import Entrance
+from postroom.pop3.maildrop import Maildrop
+from postroom.runtime.log import Log
+
+
+class Scripted:
+    """Gives one chunk per read and notes with which patience; each read takes ten seconds."""
+
+    peer, secured, tls_version = "192.0.2.1", True, "TLSv1.3"
+
+    def __init__(self, *chunks: bytes) -> None:
+        self.chunks = list(chunks)
+        self.now = 0.0
+        self.timeout = 300.0
+        self.patience: list[float] = []
+        self.said = b""
+        self.closed = False
+
+    async def read(self) -> bytes:
+        self.patience.append(self.timeout)
+        self.now += 10
+        if self.timeout <= 0:
+            raise TimeoutError
+        return self.chunks.pop(0) if self.chunks else b""
+
+    def write(self, octets: bytes) -> None:
+        self.said += octets
+
+    async def drain(self) -> None:
+        return
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class EmptyMaildrop(Maildrop):
+    """Nothing in it."""
+
+    def __init__(self, failure: MailError | None = None) -> None:
+        super().__init__(None, "owner", 1, 1, ())  # type: ignore[arg-type]
+        self.failure = failure
+        self.given_back = 0
+
+    async def update(self) -> None:
+        if self.failure:
+            raise self.failure
+
+    async def close(self) -> None:
+        self.given_back += 1
+
+
+class Door(Entrance):
+    """Lets in, or refuses with one error."""
+
+    def __init__(self, error: MailError | None = None, maildrop: EmptyMaildrop | None = None) -> None:
+        super().__init__(None, None, None, lambda: "owner")  # type: ignore[arg-type]
+        object.__setattr__(self, "error", error)
+        object.__setattr__(self, "maildrop", maildrop or EmptyMaildrop())
+
+    async def open(self, response: bytes, client: str, session: str) -> tuple[str, Maildrop]:
+        if self.error:  # type: ignore[attr-defined]
+            raise self.error  # type: ignore[attr-defined]
+        return "ada", self.maildrop  # type: ignore[attr-defined]
+
+
+CONFIG = Pop3Config(host_name="mail.a.example", login_timeout=35, idle_timeout=600, max_errors=4)
+LOGIN = b"USER ada\r\nPASS x\r\n"
+
+
+async def played(connection: Scripted, door: Door) -> list[bytes]:
+    around = Surroundings(door, CONFIG, Log("pop3"), lambda: None, lambda: connection.now)  # type: ignore[arg-type,return-value]
+    await Conversation(connection, around).serve()  # type: ignore[arg-type]
+    return connection.said.split(b"\r\n")[1:-1]
+
+
+async def test_all_of_the_login_has_one_span_of_time() -> None:
+    connection = Scripted(*[b"CAPA\r\n"] * 10)
+    with pytest.raises(TimeoutError):
+        await played(connection, Door())
+    assert connection.patience == [35, 25, 15, 5, 0]
+
+
+async def test_after_the_login_each_silence_counts_by_itself() -> None:
+    connection = Scripted(LOGIN, *[b"NOOP\r\n"] * 5)
+    await played(connection, Door())
+    assert connection.patience == [35] + [600] * 6
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (LoginRefused("x"), b"-ERR [AUTH]"),
+        (LoginThrottled("x"), b"-ERR [SYS/TEMP]"),
+        (MailboxInUse("x"), b"-ERR [IN-USE]"),
+        (Unavailable("x"), b"-ERR [SYS/TEMP]"),
+        (QuotaExceeded("x"), b"-ERR [SYS/PERM]"),
+    ],
+)
+async def test_a_refused_login_leaves_the_state_and_allows_another(error: MailError, code: bytes) -> None:
+    said = await played(Scripted(LOGIN, b"STAT\r\n", b"QUIT\r\n"), Door(error))
+    assert said[1].startswith(code)
+    assert said[2].startswith(b"-ERR STAT is not possible")
+    assert said[3].startswith(b"+OK")
+
+
+@pytest.mark.parametrize("chunks", [[LOGIN] * 9, [b"FOO\r\n"] * 9, [b"AUTH PLAIN =\r\n"] * 9])
+async def test_errors_end_the_session(chunks: list[bytes]) -> None:
+    connection = Scripted(*chunks)
+    said = await played(connection, Door(LoginRefused("x")))
+    assert sum(line.startswith(b"-ERR") for line in said) == CONFIG.max_errors
+    assert len(connection.chunks) == 9 - CONFIG.max_errors
+
+
+async def test_an_update_that_fails_is_told() -> None:
+    maildrop = EmptyMaildrop(Unavailable("disk full"))
+    said = await played(Scripted(LOGIN + b"QUIT\r\n"), Door(maildrop=maildrop))
+    assert said[-1].startswith(b"-ERR [SYS/TEMP]")
+    assert b"disk" not in said[-1]
+    assert maildrop.given_back == 1
+
+
+@pytest.mark.parametrize("rest", [[], [b"QUIT\r\n"], [b"DELE 1\r\n"], [b"x" * 9000]])
+async def test_the_lock_is_given_back_however_it_ends(rest: list[bytes]) -> None:
+    maildrop = EmptyMaildrop()
+    await played(Scripted(LOGIN, *rest), Door(maildrop=maildrop))
+    assert maildrop.given_back == 1
+
+
+async def test_a_log_line_per_failure_and_no_password_in_it(capfd: pytest.CaptureFixture[str]) -> None:
+    """X34"""
+    await played(Scripted(b"USER ada\r\nPASS hunter2\r\n"), Door(Unavailable("auth agent is away")))
+    said = capfd.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert "hunter2" not in said
+
+
+async def test_leaving_closes_whoever_waits() -> None:
+    connection = Scripted()
+    around = Surroundings(Door(), CONFIG, Log("pop3"), lambda: None, lambda: 0.0)  # type: ignore[arg-type,return-value]
+    conversation = Conversation(connection, around)  # type: ignore[arg-type]
+    conversation.leave()
+    assert connection.closed

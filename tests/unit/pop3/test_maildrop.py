@@ -1,0 +1,111 @@
+"""A maildrop on the real store."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from postroom.contracts.errors import MailboxInUse, MessageGone
+from postroom.contracts.mailbox import Delivery, FlagMode, MailAccount
+from postroom.pop3.maildrop import Maildrop
+from postroom.runtime.clock import SystemClock
+from postroom.store import Silence, SqliteStore, open_store
+from postroom.wire.pop3.session import PeerError
+
+LETTERS = [b"Subject: %d\r\n\r\nx\r\n" % number for number in range(4)]
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    opened = open_store(str(tmp_path), Silence(), SystemClock())
+    for number, content in enumerate(LETTERS):
+        assert await opened.deliver(
+            [Delivery("ada", f"q{number}", "ada", "INBOX", b"P: x\r\n", content, 1)]
+        ) == (None,)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def account(store: SqliteStore) -> MailAccount:
+    return await store.account("ada", 0)
+
+
+async def flags(account: MailAccount) -> dict[int, set[str]]:
+    selected = await account.select("INBOX", False)
+    return {row.uid: set(row.flags) for row in await account.rows(selected.mailbox.id)}
+
+
+async def test_sizes_count_what_is_served(account: MailAccount) -> None:
+    maildrop = await Maildrop.open(account, "one")
+    content = await maildrop.content(1, seen=True)
+    assert content == b"P: x\r\n" + LETTERS[0]
+    assert maildrop.size(1) == f"1 {len(content)}"
+    assert maildrop.count_and_size() == (4, 4 * len(content))
+    await maildrop.close()
+
+
+async def test_update_removes_the_deleted_and_marks_the_read(account: MailAccount) -> None:
+    maildrop = await Maildrop.open(account, "one")
+    for place in (1, 2):
+        await maildrop.content(place, seen=True)
+    await maildrop.content(3, seen=False)
+    maildrop.delete(2)
+    maildrop.delete(4)
+    assert maildrop.count_and_size()[0] == 2
+    await maildrop.update()
+    await maildrop.close()
+    assert await flags(account) == {1: {"\\Seen"}, 3: set()}
+
+
+async def test_reset_takes_every_mark_back(account: MailAccount) -> None:
+    maildrop = await Maildrop.open(account, "one")
+    maildrop.delete(1)
+    maildrop.undelete_all()
+    await maildrop.update()
+    await maildrop.close()
+    assert list(await flags(account)) == [1, 2, 3, 4]
+
+
+async def test_others_deletions_are_not_carried_out(account: MailAccount) -> None:
+    """A message that IMAP marked as deleted and nobody expunged is not ours to remove."""
+    selected = await account.select("INBOX", False)
+    await account.store(selected.mailbox.id, [3], FlagMode.ADD, frozenset({"\\Deleted"}))
+    maildrop = await Maildrop.open(account, "one")
+    maildrop.delete(1)
+    await maildrop.update()
+    await maildrop.close()
+    assert list(await flags(account)) == [2, 3, 4]
+
+
+async def test_what_imap_expunged_meanwhile_is_gone_and_numbers_stay(account: MailAccount) -> None:
+    maildrop = await Maildrop.open(account, "one")
+    selected = await account.select("INBOX", False)
+    await account.store(selected.mailbox.id, [2], FlagMode.ADD, frozenset({"\\Deleted"}))
+    await account.expunge(selected.mailbox.id)
+    with pytest.raises(MessageGone):
+        await maildrop.content(2, seen=True)
+    assert await maildrop.content(3, seen=True) == b"P: x\r\n" + LETTERS[2]
+    maildrop.delete(2)
+    maildrop.delete(3)
+    await maildrop.update()
+    await maildrop.close()
+    assert list(await flags(account)) == [1, 4]
+
+
+async def test_one_at_a_time(account: MailAccount) -> None:
+    first = await Maildrop.open(account, "one")
+    with pytest.raises(MailboxInUse):
+        await Maildrop.open(account, "two")
+    await first.close()
+    second = await Maildrop.open(account, "two")
+    await second.close()
+
+
+@pytest.mark.parametrize("place", [0, 5, 4_294_967_295])
+async def test_numbers_that_nobody_has(account: MailAccount, place: int) -> None:
+    maildrop = await Maildrop.open(account, "one")
+    with pytest.raises(PeerError):
+        maildrop.size(place)
+    with pytest.raises(PeerError):
+        maildrop.delete(place)
+    await maildrop.close()
