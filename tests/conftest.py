@@ -23,9 +23,14 @@ class Sandbox:
         self.domains: dict[str, dict[str, Any]] = report["domains"]
 
     def port(self, domain: str, service: str) -> tuple[str, int]:
-        """Host and port of a listener; the host is a name that the certificate has."""
+        """Host and port of a listener."""
         _, _, port = self.domains[domain][service].rpartition(":")
-        return "localhost", int(port)
+        return "127.0.0.1", int(port)
+
+    def password(self, address: str) -> str:
+        """A person's password."""
+        people = self.domains[address.rpartition("@")[2]]["users"]
+        return next(person["password"] for person in people if person["address"] == address)
 
     def folder(self, domain: str) -> Path:
         """The domain's folder: etc, run, var."""

@@ -1,5 +1,6 @@
 """The command itself: what to stand up, the report of it, and the end."""
 
+import fcntl
 import json
 import os
 import secrets
@@ -56,6 +57,7 @@ def sandbox(
     longest = max(len(str(root / name / "run" / "lmtp.sock")) for name in people) + 20
     if longest > LONGEST_SOCKET_PATH:
         raise click.ClickException(f"{root} is too long for sockets in it: give a shorter --dir")
+    held = _hold(root)
     supervisor = Supervisor()
     try:
         standing = _stand_up(root, people, settings, supervisor)
@@ -65,8 +67,19 @@ def sandbox(
         raise click.ClickException(str(error)) from error
     finally:
         supervisor.stop()
+        os.close(held)
         if folder is None:
             shutil.rmtree(root, ignore_errors=True)
+
+
+def _hold(root: Path) -> int:
+    """The folder for ourselves alone, until the descriptor is closed."""
+    descriptor = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise click.ClickException(f"another sandbox runs in {root}: end it, or give another --dir") from error
+    return descriptor
 
 
 def _people(domains: tuple[str, ...], users: tuple[str, ...]) -> dict[str, list[tuple[str, str]]]:
@@ -169,8 +182,8 @@ def _hint(root: Path, standing: list[SandboxDomain]) -> None:
         f"""
 Try it:
   printf 'From: {sender}\\nTo: {reader}\\nSubject: hello\\n\\nIt works.\\n' |
-    curl --cacert {root}/ca.pem --user '{sender}:{password}' --mail-from {sender} --mail-rcpt {reader} \\
+    curl -sS --cacert {root}/ca.pem --user '{sender}:{password}' --mail-from {sender} --mail-rcpt {reader} \\
       --upload-file - --crlf smtps://{first.endpoint("submissions").replace("127.0.0.1", "localhost")}
-  curl --cacert {root}/ca.pem --user '{reader}:{secret}' \\
+  curl -sS --cacert {root}/ca.pem --user '{reader}:{secret}' \\
       'imaps://{last.endpoint("imaps").replace("127.0.0.1", "localhost")}/INBOX;MAILINDEX=1'"""
     )
