@@ -137,7 +137,8 @@ class _SignedHeader:
         self._fields: dict[str, list[Field]] = {}
         self._canonical: dict[tuple[str, Canonicalization], list[bytes]] = {}
         for field in reversed(block.fields):
-            self._fields.setdefault(field.key.decode("ascii"), []).append(field)
+            if field.key:
+                self._fields.setdefault(field.key.decode("ascii"), []).append(field)
 
     def text(self, signature: Signature) -> bytes:
         """What was signed (RFC 6376 sections 3.7 and 5.4.2): from the bottom, absent fields are empty."""
