@@ -3,6 +3,7 @@
 `record` reads records, `macros` expands them, `evaluation` is check_host() as a generator of look-ups.
 """
 
-from postroom.policy.spf.evaluation import Identity, SpfResult, SpfVerdict, check_host, check_sender
+from postroom.policy.spf.evaluation import check_host, check_sender
+from postroom.policy.spf.verdict import Identity, SpfResult, SpfVerdict
 
 __all__ = ["Identity", "SpfResult", "SpfVerdict", "check_host", "check_sender"]

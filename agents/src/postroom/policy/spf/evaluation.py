@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, TypeAlias
 
@@ -22,6 +21,7 @@ from postroom.policy.spf.macros import (
     uses,
 )
 from postroom.policy.spf.record import Directive, SpfRecord, parse_record, spf_texts
+from postroom.policy.spf.verdict import Identity, SpfResult, SpfVerdict
 
 MAX_LOOKUPS: Final = 10  # section 4.6.4
 MAX_VOID_LOOKUPS: Final = 2
@@ -33,49 +33,12 @@ _LABEL: Final = re.compile(r"[!-\-/-\[\]-~]{1,63}\Z")  # printable, neither dot 
 IpAddress: TypeAlias = IPv4Address | IPv6Address
 
 
-class SpfResult(StrEnum):
-    """RFC 7208 section 2.6."""
-
-    NONE = "none"
-    NEUTRAL = "neutral"
-    PASS = "pass"  # noqa: S105
-    FAIL = "fail"
-    SOFTFAIL = "softfail"
-    TEMPERROR = "temperror"
-    PERMERROR = "permerror"
-
-
-class Identity(StrEnum):
-    """Which identity was checked (RFC 7208 sections 2.3 and 2.4)."""
-
-    MAIL_FROM = "mailfrom"
-    HELO = "helo"
-
-
 _BY_QUALIFIER: Final = {
     "+": SpfResult.PASS,
     "-": SpfResult.FAIL,
     "~": SpfResult.SOFTFAIL,
     "?": SpfResult.NEUTRAL,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class SpfVerdict:
-    """What SPF says of one client and identity.
-
-    `domain`: the domain that was checked, in lower case. `mechanism`: the term that decided, as published,
-    or empty. `explanation`: the domain owner's words for a fail, ASCII, foreign text. `problem`: why
-    the result is none, temperror or permerror.
-    """
-
-    result: SpfResult
-    domain: str
-    identity: Identity = Identity.MAIL_FROM
-    sender: str = ""
-    mechanism: str = ""
-    explanation: str = ""
-    problem: str = ""
 
 
 class _Ended(Exception):
