@@ -60,7 +60,11 @@ DOCUMENT: dict[str, Any] = {
         {"id": "id-bob", "address": "bob@alpha.example"},
         {"id": "id-eve", "address": "eve@gamma.example"},
         {"id": "id-off", "address": "off@alpha.example", "state": "disabled"},
-        {"id": "id-few", "address": "few@alpha.example", "limits": {"messages_per_day": 2, "recipients_per_day": 3}},
+        {
+            "id": "id-few",
+            "address": "few@alpha.example",
+            "limits": {"messages_per_day": 2, "recipients_per_day": 3},
+        },
     ],
     "aliases": [
         {"address": "team@alpha.example", "members": ["ada@alpha.example", "bob@alpha.example"]},
@@ -258,11 +262,26 @@ class Site:
             body = (self.folder / agent / row["body_file"]).read_bytes()[row["body_start"] :]
         else:
             body = row["body"]
-        found = database.execute("SELECT * FROM recipient WHERE message=? ORDER BY number", (row["seq"],)).fetchall()
+        found = database.execute(
+            "SELECT * FROM recipient WHERE message=? ORDER BY number", (row["seq"],)
+        ).fetchall()
         recipients = tuple((one["hop"], one["address"], one["account"], one["sender"]) for one in found)
-        names = ("id", "sender", "origin", "message_id", "signing_domain", "authentication", "account", "head", "size")
+        names = (
+            "id",
+            "sender",
+            "origin",
+            "message_id",
+            "signing_domain",
+            "authentication",
+            "account",
+            "head",
+            "size",
+        )
         return Row(
-            **{name: row[name] for name in names}, vouched=bool(row["vouched"]), recipients=recipients, body=body
+            **{name: row[name] for name in names},
+            vouched=bool(row["vouched"]),
+            recipients=recipients,
+            body=body,
         )
 
 
@@ -300,7 +319,13 @@ def listening(port: int = 0) -> socket.socket:
 async def running(folder: Path, settings: Mapping[str, Any] | None = None) -> AsyncIterator[Site]:
     """A site in a folder; `settings` are added to both agents' where they have such a field."""
     settings = dict(settings or {})
-    clock, log, zone, passwords, tls = SystemClock(), Lines(), Zone(), Passwords(), TlsStore(str(folder / "tls"))
+    clock, log, zone, passwords, tls = (
+        SystemClock(),
+        Lines(),
+        Zone(),
+        Passwords(),
+        TlsStore(str(folder / "tls")),
+    )
     make_certificate(folder / "tls" / HOST)
     (folder / "full").mkdir()
     apply(folder / "directory.db", read_document(json.dumps(DOCUMENT).encode()))
@@ -309,7 +334,9 @@ async def running(folder: Path, settings: Mapping[str, Any] | None = None) -> As
     for agent in ("mta", "msa"):
         spools[agent] = Spool(str(folder / agent), 1, clock, _fail, run_directory=str(folder))
         spools[agent].open()
-    mta_config = MtaConfig(host_name=HOST, over_quota_directory=str(folder / "full"), **_fitting(MtaConfig, settings))
+    mta_config = MtaConfig(
+        host_name=HOST, over_quota_directory=str(folder / "full"), **_fitting(MtaConfig, settings)
+    )
     msa_config = MsaConfig(host_name=HOST, **_fitting(MsaConfig, settings))
     router = DirectoryRouter(directory, HOST, clock, SECRETS)
     verifier = Verifier(zone, HOST, clock, honour_dmarc=mta_config.honour_dmarc)

@@ -32,7 +32,12 @@ async def test_pipelining_answers_in_order(site: Site) -> None:
     client.send(
         b"MAIL FROM:<x@outside.example>\r\nRCPT TO:<ada@alpha.example>\r\nRCPT TO:<no@alpha.example>\r\nDATA\r\n"
     )
-    assert [(await client.reply())[:9] for _ in range(4)] == ["250 2.1.0", "250 2.1.5", "550 5.1.1", "354 End d"]
+    assert [(await client.reply())[:9] for _ in range(4)] == [
+        "250 2.1.0",
+        "250 2.1.5",
+        "550 5.1.1",
+        "354 End d",
+    ]
     client.send(MESSAGE + b".\r\nQUIT\r\n")
     assert [one[:9] for one in await client.replies()] == ["250 2.0.0", "221 2.0.0"]
 
@@ -79,7 +84,9 @@ async def test_long_lines_are_refused_and_read_over(site: Site) -> None:
 @pytest.mark.settings(max_message_bytes=65536)
 async def test_oversize_is_read_to_the_end(site: Site) -> None:
     client = await site.greeted()
-    reply = await client.send_message("a@b.example", ["ada@alpha.example"], MESSAGE + b"x" * 76 + b"\r\n" * 70_000)
+    reply = await client.send_message(
+        "a@b.example", ["ada@alpha.example"], MESSAGE + b"x" * 76 + b"\r\n" * 70_000
+    )
     assert reply.startswith("552 5.3.4")
     assert (await client.ask("NOOP")).startswith("250 ")
     assert site.queued() == []
@@ -110,7 +117,9 @@ async def test_who_delivers_may_go_on(site: Site) -> None:
 async def test_big_message_goes_to_a_file(site: Site) -> None:
     client = await site.greeted()
     body = b"".join(b"%07d line\r\n" % number for number in range(100_000))
-    assert (await client.send_message("a@b.example", ["ada@alpha.example"], MESSAGE + body)).startswith("250 ")
+    assert (await client.send_message("a@b.example", ["ada@alpha.example"], MESSAGE + body)).startswith(
+        "250 "
+    )
     (row,) = site.queued()
     assert row.content.endswith(MESSAGE + body)
     assert row.size == len(row.content)

@@ -47,7 +47,17 @@ async def test_dots_are_unstuffed_and_the_second_message_is_one_of_its_own(site:
         + SECOND
         + b".\r\nQUIT\r\n"
     )
-    assert [one[:3] for one in await client.replies()] == ["250", "250", "354", "250", "250", "250", "354", "250", "221"]
+    assert [one[:3] for one in await client.replies()] == [
+        "250",
+        "250",
+        "354",
+        "250",
+        "250",
+        "250",
+        "354",
+        "250",
+        "221",
+    ]
     first, second = site.queued()
     assert first.body == b"first\r\n.\r\n.x\r\n"
     assert second.body == b"smuggled\r\n"

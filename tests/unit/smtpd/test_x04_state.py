@@ -34,7 +34,7 @@ class Model:
         self.mail, self.recipients, self.refused = False, 0, 0
 
     def expects(self, command: str) -> str:
-        verb = command.split()[0]
+        verb = command.split(maxsplit=1)[0]
         if "\xff" in command:
             return "500"
         if verb in ("EHLO", "HELO"):

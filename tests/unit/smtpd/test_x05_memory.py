@@ -1,6 +1,7 @@
 """X5: what a stranger can make us keep is bounded, and others go on undisturbed."""
 
 import asyncio
+import contextlib
 
 import pytest
 from postroom.smtpd.stream import HIGH_WATER
@@ -32,7 +33,7 @@ async def test_a_client_that_does_not_read_is_not_answered_without_end(site: Sit
     transport = client.writer.transport
     transport.pause_reading()  # type: ignore[attr-defined]
     for _ in range(400):
-        client.send(b"HELP\r\n" * 2000)
+        client.send(b"EHLO x\r\n" * 2000)
         await asyncio.sleep(0)
         if session._drained is not None:
             break
@@ -40,6 +41,7 @@ async def test_a_client_that_does_not_read_is_not_answered_without_end(site: Sit
     assert session._pending + len(session._unread) <= 5 * HIGH_WATER
     site.servers["smtp"].look_after(site.servers["smtp"].loop.time() + 61)
     transport.resume_reading()  # type: ignore[attr-defined]
-    while await client.reader.read(65536):
-        pass
+    with contextlib.suppress(ConnectionError):
+        while await client.reader.read(65536):
+            pass
     assert not site.servers["smtp"].sessions

@@ -10,8 +10,12 @@ from ...smtp_site import Site
 
 
 @pytest.mark.parametrize("name", ["smtp", "submission", "submissions"])
-@pytest.mark.parametrize("octets", [b"\x16\x03\x01\x00\x05hello", b"GET / HTTP/1.0\r\n\r\n", b"", b"\0" * 600])
-async def test_failed_handshake_is_one_line(site: Site, name: str, octets: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "octets", [b"\x16\x03\x01\x00\x05hello", b"GET / HTTP/1.0\r\n\r\n", b"", b"\0" * 600]
+)
+async def test_failed_handshake_is_one_line(
+    site: Site, name: str, octets: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
     caught: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: caught.append(context))
     client = await site.connect(name)

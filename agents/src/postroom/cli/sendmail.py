@@ -231,7 +231,7 @@ def addresses(value: bytes) -> list[str]:
     """Addresses and local names of an unfolded address field. Raises Refused: it cannot be read."""
     found = []
     for item in split_list(value):
-        bare = item.strip(b" \t;")
+        bare = item.strip(b" \t")
         inner = bare[bare.rfind(b"<") + 1 : -1] if bare.endswith(b">") else bare
         if _LOCAL_NAME.fullmatch(inner):
             found.append(inner.decode("ascii"))
@@ -247,26 +247,26 @@ def addresses(value: bytes) -> list[str]:
     return found
 
 
+_SPLIT: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|\\.|[^"\\(),:;<>]+|.', re.DOTALL)
+
+
 def split_list(value: bytes) -> list[bytes]:
-    """The items between commas that stand outside of quotes, comments and angle brackets."""
-    items, start, depth, quoted, angle, at = [], 0, 0, False, False, 0
-    while at < len(value):
-        octet = value[at : at + 1]
-        if octet == b"\\":
-            at += 1
-        elif quoted or octet == b'"':
-            quoted = quoted != (octet == b'"')
-        elif octet in b"()":
-            depth += 1 if octet == b"(" else -1
-        elif depth <= 0 and octet in b"<>":
-            angle = octet == b"<"
-        elif depth <= 0 and not angle and octet in b",:":
-            if octet == b",":
-                items.append(value[start:at])
-            start = at + 1  # what stands before a colon is a group's name
-        at += 1
-    items.append(value[start:])
-    return [item for item in items if item.strip(b" \t;")]
+    """The items between commas outside of quotes and angle brackets, without comments and group names."""
+    items: list[bytes] = []
+    item, depth, angle = b"", 0, False
+    for token in _SPLIT.findall(value):
+        if token == b"(" or depth:
+            depth += (token == b"(") - (token == b")")
+        elif not angle and token in (b",", b";"):
+            items.append(item)
+            item = b""
+        elif not angle and token == b":":
+            item = b""
+        else:
+            angle = token == b"<" or (angle and token != b">")
+            item += token
+    items.append(item + b"(" * depth)  # an unfinished comment is a mistake that the parser shall see
+    return [one for one in items if one.strip(b" \t")]
 
 
 def phrase(name: str) -> str:

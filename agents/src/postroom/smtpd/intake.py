@@ -40,7 +40,7 @@ def header_of(draft: Draft, max_hops: int) -> HeaderBlock:
 def message_id_of(block: HeaderBlock) -> str:
     """The Message-ID, fit for a log line."""
     field = block.first(b"message-id")
-    return cleaned(field.value.decode("latin-1"), limit=250) if field else ""
+    return cleaned(field.value.decode("latin-1").replace("\t", " "), limit=250) if field else ""
 
 
 @dataclass(frozen=True, slots=True)

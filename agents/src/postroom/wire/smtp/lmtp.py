@@ -1,4 +1,4 @@
-"""LMTP as the server sees it, without I/O. RFC 2033, RFC 2034, RFC 2920, RFC 1870, RFC 6152; XFORWARD as Postfix has it.
+"""LMTP as the server sees it, without I/O. RFC 2033, RFC 2034, RFC 2920, RFC 1870, RFC 6152; XFORWARD as in Postfix.
 
 Room rule: octets in, questions out; answers in, octets out. While a question is open nothing further is read, so each
 command is judged by what the one before it has changed.
