@@ -63,7 +63,7 @@ class SmtpCourier:
                 return attempt
         return await self._deliver_anew(key, destination, by_mx, outgoing, parcel, began)
 
-    async def _deliver_anew(  # noqa: PLR0913
+    async def _deliver_anew(  # noqa: PLR0913, PLR0917
         self, key: str, destination: str, by_mx: bool, outgoing: Outgoing, parcel: Parcel, began: float
     ) -> Attempt:
         """Try the destination's servers until one has judged the message."""
@@ -144,7 +144,8 @@ class SmtpCourier:
             self._put_back(key, session)
         else:
             session.connection.quit()
-        replies = [reply or problem or lost(session.host, "no reply", transaction.sent) for reply in transaction.replies]
+        silence = problem or lost(session.host, "no reply", transaction.sent)
+        replies = [reply or silence for reply in transaction.replies]
         return Attempt(replies, session.host, session.tls, send_seconds=loop.time() - began)
 
     def _take(self, key: str) -> Session | None:

@@ -52,7 +52,7 @@ def bind_notices(directory: str, name: str) -> socket.socket:
     heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     try:
         heard.bind(path)
-        os.chmod(path, 0o666)  # a notice carries nothing but "look"
+        os.chmod(path, 0o666)  # noqa: S103  # a notice carries nothing but "look"
     except OSError:
         heard.close()
         raise

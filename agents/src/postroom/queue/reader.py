@@ -5,7 +5,6 @@ that a relay that dies gives everything back by doing nothing.
 """
 
 import os
-import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import groupby

@@ -58,7 +58,7 @@ class Spool:
     the disk did not keep what it had taken. `run_directory` is where relays listen for notices.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         directory: str,
         worker: int,

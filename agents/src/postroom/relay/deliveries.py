@@ -130,7 +130,7 @@ class Deliveries:
     async def _finish(
         self, claim: Claim, attempt: Attempt, verdicts: list[Verdict], content: StoredContent, began: float
     ) -> None:
-        """Tell the sender first, then settle: a crash between both tells nothing twice, since reports have fixed ids."""
+        """Tell the sender first, then settle: after a crash between both the same report is not told twice."""
         if any(verdict.tell for verdict in verdicts):
             try:
                 if content is _EMPTY:

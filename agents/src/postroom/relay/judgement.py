@@ -48,7 +48,7 @@ def judge(
     ]
 
 
-def _judge(  # noqa: PLR0913
+def _judge(  # noqa: PLR0913, PLR0917
     claim: Claim, row: Row, reply: Reply, moment: Moment, schedule: Schedule, durable: bool
 ) -> Verdict:
     seq = claim.facts.seq

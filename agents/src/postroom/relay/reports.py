@@ -77,7 +77,7 @@ class Reporter:
             self._log.warning(f"{facts.id}: has the null sender, nobody is told", QUEUE_ID=facts.id)
         return None
 
-    async def _report(  # noqa: PLR0913
+    async def _report(  # noqa: PLR0913, PLR0917
         self,
         claim: Claim,
         action: Action,
@@ -133,7 +133,14 @@ class Reporter:
         return ()
 
     async def _accept(  # noqa: PLR0913
-        self, identity: str, now: float, recipients: tuple[QueuedRecipient, ...], head: bytes, body: bytes, *, double: bool
+        self,
+        identity: str,
+        now: float,
+        recipients: tuple[QueuedRecipient, ...],
+        head: bytes,
+        body: bytes,
+        *,
+        double: bool,
     ) -> None:
         draft = self._spool.draft()
         try:

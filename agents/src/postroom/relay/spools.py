@@ -56,7 +56,7 @@ class _Tender:
 
 
 class Spools:
-    """Claims from all spools and settles to them. `submit` takes a claim or refuses it; `room` says how much may come."""
+    """Claims from all spools and settles to them. `submit` takes a claim or refuses it, `room` says how many."""
 
     def __init__(
         self, places: Places, clock: Clock, log: Log, submit: Callable[[Claim], bool], room: Callable[[], Wanted]
@@ -83,7 +83,7 @@ class Spools:
             self._heard = bind_notices(self._places.run_directory, self._places.name)
             asyncio.get_running_loop().add_reader(self._heard.fileno(), self._on_notice)
         except OSError as error:
-            self._log.warning(f"{self._places.run_directory}: {error.strerror}; spools are looked at every {LOOK:.0f} s")
+            self._log.warning(f"{self._places.run_directory}: {error.strerror}: spools are looked at every {LOOK:.0f} s")
         self._helpers = [asyncio.ensure_future(self._keep_looking()), asyncio.ensure_future(self._keep_leases())]
 
     def _on_notice(self) -> None:

@@ -1,0 +1,272 @@
+"""`postroom queue`: mail on its way out."""
+
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from typing import Any, TypeVar
+
+import click
+
+from postroom.cli import places
+from postroom.cli.output import UNAVAILABLE, Failure, octets, print_fields, print_json, print_table
+from postroom.queue import admin
+from postroom.queue.admin import AT_ONCE, Change, QueueEntry, QueueRow, Selection
+from postroom.queue.notices import RelayNotices
+
+F = TypeVar("F", bound=Callable[..., Any])
+ROOT = "/var/lib/postroom/spool"
+RUN = "/run/postroom"
+
+_root = click.option(
+    "--spools", "root", envvar="POSTROOM_SPOOLS", default=lambda: places.rooted(ROOT), show_default=ROOT,
+    type=click.Path(), help="The folder of all spools.",
+)  # fmt: skip
+_run_directory = click.option(
+    "--run-directory", envvar="POSTROOM_RUN", default=lambda: places.rooted(RUN), show_default=RUN,
+    type=click.Path(), help="Where relays are told that there is work.",
+)  # fmt: skip
+
+
+def _selected(function: F) -> F:
+    """The options by which messages are chosen."""
+    for option in (
+        click.option(
+            "--destination", default="", help="Bound for this domain or host; `*` matches anything."
+        ),
+        click.option("--recipient", default="", help="To this address; `*` matches anything."),
+        click.option("--sender", help='From this envelope sender ("" for bounces); `*` matches anything.'),
+        click.argument("ids", nargs=-1, metavar="[ID]..."),
+    ):
+        function = option(function)
+    return function
+
+
+@click.group()
+def queue() -> None:
+    """Mail on its way out."""
+
+
+@queue.command("list")
+@_selected
+@_root
+@places.as_json
+def list_messages(  # noqa: PLR0913, PLR0917
+    ids: tuple[str, ...], sender: str | None, recipient: str, destination: str, root: str, as_json: bool
+) -> None:
+    """Messages that wait. With --json one line for each, as `postqueue -j` has them."""
+    now = time.time()
+    rows: list[tuple[object, ...]] = []
+    count = size = 0
+    for entry in _entries(root, Selection(ids, sender, recipient, destination)):
+        count, size = count + 1, size + entry.size
+        if as_json:
+            print_json(_record(entry, now))
+        else:
+            rows += _lines(entry, now)
+    if as_json:
+        return
+    if rows:
+        print_table(("ID", "STATE", "AGE", "SIZE", "SENDER", "RECIPIENT", "NEXT", "REASON"), rows)
+    click.echo(f"{count} messages, {octets(size)}" if count else "Mail queue is empty")
+
+
+@queue.command("show")
+@click.argument("identity", metavar="ID")
+@click.option("--content", "with_content", is_flag=True, help="Print the message itself.")
+@_root
+@places.as_json
+def show(identity: str, with_content: bool, root: str, as_json: bool) -> None:
+    """One message: where it goes, what was said about it, when it is tried again."""
+    now = time.time()
+    entry = next(_entries(root, Selection((identity,))), None)
+    if entry is None:
+        raise Failure(f"no message {identity} in the queue: delivered, deleted or never here")
+    if with_content:
+        with _failures():
+            for chunk in admin.content(entry).chunks():
+                sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.flush()
+    elif as_json:
+        print_json(_record(entry, now))
+    else:
+        _explain(entry, now)
+
+
+def _explain(entry: QueueEntry, now: float) -> None:
+    print_fields(
+        [
+            ("id", entry.id),
+            ("state", entry.state(now)),
+            ("arrived", f"{_date(entry.arrived)} ({_age(now - entry.arrived)} ago)"),
+            ("sender", f"<{entry.sender}>"),
+            ("origin", entry.origin),
+            ("size", octets(entry.size)),
+            ("message id", entry.message_id),
+            ("client", entry.client),
+            ("account", entry.account),
+            ("spool", entry.spool),
+        ]
+    )
+    for row in entry.rows:
+        click.echo("")
+        print_fields(
+            [
+                ("recipient", f"<{row.address}>"),
+                ("original", f"<{row.original}>" if row.original and row.original != row.address else ""),
+                ("goes to", f"{row.destination} ({row.hop})"),
+                ("attempts", f"{row.attempts}" + (f", the last at {_date(row.tried)}" if row.tried else "")),
+                ("said by", row.host if row.host != "none" else ""),
+                ("reason", row.reply),
+                ("next attempt", _next(row, now)),
+            ]
+        )
+
+
+def _change(  # noqa: PLR0913, PLR0917
+    what: Change, selection: Selection, everything: bool, root: str, run_directory: str, as_json: bool
+) -> None:
+    if selection == Selection() and not everything:
+        raise click.UsageError("say which messages: ids, --sender, --recipient, --destination, or --all")
+    if selection != Selection() and everything:
+        raise click.UsageError("--all goes with nothing else")
+    found = list(_entries(root, selection))
+    if selection.ids and (missing := set(selection.ids) - {entry.id for entry in found}):
+        raise Failure(f"not in the queue: {', '.join(sorted(missing))}")
+    done = 0
+    now = time.time()
+    notices = RelayNotices(run_directory, time.monotonic)
+    with _failures(), _progress(what, len(found)) as advance:
+        for path, group in groupby(found, key=lambda entry: entry.spool):
+            of_spool = list(group)
+            for start in range(0, len(of_spool), AT_ONCE):
+                part = of_spool[start : start + AT_ONCE]
+                done += admin.change(part, what, now)
+                advance(len(part))
+            notices.send(path.rpartition("/")[2].removesuffix(".db"))
+    if as_json:
+        print_json({"change": what.value, "messages": len(found), "recipients": done})
+    else:
+        click.echo(f"{what.value}: {done} recipients of {len(found)} messages")
+
+
+@contextmanager
+def _progress(what: Change, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal when it may take a while."""
+    if total <= AT_ONCE or not sys.stderr.isatty():
+        yield lambda count: None
+        return
+    with click.progressbar(length=total, label=what.value, file=sys.stderr) as bar:
+        yield bar.update
+
+
+def _register(what: Change, help_text: str) -> None:
+    @queue.command(what.value, help=help_text)
+    @_selected
+    @click.option("--all", "everything", is_flag=True, help="Every message in the queue.")
+    @_root
+    @_run_directory
+    @places.as_json
+    def command(  # noqa: PLR0913, PLR0917
+        ids: tuple[str, ...],
+        sender: str | None,
+        recipient: str,
+        destination: str,
+        everything: bool,
+        root: str,
+        run_directory: str,
+        as_json: bool,
+        yes: bool = True,
+    ) -> None:
+        if what is Change.DELETE and everything and not yes:
+            click.confirm("Delete every message in the queue for ever?", abort=True, err=True)
+        _change(
+            what, Selection(ids, sender, recipient, destination), everything, root, run_directory, as_json
+        )
+
+    if what is Change.DELETE:
+        click.option("--yes", is_flag=True, help="Do not ask before --all.")(command)
+
+
+_register(Change.RETRY, "Try messages now, whatever is known of their destinations.")
+_register(Change.HOLD, "Keep messages until they are released.")
+_register(Change.RELEASE, "Let held messages go on.")
+_register(Change.DELETE, "Remove messages for ever; nobody is told.")
+
+
+def _entries(root: str, selection: Selection) -> Iterator[QueueEntry]:
+    paths = admin.spool_files(root)
+    if not paths:
+        raise Failure(f"{root}: no spools here (or they may not be read)", UNAVAILABLE)
+    with _failures():
+        yield from admin.entries(paths, selection)
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError, LookupError) as error:
+        raise Failure(f"queue: {error}", UNAVAILABLE) from error
+
+
+def _record(entry: QueueEntry, now: float) -> dict[str, Any]:
+    return {
+        "queue_name": entry.state(now),
+        "queue_id": entry.id,
+        "arrival_time": int(entry.arrived),
+        "message_size": entry.size,
+        "forced_expire": False,
+        "sender": entry.sender,
+        "recipients": [_recipient(row) for row in entry.rows],
+        "message_id": entry.message_id,
+        "origin": entry.origin,
+        "client": entry.client,
+        "account": entry.account,
+        "spool": entry.spool,
+    }
+
+
+def _recipient(row: QueueRow) -> dict[str, Any]:
+    record: dict[str, Any] = {"address": row.address}
+    if row.reply:
+        record["delay_reason"] = row.reply
+    return record | {
+        "original": row.original,
+        "hop": row.hop,
+        "destination": row.destination,
+        "host": row.host,
+        "status": row.status,
+        "attempts": row.attempts,
+        "last_attempt": row.tried or None,
+        "next_attempt": row.due,
+    }
+
+
+def _lines(entry: QueueEntry, now: float) -> Sequence[tuple[object, ...]]:
+    facts = (entry.id, entry.state(now), _age(now - entry.arrived), octets(entry.size), f"<{entry.sender}>")
+    return [
+        (*(facts if not place else ("", "", "", "", "")), row.address, _next(row, now), row.reply[:80])
+        for place, row in enumerate(entry.rows)
+    ]
+
+
+def _next(row: QueueRow, now: float) -> str:
+    if row.due is None:
+        return "held"
+    if row.claimed and row.due > now:
+        return "under way"
+    return "now" if row.due <= now else f"in {_age(row.due - now)}"
+
+
+def _age(seconds: float) -> str:
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
+
+
+def _date(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

@@ -1,0 +1,178 @@
+"""A host with the real relay and the real mda as processes, a directory, spools, and servers to deliver to."""
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from postroom.contracts.queue import Hop, Origin, QueuedMessage, QueuedRecipient
+from postroom.directory.apply import apply
+from postroom.directory.reading import read_document
+from postroom.mail.ids import queue_id
+from postroom.queue.spool import Spool
+from postroom.runtime.clock import SystemClock
+
+HOST = "mail.alpha.example"
+BIN = Path(sys.executable).parent
+BODY = b"This is a line of an ordinary message, as people write them every day.\r\n"
+CLOCK = SystemClock()
+
+
+class SpoolFailed(Exception):
+    """The spool asked for the end of the process."""
+
+
+def fail(text: str) -> NoReturn:
+    """What a process would end with."""
+    raise SpoolFailed(text)
+
+
+def new_id() -> str:
+    """A queue id."""
+    return queue_id(int(time.time() * 1000), secrets.token_bytes(10))
+
+
+def message(
+    *recipients: QueuedRecipient, sender: str = "ada@alpha.example", size: int = 0, **facts: Any
+) -> QueuedMessage:
+    """An envelope with the facts that most messages have."""
+    given = {"id": new_id(), "arrived": time.time(), "origin": Origin.SUBMITTED, **facts}
+    return QueuedMessage(sender=sender, recipients=recipients, size=size, **given)
+
+
+def mailbox(number: int) -> QueuedRecipient:
+    """A recipient with a mailbox on the host."""
+    return QueuedRecipient(f"u{number}@alpha.example", Hop.MAILBOX, HOST, account=f"id-{number}")
+
+
+def world(address: str) -> QueuedRecipient:
+    """A recipient elsewhere."""
+    return QueuedRecipient(address, Hop.WORLD, address.partition("@")[2])
+
+
+async def put(spool: Spool, envelope: QueuedMessage, head: bytes, body: bytes) -> str:
+    """Accept a message; its queue id."""
+    draft = spool.draft()
+    draft.write(head + body)
+    await spool.accept(envelope, head, draft, len(head))
+    return envelope.id
+
+
+class Site:
+    """One host under a folder (with a short path, since sockets have short ones)."""
+
+    def __init__(self, folder: Path, people: int = 10, **relay: Any) -> None:
+        self.folder = folder
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        for name in ("run", "spool", "spool/relay", "accounts", "notice", "flags", "dkim"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        document: dict[str, Any] = {
+            "version": 1,
+            "domains": [{"name": "alpha.example", "home": HOST}, {"name": HOST, "home": HOST}],
+            "accounts": [
+                {"id": f"id-{number}", "address": f"u{number}@alpha.example"} for number in range(people)
+            ],
+            "aliases": [
+                {"address": f"postmaster@{HOST}", "members": ["u0@alpha.example"]},
+                {"address": "ada@alpha.example", "members": ["u1@alpha.example"]},
+            ],
+        }
+        apply(folder / "directory.db", read_document(json.dumps(document).encode()))
+        shared = {
+            "host_name": HOST,
+            "run_directory": f"{folder}/run",
+            "directory_path": f"{folder}/directory.db",
+            "drain_seconds": 10.0,
+        }
+        self._write(
+            "mda", **shared, accounts_directory=f"{folder}/accounts", spool_directory=f"{folder}/spool/mda",
+            notice_directory=f"{folder}/notice", over_quota_directory=f"{folder}/flags",
+            listen={"lmtp": [f"unix:{folder}/run/lmtp.sock"]},
+        )  # fmt: skip
+        self._write(
+            "relay", **shared, spool_directories=[f"{folder}/spool/mta", f"{folder}/spool/msa"],
+            report_spool_directory=f"{folder}/spool/relay", lmtp_socket=f"{folder}/run/lmtp.sock",
+            dkim_directory=f"{folder}/dkim", **relay,
+        )  # fmt: skip
+
+    def _write(self, agent: str, **settings: Any) -> None:
+        lines = [f"{name} = {_toml(value)}" for name, value in settings.items()]
+        (self.folder / f"{agent}.toml").write_text("\n".join(lines) + "\n")
+
+    def spool(self, agent: str = "mta") -> Spool:
+        """An open spool for writing."""
+        spool = Spool(
+            f"{self.folder}/spool/{agent}", 1, CLOCK, fail, run_directory=f"{self.folder}/run"
+        )
+        spool.open()
+        return spool
+
+    def start(self, agent: str) -> None:
+        """Start the mda or the relay."""
+        log = (self.folder / f"{agent}.log").open("ab")
+        environment = {key: value for key, value in os.environ.items() if key != "JOURNAL_STREAM"}
+        command = [BIN / f"postroom-{agent}", "--config", self.folder / f"{agent}.toml"]
+        self.running[agent] = subprocess.Popen(command, stderr=log, stdout=log, env=environment)
+        log.close()
+
+    def kill(self, agent: str, number: int = signal.SIGKILL) -> int:
+        """Send a signal that ends it and wait for the end; the exit status."""
+        process = self.running.pop(agent)
+        process.send_signal(number)
+        return process.wait(30)
+
+    def stop(self) -> None:
+        """End everything."""
+        for agent in list(self.running):
+            self.kill(agent, signal.SIGTERM)
+
+    def log(self, agent: str) -> str:
+        """What an agent has said."""
+        path = self.folder / f"{agent}.log"
+        return path.read_text() if path.exists() else ""
+
+    def queued(self) -> int:
+        """Recipients in all spools."""
+        return sum(
+            database.execute("SELECT count(*) FROM recipient").fetchone()[0]
+            for database in self._spools()
+        )
+
+    def _spools(self) -> Sequence[sqlite3.Connection]:
+        return [sqlite3.connect(path) for path in self.folder.glob("spool/*/*.db")]
+
+    def delivered(self) -> list[tuple[str, str]]:
+        """(account, queue id or message id) of every message in a mailbox: what the store's rows say."""
+        found = []
+        for path in self.folder.glob("accounts/*/account.db"):
+            database = sqlite3.connect(path, timeout=20)
+            found += [(path.parent.name, str(row[0])) for row in database.execute(ROWS)]
+            database.close()
+        return found
+
+    async def until(self, condition: Callable[[], bool], seconds: float = 60) -> None:
+        """Wait for something to become true."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            for agent, process in self.running.items():
+                assert process.poll() is None, f"{agent} ended:\n{self.log(agent)}"
+            if time.monotonic() > deadline:
+                raise AssertionError("it did not happen:\n" + self.log("relay")[-4000:] + self.log("mda")[-2000:])
+            await asyncio.sleep(0.02)
+
+
+ROWS = "SELECT queue_id FROM deliveries"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f'"{key}" = {_toml(item)}' for key, item in value.items()) + "}"
+    return json.dumps(value)
