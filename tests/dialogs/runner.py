@@ -110,7 +110,11 @@ async def play(
 async def _play_step(peer: Peer, step: Step, size: int | None) -> None:
     if step.who == "C":
         octets = step.text.encode()
-        raw = step.text.encode("latin-1").decode("unicode_escape").encode("latin-1") if step.kind == "-" else b""
+        raw = (
+            step.text.encode("latin-1").decode("unicode_escape").encode("latin-1")
+            if step.kind == "-"
+            else b""
+        )
         await peer.send(raw or octets + b"\r\n", size)
         return
     if step.kind == ".":

@@ -13,7 +13,6 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-
 from postroom.contracts.auth import Login, LoginAttempt
 from postroom.contracts.directory import Account, Domain, Entry, Rights
 from postroom.contracts.errors import LoginRefused, LoginThrottled
@@ -130,7 +129,17 @@ class Server:
         """What the mda does."""
         self._serial += 1
         done = await self.store.deliver(
-            [Delivery(account, f"q{self._serial}", f"{account}@alpha.example", mailbox, b"", content, 1_700_000_000)]
+            [
+                Delivery(
+                    account,
+                    f"q{self._serial}",
+                    f"{account}@alpha.example",
+                    mailbox,
+                    b"",
+                    content,
+                    1_700_000_000,
+                )
+            ]
         )
         assert done == (None,)
 
@@ -167,9 +176,7 @@ async def server(tmp_path: Path, certificates: Path) -> AsyncIterator[Server]:
         listening.setblocking(False)
         ports[name] = listening.getsockname()[1]
         await listener.start([listening])
-    yield Server(
-        around, store, people, ports, certificates / "localhost/fullchain.pem", listeners, sessions
-    )
+    yield Server(around, store, people, ports, certificates / "localhost/fullchain.pem", listeners, sessions)
     for listener in listeners:
         await listener.stop_accepting()
         await listener.wait_idle(0)

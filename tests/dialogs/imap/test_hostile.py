@@ -6,7 +6,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-
 from postroom.wire.sasl import encode_line, plain_message
 
 from ..runner import Peer
@@ -38,7 +37,9 @@ async def logged_in(server: Server, name: str = "ada", password: str = "secret")
     return peer
 
 
-@pytest.mark.parametrize("tail", [b"b CAPABILITY\r\n", b"\r\n", b"b", b"b LOGIN ada@alpha.example secret\r\n"])
+@pytest.mark.parametrize(
+    "tail", [b"b CAPABILITY\r\n", b"\r\n", b"b", b"b LOGIN ada@alpha.example secret\r\n"]
+)
 async def test_x03_octets_behind_starttls_end_the_connection(server: Server, tail: bytes) -> None:
     peer = await server.plain()
     await peer.line()
@@ -58,7 +59,12 @@ async def test_x03_nothing_from_before_tls_survives(server: Server) -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    [b"(" * 4096, b"a ID (" + b'"k" "v" ' * 512, b"a LOGIN {1000+}\r\n" + b"x" * 1000 + b" ", b"a X {99999999+}\r\n"],
+    [
+        b"(" * 4096,
+        b"a ID (" + b'"k" "v" ' * 512,
+        b"a LOGIN {1000+}\r\n" + b"x" * 1000 + b" ",
+        b"a X {99999999+}\r\n",
+    ],
 )
 async def test_x05_a_hundred_strangers_cannot_take_memory(server: Server, piece: bytes) -> None:
     peers = [await server.plain() for _ in range(100)]
@@ -93,7 +99,16 @@ async def test_errors_are_counted(server: Server) -> None:
 
 
 async def test_x15_malformed_exchanges_hurt_nobody_else(server: Server) -> None:
-    lines = [b"!!!!", b"=", b"AAAA", b"*", encode_line(b"\0\0"), encode_line(b"\0" * 50), b"A" * 6000, b"\xff\xfe"]
+    lines = [
+        b"!!!!",
+        b"=",
+        b"AAAA",
+        b"*",
+        encode_line(b"\0\0"),
+        encode_line(b"\0" * 50),
+        b"A" * 6000,
+        b"\xff\xfe",
+    ]
     done = 0
 
     async def bad(number: int) -> None:
@@ -153,7 +168,8 @@ async def test_x24_one_account_sees_nothing_of_another(server: Server) -> None:
     chooser = random.Random(7)
     names = [b"INBOX", b"Private-of-ada", b"ada/INBOX", b"../ada/INBOX", b"user/ada", b"~ada/INBOX", b"Sent"]
     commands = [
-        b"SELECT %b", b"EXAMINE %b", b"STATUS %b (MESSAGES UIDNEXT)", b'LIST "" %b*', b'LSUB "" *%b*', b"GETQUOTAROOT %b",
+        b"SELECT %b", b"EXAMINE %b", b"STATUS %b (MESSAGES UIDNEXT)", b'LIST "" %b*', b'LSUB "" *%b*',
+        b"GETQUOTAROOT %b",
         b"SUBSCRIBE %b", b"DELETE %b", b"FETCH 1:* BODY[]", b"UID FETCH 1:* (ENVELOPE BODY.PEEK[])", b"UID COPY 1:* %b",
         b"SEARCH TEXT marker", b"UID SEARCH ALL", b"NOOP",
     ]  # fmt: skip

@@ -70,7 +70,9 @@ def body_texts(content: bytes, root: Part) -> Iterator[str]:
             waiting += reversed(part.parts)
         elif part.type in (b"TEXT", b"MESSAGE"):
             charset = dict(part.params).get(b"CHARSET", b"utf-8").decode("latin-1")
-            yield plain_text(_transfer_decoded(content[part.body : part.end], part.encoding), charset).casefold()
+            yield plain_text(
+                _transfer_decoded(content[part.body : part.end], part.encoding), charset
+            ).casefold()
 
 
 def _transfer_decoded(octets: bytes, encoding: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Commands on mailboxes as a whole. RFC 3501 section 6.3, RFC 2342, RFC 3691, RFC 4315, RFC 5819, RFC 6154, RFC 9208."""
+"""Commands on mailboxes as a whole. RFC 3501 section 6.3, RFC 2342, 3691, 4315, 5819, 6154 and 9208."""
 
 import re
 from typing import Final
@@ -13,9 +13,7 @@ from postroom.mail.flags import DELETED
 from postroom.wire.imap import commands, responses
 
 # RFC 6154 section 2; \All and \Flagged are views that this store does not have.
-SPECIAL_USES: Final = {
-    use.upper(): use for use in ("\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash")
-}
+SPECIAL_USES: Final = {use.upper(): use for use in ("\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash")}
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 _ROOT: Final = b'""'  # the account's one quota root
 _COUNTS: Final = {

@@ -38,7 +38,6 @@ def list_names(
     if RECURSIVE in selection:
         # CHILDINFO tells of chosen children that are not in the answer themselves (RFC 5258 section 3.5).
         children = {parent for name in chosen - shown for parent in parents(name) if matches(parent)}
-        children |= {parent for name in chosen for parent in parents(name) if parent in shown - chosen}
         shown |= children
     tell_subscribed = SUBSCRIBED in selection or SUBSCRIBED in command.returns
     kinds = b" ".join(b'"%b"' % kind for kind in (SUBSCRIBED, SPECIAL_USE) if kind in selection)

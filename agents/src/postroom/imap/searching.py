@@ -81,9 +81,7 @@ class _Search:
                 self._found.append(message)
         return open_
 
-    async def _by_step(
-        self, messages: list[Message], size: int, load: Loader
-    ) -> list[Message]:
+    async def _by_step(self, messages: list[Message], size: int, load: Loader) -> list[Message]:
         open_: list[Message] = []
         for start in range(0, len(messages), size):
             chunk = messages[start : start + size]

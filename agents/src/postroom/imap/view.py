@@ -26,7 +26,9 @@ class View:
         self.recent = set(selected.recent)
         self.modseq = selected.status.highestmodseq
         self.keywords = set(selected.keywords)
-        self.reported: dict[int, int] = {}  # modseqs above `modseq` that the client knows from its own commands
+        self.reported: dict[
+            int, int
+        ] = {}  # modseqs above `modseq` that the client knows from its own commands
         self.gone: set[int] = set()  # expunged, and not told yet
         self.told = len(self.uids)
 

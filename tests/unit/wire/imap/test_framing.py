@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from postroom.wire.imap.framing import Event, Frame, Framer, Limits, Refused, WantsLiteral
 
 LIMITS = Limits(command=200, literal=100, message=1000, skip=2000)
@@ -92,7 +91,7 @@ def test_other_line_ends_are_refused_and_survived(end: bytes) -> None:
 
 def test_x05_memory_stays_within_the_limits_whatever_comes() -> None:
     limits = Limits(command=8192, literal=1024)
-    for piece in (b"(" * 1000, b"a X {1000+}\r\n" + b"x" * 1000, b"a ID (\"x\" " * 100, b"{9+}\r\n12345678 "):
+    for piece in (b"(" * 1000, b"a X {1000+}\r\n" + b"x" * 1000, b'a ID ("x" ' * 100, b"{9+}\r\n12345678 "):
         framer, largest, over = Framer(limits), 0, False
         for _ in range(1000):
             framer.feed(piece)

@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from postroom.wire.imap import names
 from postroom.wire.imap.names import BadName
 

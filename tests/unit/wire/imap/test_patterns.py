@@ -6,7 +6,6 @@ from functools import cache
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from postroom.wire.imap.patterns import matcher
 
 NAMES = st.text("ab/", max_size=14)
@@ -32,7 +31,9 @@ def test_matches_are_those_of_the_definition(pattern: str, name: str) -> None:
     assert matcher(pattern)(name) == plainly(pattern, name)
 
 
-@pytest.mark.parametrize(("pattern", "name"), [("inbox", "INBOX"), ("inbox/%", "INBOX/x"), ("InBox*", "INBOX/x/y")])
+@pytest.mark.parametrize(
+    ("pattern", "name"), [("inbox", "INBOX"), ("inbox/%", "INBOX/x"), ("InBox*", "INBOX/x/y")]
+)
 def test_inbox_in_any_case(pattern: str, name: str) -> None:
     assert matcher(pattern)(name)
 

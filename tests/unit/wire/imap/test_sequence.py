@@ -6,7 +6,6 @@ from array import array
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from postroom.wire.imap import sequence
 from postroom.wire.imap.scanner import BadSyntax
 from postroom.wire.imap.sequence import NoSuchMessage
@@ -57,7 +56,9 @@ def test_pairs_keep_their_order() -> None:
     assert sequence.in_order((5, 3, 4)) == b"5,3,4"
 
 
-@pytest.mark.parametrize("text", [b"", b"0", b"1,", b"1:", b":1", b"01", b"4294967296", b"1:2:3", b"**", b"1" * 30])
+@pytest.mark.parametrize(
+    "text", [b"", b"0", b"1,", b"1:", b":1", b"01", b"4294967296", b"1:2:3", b"**", b"1" * 30]
+)
 def test_other_texts_are_no_sets(text: bytes) -> None:
     with pytest.raises(BadSyntax):
         sequence.parse(text)

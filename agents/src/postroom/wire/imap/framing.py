@@ -21,7 +21,9 @@ class Limits(msgspec.Struct, frozen=True):
     command: int
     literal: int  # one literal
     message: int = 0  # the literal of APPEND
-    skip: int = 0  # announced without waiting (`{n+}`), too large, and yet read to its end rather than cut off
+    skip: int = (
+        0  # announced without waiting (`{n+}`), too large, and yet read to its end rather than cut off
+    )
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -116,7 +118,9 @@ class Framer:
         self._drop(end + 1)
         if line[-1:] != b"\r" or b"\r" in line[:-1] or b"\0" in line:
             self._text += line
-            return self._refusal(b"Lines end with CR LF and hold no CR, LF or NUL", fatal=False, too_big=False)
+            return self._refusal(
+                b"Lines end with CR LF and hold no CR, LF or NUL", fatal=False, too_big=False
+            )
         return line[:-1]
 
     def _line_read(self, line: bytes) -> Event | None:

@@ -7,6 +7,7 @@ what `1:2` costs.
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -113,5 +114,5 @@ def _text(first: int, last: int) -> str:
 
 def in_order(numbers: Sequence[int]) -> bytes:
     """Numbers in the given order, for COPYUID, whose sets pair up by position (RFC 4315 section 3)."""
-    ascending = all(left < right for left, right in zip(numbers, numbers[1:], strict=False))
+    ascending = all(left < right for left, right in pairwise(numbers))
     return compact(numbers) if ascending else b",".join(b"%d" % number for number in numbers)

@@ -1,0 +1,75 @@
+"""Message numbers and their news. RFC 3501 section 7.4.1."""
+
+from array import array
+
+from postroom.contracts.mailbox import Changes, Mailbox, Row, Selected, Status
+from postroom.imap.view import View
+from postroom.wire.imap import sequence
+
+
+def view(*uids: int, modseq: int = 10) -> View:
+    status = Status(len(uids), 0, 0, 0, 0, 100, 1, modseq)
+    return View(
+        Selected(Mailbox(1, "INBOX", 1), status, array("I", uids), frozenset(), 0, ("k",)), writable=True
+    )
+
+
+def row(uid: int, modseq: int, *flags: str) -> Row:
+    return Row(uid, frozenset(flags), modseq, 0, 1)
+
+
+def news(
+    *rows: Row, gone: tuple[int, ...] = (), recent: frozenset[int] = frozenset(), modseq: int = 20
+) -> Changes:
+    return Changes(rows, gone, recent, modseq, 100)
+
+
+def told(view: View, changes: Changes, *, expunges: bool = True, modseqs: bool = False) -> list[bytes]:
+    return view.apply(changes, expunges=expunges, modseqs=modseqs, uids=False).split(b"\r\n")[:-1]
+
+
+def test_expunges_are_told_from_the_end() -> None:
+    selected = view(3, 5, 7, 9)
+    assert told(selected, news(gone=(3, 7))) == [b"* 3 EXPUNGE", b"* 1 EXPUNGE"]
+    assert list(selected.uids) == [5, 9]
+    assert selected.number(9) == 2
+    assert selected.number(7) == 0
+
+
+def test_expunges_wait_until_they_are_allowed() -> None:
+    selected = view(3, 5, 7)
+    assert told(selected, news(row(9, 15), gone=(5,)), expunges=False) == [b"* 4 EXISTS", b"* 0 RECENT"]
+    assert selected.number(7) == 3
+    assert told(selected, news()) == [b"* 2 EXPUNGE"]
+    assert list(selected.uids) == [3, 7, 9]
+
+
+def test_new_messages_and_new_flags() -> None:
+    selected = view(3)
+    heard = told(selected, news(row(3, 12, "\\Seen", "new"), row(4, 13), recent=frozenset({4})), modseqs=True)
+    assert heard[:2] == [b"* 2 EXISTS", b"* 1 RECENT"]
+    assert heard[2].startswith(b"* FLAGS (")
+    assert heard[3].startswith(b"* OK [PERMANENTFLAGS (")
+    assert heard[4] == b"* 1 FETCH (FLAGS (\\Seen new) MODSEQ (12))"
+    assert selected.flags(row(4, 13)) == b"(\\Recent)"
+    assert selected.modseq == 20
+
+
+def test_own_changes_are_not_told_twice_but_later_ones_are() -> None:
+    selected = view(3, 4)
+    selected.know(row(3, 15, "\\Seen"))
+    assert told(selected, news(row(3, 15, "\\Seen"), row(4, 16), modseq=16)) == [b"* 2 FETCH (FLAGS ())"]
+    assert not selected.reported
+    selected.know(row(3, 17))
+    assert told(selected, news(row(3, 18, "\\Flagged"), modseq=18)) == [b"* 1 FETCH (FLAGS (\\Flagged))"]
+
+
+def test_messages_that_came_and_went_were_never_there() -> None:
+    selected = view(3)
+    assert told(selected, news(gone=(8,))) == []
+
+
+def test_chosen_messages() -> None:
+    selected = view(3, 5, 7)
+    assert list(selected.chosen(sequence.parse(b"2:*"), uid=False)) == [5, 7]
+    assert list(selected.chosen(sequence.parse(b"4:6,9"), uid=True)) == [5]

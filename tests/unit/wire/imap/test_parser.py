@@ -1,0 +1,201 @@
+"""Commands as clients write them. RFC 3501 section 9 and the extensions' grammars."""
+
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from postroom.wire.imap import commands as c
+from postroom.wire.imap import searchkeys as k
+from postroom.wire.imap.commands import Tagged
+from postroom.wire.imap.fetchitems import Item, Section, Text
+from postroom.wire.imap.framing import Frame, Framer, Limits
+from postroom.wire.imap.parser import VERBS, Malformed, State, parse
+from postroom.wire.imap.sequence import STAR, SequenceSet
+
+ONE = SequenceSet(((1, 1),))
+ALL = SequenceSet(((1, STAR),))
+
+
+def read(octets: bytes, state: State = State.SELECTED) -> Tagged:
+    framer = Framer(Limits(command=65536, literal=65536, message=1 << 20))
+    framer.feed(octets + b"\r\n")
+    frame = framer.next_event()
+    assert isinstance(frame, Frame)
+    return parse(frame, state)
+
+
+CASES = [
+    (b"NOOP", c.Noop()),
+    (b"select INBOX", c.Select("INBOX", True)),
+    (b'EXAMINE "a b" (CONDSTORE)', c.Select("a b", False, True)),
+    (b"CREATE a/b/", c.Create("a/b")),
+    (b"CREATE a (USE (\\Sent \\x))", c.Create("a", ("\\Sent", "\\x"))),
+    (b'RENAME "a" {1+}\r\nb', c.Rename("a", "b")),
+    (b"SUBSCRIBE a", c.Subscribe("a", True)),
+    (b"UNSUBSCRIBE a", c.Subscribe("a", False)),
+    (b'LIST "" %', c.List("", ("%",))),
+    (b'LIST () "" (a "b c") RETURN ()', c.List("", ("a", "b c"), extended=True)),
+    (
+        b'list (subscribed) a/ % return (status (messages recent) special-use)',
+        c.List("a/", ("%",), frozenset({b"SUBSCRIBED"}), frozenset({b"STATUS", b"SPECIAL-USE"}),
+               (b"MESSAGES", b"RECENT"), True),
+    ),
+    (b'LSUB "" a%', c.Lsub("", "a%")),
+    (b"STATUS a (UNSEEN UNSEEN HIGHESTMODSEQ)", c.StatusOf("a", (b"UNSEEN", b"HIGHESTMODSEQ"))),
+    (
+        b'APPEND a (\\SEEN k) " 1-Feb-2024 23:59:59 -0130" {2+}\r\nhi',
+        c.Append("a", frozenset({"\\Seen", "k"}), 1706837399, b"hi"),
+    ),
+    (b"APPEND a {0+}\r\n", c.Append("a", frozenset(), 0, b"")),
+    (b"ENABLE CONDSTORE x", c.Enable((b"CONDSTORE", b"X"))),
+    (b"ID NIL", c.Id()),
+    (b'ID ("name" "x" "os" NIL)', c.Id()),
+    (b"ID ()", c.Id()),
+    (b'GETQUOTA ""', c.GetQuota(b"")),
+    (b"GETQUOTAROOT INBOX", c.GetQuotaRoot("INBOX")),
+    (b'SETQUOTA "" (STORAGE 5 MESSAGE 7)', c.SetQuota()),
+    (b"UID EXPUNGE 1", c.Expunge(ONE)),
+    (b"FETCH 1 FAST", c.Fetch(ONE, False, (Item.FLAGS, Item.INTERNALDATE, Item.SIZE))),
+    (b"FETCH 1 BODY", c.Fetch(ONE, False, (Item.BODY,))),
+    (b"UID FETCH 1:* (UID FLAGS FLAGS)", c.Fetch(ALL, True, (Item.UID, Item.FLAGS))),
+    (b"FETCH 1 (FLAGS) (CHANGEDSINCE 9)", c.Fetch(ONE, False, (Item.FLAGS, Item.MODSEQ), 9)),
+    (b"FETCH 1 BODY[]", c.Fetch(ONE, False, (Section(b"BODY[]", Text.ALL),))),
+    (
+        b"FETCH 1 body.peek[1.2.header.fields.not (\"To\" x)]<5.7>",
+        c.Fetch(ONE, False, (Section(
+            b"BODY[1.2.HEADER.FIELDS.NOT (To x)]<5>", Text.FIELDS_NOT, (1, 2), frozenset({b"TO", b"X"}), 5, 7, True
+        ),)),
+    ),
+    (b"STORE 1 -FLAGS.SILENT \\Seen k", c.Store(ONE, False, "-", True, frozenset({"\\Seen", "k"}))),
+    (b"UID STORE 1 (UNCHANGEDSINCE 0) FLAGS ()", c.Store(ONE, True, "", False, frozenset(), 0)),
+    (b"UID MOVE 1 b", c.Copy(ONE, True, "b", True)),
+    (b"COPY 1:* b", c.Copy(ALL, False, "b")),
+    (b"SEARCH ALL", c.Search(k.All(), False)),
+    (b"UID SEARCH RETURN () 1", c.Search(k.Members(ONE, False), True, frozenset({b"ALL"}))),
+    (b"SEARCH CHARSET utf-8 SUBJECT {2+}\r\n\xc3\xa4", c.Search(k.Header(b"SUBJECT", "ä"), False)),
+    (
+        b'SEARCH OR SEEN NOT (FROM "a" UID 1) SENTON "1-Jan-2020" HEADER x-y ""',
+        c.Search(
+            k.And((
+                k.Or(
+                    k.Flagged("\\Seen", True),
+                    k.Not(k.And((k.Header(b"FROM", "a"), k.Members(ONE, True)))),
+                ),
+                k.Day(k.When.ON, date(2020, 1, 1), True),
+                k.Header(b"X-Y", ""),
+            )),
+            False,
+        ),
+    ),
+    (b"SEARCH UNKEYWORD k LARGER 5 MODSEQ 7 TEXT x NEW", c.Search(
+        k.And((k.Flagged("k", False), k.Size(5, True), k.ModSeq(7), k.Body("x", True),
+               k.And((k.Recent(True), k.Flagged("\\Seen", False))))), False)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("octets", "command"), CASES, ids=[octets[:40].decode("latin-1") for octets, _ in CASES]
+)
+def test_commands(octets: bytes, command: c.Command) -> None:
+    assert read(b"tag1 " + octets).command == command
+    assert read(b"tag1 " + octets).tag == b"tag1"
+
+
+@pytest.mark.parametrize(
+    ("octets", "command"),
+    [
+        (b"LOGIN ada {1+}\r\nx", c.Login(b"ada", b"x")),
+        (b'LOGIN "a\\"b" "\xc3\xa4"', c.Login(b'a"b', b"\xc3\xa4")),
+        (b"AUTHENTICATE plain =", c.Authenticate("PLAIN", b"=")),
+        (b"AUTHENTICATE LOGIN", c.Authenticate("LOGIN")),
+        (b"STARTTLS", c.StartTls()),
+    ],
+)
+def test_commands_before_login(octets: bytes, command: c.Command) -> None:
+    assert read(b"a " + octets, State.NOT_AUTHENTICATED).command == command
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"", b" NOOP", b"a", b"a ", b"a  NOOP", b"a NOOP ", b"+a NOOP", b"a XYZ", b"a SELECT", b"a SELECT a b",
+        b"a SELECT (a)", b"a FETCH 1", b"a FETCH 1 ()", b"a FETCH 0 FLAGS", b"a FETCH 1 BODY[MIME]",
+        b"a FETCH 1 BODY[1.]",
+        b"a FETCH 1 BODY[0]", b"a FETCH 1 BODY[1TEXT]", b"a FETCH 1 BODY[]<1.0>", b"a FETCH 1 BODY[HEADER.FIELDS ()]",
+        b"a FETCH 1 (FAST)", b"a FETCH 1 ENVELOPE[]", b"a STORE 1 FLAGS \\Recent", b"a STORE 1 FLAGS \\Strange",
+        b"a STORE 1 +FLAG x", b"a SEARCH", b"a SEARCH ()", b"a SEARCH NOT", b"a SEARCH OR SEEN",
+        b"a SEARCH ON 1-1-2020",
+        b"a SEARCH SINCE 31-Feb-2020", b"a SEARCH LARGER -1", b"a SEARCH RETURN (SAVE) ALL", b"a UID NOOP", b"a UID",
+        b'a LIST "" a RETURN (X)', b'a LIST (RECURSIVEMATCH) "" a', b'a LIST (X) "" a', b"a STATUS a ()",
+        b"a STATUS a (X)",
+        b"a APPEND a", b"a APPEND a x", b'a APPEND a "1-Feb-2024 10:00:00 +0000" {1+}\r\nx', b"a ID", b'a ID ("a")',
+        b'a APPEND a "01-Feb-2024 25:00:00 +0000" {1+}\r\nx', b"a NOOP\x01", b"a GETQUOTA", b"a SETQUOTA x STORAGE",
+        b"a COPY 1", b'a SELECT "a', b"a SEARCH FROM {1+}\r\n\0", b"a FETCH 99999999999 FLAGS",
+    ],
+)  # fmt: skip
+def test_mistakes_are_bad(octets: bytes) -> None:
+    with pytest.raises(Malformed) as caught:
+        read(octets)
+    assert caught.value.condition == b"BAD"
+    assert b"\r" not in caught.value.text
+
+
+def test_names_and_charsets_that_cannot_be_are_no() -> None:
+    for octets, code in (
+        (b"a SELECT &", b"CANNOT"),
+        (b"a SEARCH CHARSET x ALL", b"BADCHARSET (US-ASCII UTF-8)"),
+    ):
+        with pytest.raises(Malformed) as caught:
+            read(octets)
+        assert (caught.value.condition, caught.value.code, caught.value.tag) == (b"NO", code, b"a")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_states_are_kept(verb: bytes) -> None:
+    for state in State:
+        if state in VERBS[verb].states:
+            continue
+        with pytest.raises(Malformed, match="not allowed"):
+            read(b"a " + verb + b" x", state)
+
+
+def test_x05_depth_and_size_of_searches_are_limited() -> None:
+    for octets in (b"(" * 60000, b"NOT " * 15000 + b"ALL", b"OR " * 20000, b"SEEN " * 10000 + b"SEEN"):
+        with pytest.raises(Malformed, match="complex"):
+            read(b"a SEARCH " + octets)
+    with pytest.raises(Malformed):
+        read(b"a FETCH 1 (" + b"FLAGS " * 9000 + b"FLAGS)")
+    with pytest.raises(Malformed):
+        read(b"a FETCH 1 BODY[" + b"1." * 30000 + b"1]")
+    with pytest.raises(Malformed):
+        read(b"a ID (" + b'"a" "b" ' * 5000 + b'"a" "b")')
+
+
+@given(st.sampled_from(sorted(VERBS)), st.binary(max_size=60))
+def test_any_octets_are_judged(verb: bytes, octets: bytes) -> None:
+    line = octets.replace(b"\r", b"").replace(b"\n", b"").replace(b"\0", b"").replace(b"}", b"")
+    for state in (State.NOT_AUTHENTICATED, State.SELECTED):
+        try:
+            read(b"a " + verb + b" " + line, state)
+        except Malformed as mistake:
+            assert mistake.condition in (b"BAD", b"NO")  # noqa: PT017
+
+
+WORDS = st.sampled_from(
+    [b"(", b")", b" ", b"NOT", b"OR", b"SEEN", b"1:*", b"FROM", b'"x"', b"{1+}\r\nx", b"BODY[", b"]", b"<1.2>",
+    b"FLAGS",
+     b"UID", b"RETURN", b"HEADER.FIELDS", b"1", b"MODSEQ", b"*", b"SINCE", b"1-Feb-2024", b"\\Seen", b"NIL"]
+)  # fmt: skip
+
+
+@given(
+    st.sampled_from([b"SEARCH", b"FETCH", b"STORE", b"LIST", b"ID", b"UID FETCH"]),
+    st.lists(WORDS, max_size=14),
+)
+def test_almost_commands_are_judged(verb: bytes, words: list[bytes]) -> None:
+    try:
+        read(b"a " + verb + b" " + b" ".join(words))
+        read(b"a " + verb + b" " + b"".join(words))
+    except Malformed as mistake:
+        assert mistake.tag == b"a"  # noqa: PT017
