@@ -1,6 +1,6 @@
 """What a delivery costs: starts postroom-mda, sends messages by LMTP, prints messages per second and CPU per message.
 
-    .venv/bin/python tests/bench/lmtp_delivery.py --accounts 1000 --messages 5000 --sessions 8 --size 4096
+.venv/bin/python tests/bench/lmtp_delivery.py --accounts 1000 --messages 5000 --sessions 8 --size 4096
 """
 
 import argparse
@@ -48,7 +48,9 @@ def start(settings: Path) -> subprocess.Popen[bytes]:
     program = Path(sys.executable).parent / "postroom-mda"
     log = (settings.parent / "mda.log").open("ab")
     server = subprocess.Popen([program, "--config", settings], stderr=log)
-    while not (settings.parent / "lmtp").exists() or b"ready" not in (settings.parent / "mda.log").read_bytes():
+    while (
+        not (settings.parent / "lmtp").exists() or b"ready" not in (settings.parent / "mda.log").read_bytes()
+    ):
         if server.poll() is not None:
             raise SystemExit((settings.parent / "mda.log").read_text())
         time.sleep(0.02)
@@ -96,7 +98,9 @@ async def load(path: str, options: argparse.Namespace, count: int, first: int) -
     for number in range(first, first + count):
         work.put_nowait(number)
     begun = time.perf_counter()
-    await asyncio.gather(*(client(path, work, options.accounts, options.size) for _ in range(options.sessions)))
+    await asyncio.gather(
+        *(client(path, work, options.accounts, options.size) for _ in range(options.sessions))
+    )
     return time.perf_counter() - begun
 
 

@@ -101,7 +101,9 @@ async def test_the_second_copy_is_success_and_not_stored(store: Store, ada: Mail
 
 
 async def test_an_unknown_mailbox_means_inbox(store: Store, ada: MailAccount) -> None:
-    await store.deliver([delivery(1, mailbox="Lists"), delivery(2, mailbox="Junk"), delivery(3, mailbox="../x")])
+    await store.deliver(
+        [delivery(1, mailbox="Lists"), delivery(2, mailbox="Junk"), delivery(3, mailbox="../x")]
+    )
     assert (await ada.status("INBOX")).messages == 2
     assert (await ada.status("Junk")).messages == 1
 
@@ -165,7 +167,9 @@ async def test_recent_belongs_to_the_first_writable_session(store: Store, ada: M
         (FlagMode.REPLACE, {"new"}, {"new"}),
     ],
 )
-async def test_flags(store: Store, ada: MailAccount, mode: FlagMode, flags: set[str], after: set[str]) -> None:
+async def test_flags(
+    store: Store, ada: MailAccount, mode: FlagMode, flags: set[str], after: set[str]
+) -> None:
     inbox = await filled(store, 2)
     await ada.store(inbox, [1], FlagMode.REPLACE, frozenset({SEEN, "old"}))
     stored = await ada.store(inbox, [1, 99], mode, frozenset(flags))
@@ -199,7 +203,12 @@ async def test_counters_follow(store: Store, ada: MailAccount) -> None:
     await ada.store(inbox, [1, 2], FlagMode.ADD, frozenset({SEEN, DELETED}))
     await ada.store(inbox, [2], FlagMode.REMOVE, frozenset({SEEN}))
     status = await ada.status("INBOX")
-    assert (status.messages, status.unseen, status.deleted, status.size) == (4, 3, 2, 4 * len(PREFIX + MESSAGE))
+    assert (status.messages, status.unseen, status.deleted, status.size) == (
+        4,
+        3,
+        2,
+        4 * len(PREFIX + MESSAGE),
+    )
     assert await ada.expunge(inbox, [2, 3]) == (2,)
     assert await ada.expunge(inbox) == (1,)
     status = await ada.status("INBOX")
@@ -239,12 +248,17 @@ async def test_rows_of_any_set_of_uids(store: Store, ada: MailAccount) -> None:
 
 
 async def test_append(ada: MailAccount) -> None:
-    first = await ada.append("Drafts", [NewMessage(b"Subject: a\r\n\r\n1", frozenset({"\\Draft"}), 5), NewMessage(b"b")])
+    first = await ada.append(
+        "Drafts", [NewMessage(b"Subject: a\r\n\r\n1", frozenset({"\\Draft"}), 5), NewMessage(b"b")]
+    )
     assert first.uids == (1, 2)
     box = await ada.select("Drafts", False)
     assert first.uidvalidity == box.mailbox.uidvalidity
     rows = await ada.rows(box.mailbox.id)
-    assert [(row.flags, row.internal_date, row.size) for row in rows] == [({"\\Draft"}, 5, 15), (frozenset(), NOW, 1)]
+    assert [(row.flags, row.internal_date, row.size) for row in rows] == [
+        ({"\\Draft"}, 5, 15),
+        (frozenset(), NOW, 1),
+    ]
     assert await ada.content(box.mailbox.id, 2) == b"b"
     with pytest.raises(errors.NoSuchMailbox):
         await ada.append("Nowhere", [NewMessage(b"x")])
@@ -291,7 +305,8 @@ async def test_create_makes_parents(ada: MailAccount) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "/a", "a//b", "a\0b", "a\nb", "a*", "%", "..", "a/../b", ".", "ä" * 128, "/".join(["x" * 99] * 11)]
+    "name",
+    ["", "/a", "a//b", "a\0b", "a\nb", "a*", "%", "..", "a/../b", ".", "ä" * 128, "/".join(["x" * 99] * 11)],
 )
 async def test_names_that_cannot_be(ada: MailAccount, name: str) -> None:
     with pytest.raises(errors.MailboxNameInvalid):

@@ -75,7 +75,9 @@ def show(account: str, directory: str, as_json: bool) -> None:
         click.echo(msgspec.json.encode([{"mailbox": box, "status": status} for box, status in boxes]))
         return
     for box, status in boxes:
-        click.echo(f"{box.name:<32} {status.messages:>7} messages {status.unseen:>7} unseen {status.size:>13} octets")
+        click.echo(
+            f"{box.name:<32} {status.messages:>7} messages {status.unseen:>7} unseen {status.size:>13} octets"
+        )
 
 
 @store.command("verify")

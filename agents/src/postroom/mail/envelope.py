@@ -1,6 +1,6 @@
 """The ENVELOPE of a message. RFC 3501 section 7.4.2, RFC 5322 sections 3.4 and 4.4.
 
-Room rule: this is for showing, so it is lenient where `mail.headermailboxes` is strict; nobody decides anything by it.
+Room rule: this is for showing, so it is lenient where `mail.headermailboxes` is strict; nobody decides by it.
 Linear, no recursion; comments are counted, not descended into.
 """
 
@@ -10,9 +10,11 @@ from typing import Final
 from postroom.mail.mime import Envelope, Mailbox
 
 MAX_MAILBOXES: Final = 1000  # per field
+MAX_TOKENS: Final = 8000  # of one field that are read
 
 _PLAIN: Final = re.compile(
-    rb'[ \t]*(?:"([^"\\]*)"[ \t]*|([^"()<>,;:@\\\r\n]*))<([^"()<>,;:@\\ \t\r\n]+)@([^"()<>,;:@\\ \t\r\n]+)>[ \t]*\Z'
+    rb'[ \t]*+(?:"([^"\\]*+)"[ \t]*+|([^"()<>,;:@\\\r\n]*+))'
+    rb'<([^"()<>,;:@\\ \t\r\n]++)@([^"()<>,;:@\\ \t\r\n]++)>[ \t]*+\Z'
 )
 _TOKEN: Final = re.compile(
     rb'[ \t\r\n]++|"((?:[^"\\]|\\.)*+)"?|([()<>,;:@])|((?:[^ \t\r\n"()<>,;:@\\]|\\.?)++)', re.DOTALL
@@ -67,6 +69,7 @@ class _Reader:
         self.text = text
         self.found: list[Mailbox] = []
         self.in_group = False
+        self.tokens = MAX_TOKENS
         self._next_item()
 
     def _next_item(self) -> None:
@@ -77,7 +80,8 @@ class _Reader:
 
     def run(self) -> tuple[Mailbox, ...]:
         text, position, size = self.text, 0, len(self.text)
-        while position < size and len(self.found) < MAX_MAILBOXES:
+        while position < size and len(self.found) < MAX_MAILBOXES and self.tokens > 0:
+            self.tokens -= 1
             match = _TOKEN.match(text, position)
             if match is None:
                 break
@@ -126,7 +130,8 @@ class _Reader:
 
     def _skip_comment(self, position: int) -> int:
         begin, depth = position, 1
-        while depth and position < len(self.text):
+        while depth and position < len(self.text) and self.tokens > 0:
+            self.tokens -= 1
             step = _COMMENT_STEP.match(self.text, position)
             if step is None:
                 return len(self.text)

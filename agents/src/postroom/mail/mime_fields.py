@@ -1,4 +1,4 @@
-"""Values of MIME fields: type, parameters, tokens. RFC 2045 section 5.1, RFC 2183, RFC 2231 (names as they stand).
+"""Values of MIME fields: type, parameters, tokens. RFC 2045 section 5.1, RFC 2183; RFC 2231 names as they stand.
 
 Room rule: lenient, linear, at most 64 parameters; what cannot be read is left out.
 """
@@ -7,6 +7,7 @@ import re
 from typing import Final, NamedTuple
 
 MAX_PARAMETERS: Final = 64
+MAX_OCTETS: Final = 1 << 16  # of one field that are read
 Parameters = tuple[tuple[bytes, bytes], ...]
 
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+")  # RFC 2045 section 5.1
@@ -33,8 +34,8 @@ class Typed(NamedTuple):
 
 
 def read_typed(value: bytes, *, single: bool = False) -> Typed | None:
-    """`type/subtype; name=value` (or a single token, as Content-Disposition has), None when it begins otherwise."""
-    text = value.replace(b"\r\n", b"")
+    """`type/subtype; name=value`, with `single` only a type; None when it begins otherwise."""
+    text = value[:MAX_OCTETS].replace(b"\r\n", b"")
     if b"(" in text:
         text = without_comments(text)
     match = (_SINGLE if single else _TYPE).match(text)
@@ -69,5 +70,5 @@ def without_comments(text: bytes) -> bytes:
 
 def tokens(value: bytes) -> tuple[bytes, ...]:
     """The tokens of a field, such as Content-Language."""
-    text = value.replace(b"\r\n", b"")
+    text = value[:MAX_OCTETS].replace(b"\r\n", b"")
     return tuple(_TOKEN.findall(without_comments(text) if b"(" in text else text)[:MAX_PARAMETERS])

@@ -1,11 +1,11 @@
-"""Where a message's parts are, found by byte offsets. RFC 2045, RFC 2046, RFC 2183; for IMAP's ENVELOPE and BODYSTRUCTURE.
+"""Where a message's parts are, found by byte offsets. RFC 2045, RFC 2046, RFC 2183.
 
 Room rule: every message has a structure, however broken or hostile. Nothing is decoded, nothing raises, nothing
-recurses; the cost is linear in the octets, since nested multiparts may together search only a few times the message.
-What goes beyond a limit is a leaf: `application/octet-stream` where parts could not be told apart any more.
+recurses; the cost is linear in the octets, since nested multiparts together search a few times the message at
+most. What goes beyond a limit is a leaf: `application/octet-stream` where parts could not be told apart.
 
-Where readers could disagree, this is how it is read: the first of two equal fields holds; a delimiter line is the
-boundary and nothing else but white space; an outer boundary ends an inner part.
+Where readers could disagree, this is how it is read: the first of two equal fields holds; a delimiter line is
+the boundary and nothing else but white space; an outer boundary ends an inner part.
 """
 
 import re
@@ -126,7 +126,7 @@ class _Scan:
             found.setdefault(name.lower(), value)
         return found
 
-    def _open(
+    def _open(  # noqa: PLR0913, PLR0917
         self, start: int, body: int, end: int, fields: Fields, default: Typed, depth: int
     ) -> "Part | _Node":
         """A leaf, or a node with the regions of its children."""
@@ -203,7 +203,7 @@ class _Scan:
             regions.append((begun, end, True))
         return regions[::-1] or _TEXT
 
-    def _part(
+    def _part(  # noqa: PLR0913, PLR0917
         self, start: int, body: int, end: int, fields: Fields, typed: Typed, node: _Node | None
     ) -> Part:
         base = self.base
@@ -249,7 +249,7 @@ def _disposition(value: bytes) -> tuple[bytes, Parameters] | None:
 
 
 def shifted(part: Part, by: int) -> Part:
-    """The same structure behind a longer (or shorter) served prefix. The depth is bounded by the scan's limits."""
+    """The same structure behind a longer (or shorter) served prefix."""
     return replace(_moved(part, by), start=0)
 
 

@@ -75,7 +75,9 @@ class MdaAgent(Agent[MdaConfig]):
     def check(config: Any) -> None:
         """Raises ConfigError."""
         if not os.access(config.accounts_directory, os.R_OK | os.W_OK | os.X_OK):
-            raise ConfigError(f"accounts_directory = {config.accounts_directory!r}: not a folder that can be written")
+            raise ConfigError(
+                f"accounts_directory = {config.accounts_directory!r}: not a folder that can be written"
+            )
 
 
 def _allow_open_files() -> None:

@@ -18,8 +18,14 @@ from postroom.wire.smtp.lmtp import AskDelivery
 class Deliverer:
     """Answers the questions of all sessions."""
 
-    def __init__(
-        self, directory: Directory, store: Store, flags: OverQuotaFlags, clock: Clock, log: Log, host_name: str
+    def __init__(  # noqa: PLR0913, PLR0917
+        self,
+        directory: Directory,
+        store: Store,
+        flags: OverQuotaFlags,
+        clock: Clock,
+        log: Log,
+        host_name: str,
     ) -> None:
         self._directory = directory
         self._store = store

@@ -10,7 +10,9 @@ from typing import Final
 
 from postroom.contracts.mailbox import Quota
 
-ORDINARY: Final = 1 << 20  # a refused message up to this size means: full; a larger one says nothing about others
+ORDINARY: Final = (
+    1 << 20
+)  # a refused message up to this size means: full; a larger one says nothing about others
 
 
 def is_full(quota: Quota, needed: int) -> bool:
@@ -42,7 +44,9 @@ class OverQuotaFlags:
         self._raised[account_id] = needed
         with contextlib.suppress(OSError):
             descriptor = os.open(
-                self._path(account_id), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644
+                self._path(account_id),
+                os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC,
+                0o644,
             )
             with open(descriptor, "wb") as flag:
                 os.fchmod(descriptor, 0o644)

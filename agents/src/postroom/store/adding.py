@@ -185,7 +185,7 @@ def _wanted(database: Database, name: str) -> Box:
     return database.box(INBOX)
 
 
-def _insert(
+def _insert(  # noqa: PLR0913, PLR0917
     database: Database, box: Box, flags: frozenset[str], internal_date: int, file: NewFile, modseq: int
 ) -> int:
     """Rows of a new message; its UID."""
@@ -207,7 +207,7 @@ def _insert(
     return box.uidnext
 
 
-def append(
+def append(  # noqa: PLR0913, PLR0917
     database: Database,
     name: str,
     messages: Sequence[NewMessage],

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from postroom.contracts.errors import (
-    MailError,
     MailboxNotSelectable,
+    MailError,
     NoSuchMailbox,
     QuotaExceeded,
     Unavailable,
@@ -100,13 +100,13 @@ class Database:
     def box(self, name: str) -> Box:
         """Raises NoSuchMailbox, MailboxNotSelectable, MailboxNameInvalid."""
         row = self.sql.execute(
-            f"SELECT {_BOX} FROM mailboxes WHERE name = ?", (mailbox_name(name),)
+            f"SELECT {_BOX} FROM mailboxes WHERE name = ?", (mailbox_name(name),)  # noqa: S608
         ).fetchone()
         return self._selectable(row)
 
     def box_by_id(self, mailbox: int) -> Box:
         """Raises NoSuchMailbox, MailboxNotSelectable."""
-        row = self.sql.execute(f"SELECT {_BOX} FROM mailboxes WHERE id = ?", (mailbox,)).fetchone()
+        row = self.sql.execute(f"SELECT {_BOX} FROM mailboxes WHERE id = ?", (mailbox,)).fetchone()  # noqa: S608
         return self._selectable(row)
 
     @staticmethod

@@ -70,7 +70,7 @@ class _Open:
 class SqliteStore:
     """All accounts below one folder; implements contracts.mailbox.Store. Used from one event loop."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         directory: str,
         notices: Notices,
@@ -283,7 +283,7 @@ def _stop(text: str) -> None:
     sys.stderr.write(f"postroom.store: {text}\n")
 
 
-def open_store(
+def open_store(  # noqa: PLR0913
     accounts_directory: str,
     notices: Notices,
     clock: Clock,

@@ -122,10 +122,9 @@ def is_account(path: str) -> bool:
 
 
 def make_account(path: str) -> None:
-    """Make an account's folders and its empty database file; what is there already stays. Raises OSError, SyncFailed."""
-    with (
-        _umask_switch
-    ):  # chmod cannot be used: without the setgid bit it clears it, with it the sandbox refuses
+    """Make an account's folders and its empty database file; what is there stays. Raises OSError, SyncFailed."""
+    # chmod cannot be used on folders: without the setgid bit it clears it, with it the sandbox refuses
+    with _umask_switch:
         before = os.umask(0o007)
         try:
             for folder in (path, os.path.join(path, MESSAGES)):

@@ -77,7 +77,7 @@ def _changes(database: Database, box: Box, since: int) -> Changes:
     span = (since, box.first_key, box.last_key)
     found = _added(database, box, since)
     changed = database.sql.execute(
-        f"SELECT {_ROW} FROM messages INDEXED BY messages_by_modseq"
+        f"SELECT {_ROW} FROM messages INDEXED BY messages_by_modseq"  # noqa: S608
         " WHERE changed AND modseq > ? AND key BETWEEN ? AND ?",
         span,
     )
@@ -96,7 +96,8 @@ def _added(database: Database, box: Box, since: int) -> dict[int, RawRow]:
     """Messages that came later, by key: the last ones. What stands before one that is not newer came before it."""
     found = {}
     for row in database.sql.execute(
-        f"SELECT {_ROW} FROM messages WHERE key BETWEEN ? AND ? ORDER BY key DESC", (box.first_key, box.last_key)
+        f"SELECT {_ROW} FROM messages WHERE key BETWEEN ? AND ? ORDER BY key DESC",  # noqa: S608
+        (box.first_key, box.last_key),
     ):
         if row[3] <= since:
             break
@@ -114,7 +115,7 @@ def select_rows(
 ) -> Iterator[tuple[int, ...]]:
     """The rows of these UIDs, ascending; `columns` begins with the key. Dense sets are read as one range."""
     base = mailbox << UID_BITS
-    query = f"SELECT {columns} FROM messages WHERE key"
+    query = f"SELECT {columns} FROM messages WHERE key"  # noqa: S608
     if uids is None:
         yield from database.sql.execute(f"{query} BETWEEN ? AND ? {condition}", (base, base | UID_MASK))
         return

@@ -89,7 +89,7 @@ def _make_mailbox(database: Database, name: str, now: int) -> int:
 def _homeless(database: Database) -> Iterator[Problem]:
     """Messages of a mailbox that is not there get it back under a name of its own."""
     lost = database.sql.execute(
-        f"SELECT DISTINCT key >> {UID_BITS} FROM messages WHERE key >> {UID_BITS} NOT IN (SELECT id FROM mailboxes)"
+        f"SELECT DISTINCT key >> {UID_BITS} FROM messages WHERE key >> {UID_BITS} NOT IN (SELECT id FROM mailboxes)"  # noqa: S608
     )
     for (mailbox,) in lost.fetchall():
         yield Problem("mailbox missing", f"messages of mailbox number {mailbox}", _give_home(mailbox))
@@ -119,7 +119,9 @@ def _references(database: Database) -> Iterator[Problem]:
         " WHERE refs <> coalesce(real, 0)"
     )
     for content, file, refs, real in wrong.fetchall():
-        yield Problem("wrong count of copies", f"{file}: {refs} instead of {real}", _set_references(content, real))
+        yield Problem(
+            "wrong count of copies", f"{file}: {refs} instead of {real}", _set_references(content, real)
+        )
 
 
 def _set_references(content: int, real: int) -> Repair:
@@ -185,11 +187,15 @@ def _mailboxes(database: Database) -> Iterator[Problem]:
     for mailbox, name, *stated, valid in known:
         real = _true_counts(database, mailbox)
         if tuple(stated[:4]) != real[:4]:
-            yield Problem("wrong counters", f"{name}: {stated[:4]} instead of {list(real[:4])}", _recount(mailbox))
+            yield Problem(
+                "wrong counters", f"{name}: {stated[:4]} instead of {list(real[:4])}", _recount(mailbox)
+            )
         if stated[4] < real[4]:
             yield Problem("UIDNEXT too low", f"{name}: {stated[4]} instead of {real[4]}", _recount(mailbox))
         if stated[5] < real[5]:
-            yield Problem("HIGHESTMODSEQ too low", f"{name}: {stated[5]} instead of {real[5]}", _recount(mailbox))
+            yield Problem(
+                "HIGHESTMODSEQ too low", f"{name}: {stated[5]} instead of {real[5]}", _recount(mailbox)
+            )
         if valid > last:
             yield Problem("UIDVALIDITY ahead", f"{name}: {valid} is above {last}", _raise_uidvalidity(valid))
 
@@ -228,7 +234,9 @@ def missing(content: int, name: str) -> Problem:
     """The file of a content is gone."""
 
     def repair(database: Database) -> None:
-        keys = [key for (key,) in database.sql.execute("SELECT key FROM messages WHERE content = ?", (content,))]
+        keys = [
+            key for (key,) in database.sql.execute("SELECT key FROM messages WHERE content = ?", (content,))
+        ]
         drop(database, keys)
         database.sql.execute("DELETE FROM contents WHERE id = ?", (content,))
 
@@ -245,11 +253,14 @@ def altered(content: int, name: str, octets: bytes, text: str) -> Problem:
         detail = msgspec.msgpack.encode(scan(octets, base=len(prefix[0])))
         digest = hashlib.blake2b(octets, digest_size=16).digest()
         database.sql.execute(
-            "UPDATE contents SET size = ?, digest = ?, detail = ? WHERE id = ?", (len(octets), digest, detail, content)
+            "UPDATE contents SET size = ?, digest = ?, detail = ? WHERE id = ?",
+            (len(octets), digest, detail, content),
         )
         size = len(prefix[0]) + len(octets)
         database.sql.execute("UPDATE messages SET size = ? WHERE content = ?", (size, content))
-        touched = database.sql.execute(f"SELECT DISTINCT key >> {UID_BITS} FROM messages WHERE content = ?", (content,))
+        touched = database.sql.execute(
+            f"SELECT DISTINCT key >> {UID_BITS} FROM messages WHERE content = ?", (content,)  # noqa: S608
+        )
         for (mailbox,) in touched.fetchall():
             count_anew(database, mailbox)
 

@@ -33,5 +33,3 @@ def _recover(database: Database, name: str) -> bool:
     message = NewMessage(database.folder.read(name), internal_date=int(status.st_mtime))
     adding.adopt(database, MAILBOX, message, name)
     return True
-
-

@@ -6,7 +6,8 @@ writers take their turn by BEGIN IMMEDIATE, readers never wait.
 `messages.key` is mailbox * 2**32 + UID: one b-tree gives a mailbox in the order of its UIDs. What never changes
 about a message, and is large, stands in `contents`, so that reading flags of a large mailbox stays cheap; copies
 within an account share it. A delivery changes four pages: every page counts, each is written and synced. So new
-messages are in no index: UIDs and mod-sequences of what was added rise together. Sums over `mailboxes` are the account's use and modseq.
+messages are in no index: UIDs and mod-sequences of what was added rise together. Sums over `mailboxes` are the
+account's use and modseq.
 """
 
 import os

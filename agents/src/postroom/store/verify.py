@@ -113,7 +113,9 @@ def _look(database: Database, content: int, name: str, size: int, digest: bytes)
     try:
         octets = database.folder.read(name)
     except FileNotFoundError:
-        still = database.sql.execute("SELECT 1 FROM contents WHERE id = ? AND file = ?", (content, name)).fetchone()
+        still = database.sql.execute(
+            "SELECT 1 FROM contents WHERE id = ? AND file = ?", (content, name)
+        ).fetchone()
         return rows.missing(content, name) if still else None  # expunged meanwhile
     except OSError as error:
         return Problem("file not readable", f"{name}: {error.strerror}", rows.leave)

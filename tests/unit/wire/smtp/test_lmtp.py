@@ -130,7 +130,11 @@ def test_the_ident_ends_with_its_transaction() -> None:
 
 def test_data_without_a_good_recipient() -> None:
     peer = Peer().greet()
-    assert peer.say(b"MAIL FROM:<>\r\nRCPT TO:<gone@x>\r\nDATA\r\n") == ["250 2.1.0", "550 5.1.1", "503 5.5.1"]
+    assert peer.say(b"MAIL FROM:<>\r\nRCPT TO:<gone@x>\r\nDATA\r\n") == [
+        "250 2.1.0",
+        "550 5.1.1",
+        "503 5.5.1",
+    ]
     assert peer.say(b"MAIL FROM:<>\r\n") == ["503 5.5.1"]
     assert peer.say(b"RSET\r\nRCPT TO:<a@b>\r\n") == ["250 2.0.0", "503 5.5.1"]
 
@@ -144,7 +148,9 @@ def test_more_recipients_than_allowed() -> None:
 def test_a_message_that_is_too_large_is_read_to_its_end_and_refused_for_each() -> None:
     peer = Peer(100).greet()
     body = b"x" * 70 + b"\r\n"
-    replies = peer.say(b"MAIL FROM:<>\r\nRCPT TO:<a@x>\r\nRCPT TO:<b@x>\r\nDATA\r\n" + body * 2000 + b".\r\nNOOP\r\n")
+    replies = peer.say(
+        b"MAIL FROM:<>\r\nRCPT TO:<a@x>\r\nRCPT TO:<b@x>\r\nDATA\r\n" + body * 2000 + b".\r\nNOOP\r\n"
+    )
     assert replies[-3:] == ["552 5.3.4", "552 5.3.4", "250 2.0.0"]
     assert peer.deliveries == []
 
@@ -201,7 +207,9 @@ def test_x01_nothing_else_ends_a_message(end: bytes, size: int) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(
-    st.lists(st.sampled_from([b"a", b".", b"\r\n", b"\r\n.", b"\r\n..", b"xyz", b"\xff"]), max_size=30).map(b"".join),
+    st.lists(st.sampled_from([b"a", b".", b"\r\n", b"\r\n.", b"\r\n..", b"xyz", b"\xff"]), max_size=30).map(
+        b"".join
+    ),
     st.integers(1, 40),
 )
 def test_what_is_stuffed_comes_out_as_it_was(body: bytes, size: int) -> None:
@@ -214,7 +222,17 @@ def test_what_is_stuffed_comes_out_as_it_was(body: bytes, size: int) -> None:
 
 def test_x18_x23_garbage_never_raises() -> None:
     noise = random.Random(7)
-    words = [b"LHLO x\r\n", ENVELOPE, b"DATA\r\n", b"\r\n.\r\n", b"XFORWARD IDENT=", b"RSET\r\n", b"\r\n", b"\t", b"\0"]
+    words = [
+        b"LHLO x\r\n",
+        ENVELOPE,
+        b"DATA\r\n",
+        b"\r\n.\r\n",
+        b"XFORWARD IDENT=",
+        b"RSET\r\n",
+        b"\r\n",
+        b"\t",
+        b"\0",
+    ]
     for _ in range(3000):
         peer = Peer(noise.choice([1, 5, 500]))
         for _ in range(noise.randrange(12)):
