@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Print the password of the inventory's vault (Ansible's `vault_password_file`).
 
-The password stands in `.secrets/vault-password` (mode 0600, never committed) or where POSTROOM_VAULT_PASSWORD_FILE points.
-It is made on first use. When it is gone although a vault exists that it must open, one line on stderr says so.
+The password stands in `.secrets/vault-password` (mode 0600, never committed) or where
+POSTROOM_VAULT_PASSWORD_FILE points. It is made on first use. When it is gone although a vault exists that it must
+open, one line on stderr says so.
 """
 
 import os

@@ -14,7 +14,17 @@ HOST_NAME = re.compile(r"(?=.{4,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a
 LOCAL_PART = re.compile(r"(?=.{1,64}\Z)[a-z0-9!#$%&'*/=?^_`{|}~-]+(\.[a-z0-9!#$%&'*/=?^_`{|}~-]+)*\Z")
 PERSON_ID = re.compile(r"[a-z][a-z0-9_-]{0,62}\Z")
 QUOTA = re.compile(r"([1-9]\d*)\s*([KMGT]i?)?B?\Z")
-UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+UNITS = {
+    "": 1,
+    "K": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "T": 10**12,
+    "Ki": 2**10,
+    "Mi": 2**20,
+    "Gi": 2**30,
+    "Ti": 2**40,
+}
 PERSON_OPTIONS = {"name", "address", "aliases", "quota", "enabled"}
 DOMAIN_OPTIONS = {"home", "mx", "alias_of", "catch_all", "dmarc", "spf_include", "dkim_rsa_bits"}
 DMARC_OPTIONS = {"policy", "subdomain_policy", "reports"}
@@ -40,13 +50,15 @@ def problems(companies: list[Company], hosts: Hosts) -> list[str]:
     known = {domain for company in companies for domain in mapping(company["domains"])}
     found = [*host_problems(hosts)]
     if not companies:
-        found.append("company_name is set for no host: give the group of a company's hosts the variables company_*")
+        found.append(
+            "company_name is set for no host: give the group of a company's hosts the variables company_*"
+        )
     for company in companies:
         found += company_problems(company)
         found += domain_problems(company, hosts)
         found += people_problems(company, known)
         found += alias_problems(company, known)
-    return found + [*repeated_domains(companies)] + [*repeated_addresses(companies)]
+    return [*found, *repeated_domains(companies), *repeated_addresses(companies)]
 
 
 def host_problems(hosts: Hosts) -> Iterator[str]:
@@ -75,7 +87,7 @@ def company_problems(company: Company) -> Iterator[str]:
         yield f"company_domains of {name or company['hosts'][0]} is empty: list at least one mail domain"
     administrator = company["administrator"]
     if not administrator:
-        yield f"company_administrator of {name} is missing: name the person who receives root, postmaster and abuse mail"
+        yield f"company_administrator of {name} is missing: name the person who gets root, postmaster and abuse mail"
     elif administrator not in people:
         yield (
             f"company_administrator of {name} is {administrator!r}, who is not in company_people: "
@@ -92,7 +104,7 @@ def domain_problems(company: Company, hosts: Hosts) -> Iterator[str]:
     for domain, options in domains.items():
         where = f"company_domains of {company['name']}: {domain}"
         if not HOST_NAME.match(domain):
-            yield f"{where} is no domain name: write it in lower case, in its ASCII form (xn--) where it has other letters"
+            yield f"{where} is no domain name: write it in lower case and in ASCII (xn-- for other letters)"
         if not isinstance(options, Mapping):
             yield f"{where} is {options!r}: write {{home: NAME OF A HOST}}"
             continue
@@ -118,7 +130,7 @@ def home_problems(where: str, home: Any, company: Company, hosts: Hosts) -> Iter
     elif home not in hosts:
         yield f"{where}: home is {home!r}, which is no host of the inventory: use one of {', '.join(company['hosts'])}"
     elif home not in company["hosts"]:
-        yield f"{where}: home is {home!r}, a host outside this company's group: use one of {', '.join(company['hosts'])}"
+        yield f"{where}: home is {home!r}, a host of another group: use one of {', '.join(company['hosts'])}"
 
 
 def dmarc_problems(where: str, options: Any) -> Iterator[str]:
@@ -200,7 +212,8 @@ def target_problems(where: str, address: Any, company: Company) -> Iterator[str]
     if domain not in mapping(company["domains"]) or local_part in ("root", "postmaster", "abuse"):
         return
     options = mapping(mapping(company["domains"])[domain])
-    if options.get("catch_all") is None and options.get("alias_of") is None and address not in dict(own(company)):
+    taken_by_all = options.get("alias_of") is not None or (options.get("catch_all") not in (None, address))
+    if not taken_by_all and address not in dict(own(company)):
         yield f"{where} leads to {address}, which nobody has: add the person or correct the address"
 
 
@@ -228,8 +241,8 @@ def repeated_addresses(companies: list[Company]) -> Iterator[str]:
 def own(company: Company) -> Iterator[tuple[str, str]]:
     """Each address that a company receives under, with the words for its owner."""
     for person, options in mapping(company["people"]).items():
-        options = mapping(options)
-        for address in [options.get("address"), *(options.get("aliases") or [])]:
+        known = mapping(options)
+        for address in [known.get("address"), *(known.get("aliases") or [])]:
             yield str(address), f"company_people of {company['name']}: {person}"
     for alias in mapping(company["aliases"]):
         yield alias, f"company_aliases of {company['name']}"

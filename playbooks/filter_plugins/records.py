@@ -29,7 +29,9 @@ Record = dict[str, Any]
 Hosts = Mapping[str, Mapping[str, str]]
 
 
-def records(companies: list[Mapping[str, Any]], hosts: Hosts, dkim_keys: Mapping[str, Mapping[str, str]]) -> list[Record]:
+def records(
+    companies: list[Mapping[str, Any]], hosts: Hosts, dkim_keys: Mapping[str, Mapping[str, str]]
+) -> list[Record]:
     """All records of all domains and hosts. `dkim_keys`: domain -> selector -> private key (PEM)."""
     found: list[Record] = []
     homes = {str(options["home"]) for company in companies for options in company["domains"].values()}
@@ -49,7 +51,7 @@ def domain_records(domain: str, options: Mapping[str, Any], keys: Mapping[str, s
     for position, exchanger in enumerate(exchangers, start=1):
         yield record(domain, "MX", f"{position * 10} {absolute(exchanger)}")
     yield record(domain, "TXT", text(sender_policy([f"a:{home}"], options.get("spf_include") or [])))
-    for selector, private_key in keys.items():
+    for selector, private_key in sorted(keys.items()):
         yield record(f"{selector}._domainkey.{domain}", "TXT", text(dkim_record(private_key)))
     yield record(f"_dmarc.{domain}", "TXT", text(dmarc_record(options.get("dmarc") or {})))
 

@@ -22,7 +22,9 @@ def completed(existing: Mapping[str, Any], companies: list[Mapping[str, Any]]) -
     A removed person's first password goes; keys of a removed domain stay, since mail signed by them may be under way.
     """
     passwords = {
-        company["name"]: first_passwords(company["people"] or {}, existing.get("first_passwords", {}).get(company["name"], {}))
+        company["name"]: first_passwords(
+            company["people"] or {}, existing.get("first_passwords", {}).get(company["name"], {})
+        )
         for company in companies
     }
     keys = {domain: dict(selectors) for domain, selectors in existing.get("dkim_keys", {}).items()}

@@ -1,6 +1,7 @@
 """Sort records into zones, and link the zones of one server to one another.
 
-Room rule: pure. A zone is {name, records}; records are as records.py makes them. Templates print them and compute nothing.
+Room rule: pure. A zone is {name, records}; records are as records.py makes them. Templates print them and
+compute nothing.
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ def glue(child: str, servers: list[Record], records: list[Record]) -> list[Recor
 
 
 def apex(origin: str, name_servers: list[str]) -> list[Record]:
-    """SOA and NS. The serial number is the server's business, so it stays 1 here."""
+    """SOA and NS; nothing where others serve the zone. The serial number is the server's business: it stays 1."""
+    if not name_servers:
+        return []
     first = f"{name_servers[0]}."
     contact = f"hostmaster.{origin}" if origin != "." and "arpa." not in origin else f"hostmaster.{first}"
     soa = entry(origin, "SOA", f"{first} {contact} 1 3600 900 1209600 300")

@@ -85,7 +85,9 @@ def main() -> None:
             break
         time.sleep(PAUSE)
     if missing and seconds:
-        module.fail_json(msg=f"Knot made no key in {seconds} s for: {', '.join(missing)}. See: journalctl -u knot")
+        module.fail_json(
+            msg=f"Knot made no key in {seconds} s for: {', '.join(missing)}. See: journalctl -u knot"
+        )
     module.exit_json(changed=False, ds=ds, missing=missing)
 
 

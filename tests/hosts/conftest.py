@@ -1,0 +1,51 @@
+"""Tests on running hosts, over SSH. A failing test prints the end of the host's journal."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import testinfra
+from testinfra.utils.ansible_runner import AnsibleRunner
+
+ROOT = Path(__file__).resolve().parents[2]
+INVENTORY = ROOT / "inventory" / "demo"
+KEY = ROOT / "build" / "ssh" / "id_ed25519"
+JOURNAL_LINES = 60
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Use the demo's inventory, and say plainly how its hosts are reached: testinfra reads templates as they stand."""
+    if not config.option.ansible_inventory:
+        config.option.ansible_inventory = str(INVENTORY)
+    runner = AnsibleRunner.get_runner(config.option.ansible_inventory)
+    for variables in runner.inventory["_meta"]["hostvars"].values():
+        variables["ansible_host"] = variables["host_ipv4"]
+        variables["ansible_ssh_private_key_file"] = str(KEY)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    report = yield
+    host = getattr(item, "funcargs", {}).get("host")
+    if report.when == "call" and report.failed and host is not None:
+        journal = host.run("journalctl --no-pager --lines %s", str(JOURNAL_LINES))
+        report.sections.append((f"journal of {host.backend.get_pytest_id()}", journal.stdout))
+    return report
+
+
+@pytest.fixture(scope="session")
+def reach(request: pytest.FixtureRequest) -> Any:
+    """A second host beside the one under test: `reach("mail.beta.example")`."""
+
+    def get(name: str) -> Any:
+        return testinfra.get_host(
+            f"ansible://{name}", ansible_inventory=request.config.option.ansible_inventory
+        )
+
+    return get
+
+
+@pytest.fixture
+def name(host: Any) -> str:
+    """Full name of the host under test."""
+    return str(host.check_output("hostname"))

@@ -1,0 +1,131 @@
+"""Every kind of wrong inventory is told, with the variable, its value and a remedy."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from .conftest import load
+
+problems = load("playbooks/filter_plugins/problems.py")
+
+Company = dict[str, Any]
+Hosts = dict[str, dict[str, str]]
+
+
+def test_an_inventory_in_order_has_no_problems(company: Company, hosts: Hosts) -> None:
+    assert problems.problems([company], hosts) == []
+
+
+def person(**changes: Any) -> Callable[[Company, Hosts], None]:
+    return lambda company, hosts: company["people"]["ada"].update(changes)
+
+
+def domain(**changes: Any) -> Callable[[Company, Hosts], None]:
+    return lambda company, hosts: company["domains"]["alpha.example"].update(changes)
+
+
+def top(**changes: Any) -> Callable[[Company, Hosts], None]:
+    return lambda company, hosts: company.update(changes)
+
+
+def host(**changes: str) -> Callable[[Company, Hosts], None]:
+    return lambda company, hosts: hosts["mail.alpha.example"].update(changes)
+
+
+SPOILT: list[tuple[str, Callable[[Company, Hosts], None], list[str]]] = [
+    (
+        "unknown domain",
+        person(address="ada@alfa.example"),
+        ["address", "ada@alfa.example", "company_domains"],
+    ),
+    ("unknown domain in an alias", person(aliases=["x@alfa.example"]), ["aliases", "x@alfa.example"]),
+    ("same address twice", person(aliases=["mary@alpha.example"]), ["mary@alpha.example", "one owner"]),
+    ("address and group alias", person(aliases=["team@alpha.example"]), ["team@alpha.example", "one owner"]),
+    ("no address at all", person(address="ada"), ["address", "'ada'", "ada@example.org"]),
+    ("subaddress", person(address="ada+x@alpha.example"), ["ada+x@alpha.example", "without a +"]),
+    ("upper case", person(address="Ada@alpha.example"), ["Ada@alpha.example", "lower case"]),
+    ("bad quota", person(quota="two gigabytes"), ["quota", "two gigabytes", "a number and a unit"]),
+    ("negative quota", person(quota="-5 MB"), ["quota", "-5 MB"]),
+    ("zero quota", person(quota="0"), ["quota", "'0'"]),
+    ("mistyped option", person(qouta="2 GB"), ["'qouta'", "quota"]),
+    ("no name", person(name=""), ["name is missing"]),
+    ("no home", domain(home=None), ["alpha.example", "home is missing"]),
+    ("unknown home", domain(home="mx.alpha.example"), ["mx.alpha.example", "mail.alpha.example"]),
+    ("two homes", domain(home=["mail.alpha.example", "ns.example"]), ["exactly one home host"]),
+    ("foreign home", domain(home="ns.example"), ["ns.example", "another group"]),
+    ("alias of nothing", domain(alias_of="beta.example"), ["alias_of", "beta.example"]),
+    ("catch-all to nobody", domain(catch_all="none@alpha.example"), ["catch_all", "none@alpha.example"]),
+    ("wrong policy", domain(dmarc={"policy": "refuse"}), ["dmarc.policy", "refuse", "reject"]),
+    ("weak key of a domain", domain(dkim_rsa_bits=1024), ["dkim_rsa_bits", "1024", "2048"]),
+    ("weak key", top(dkim_rsa_bits=1024), ["company_dkim_rsa_bits", "1024", "2048"]),
+    ("key size in words", top(dkim_rsa_bits="2048"), ["company_dkim_rsa_bits", "'2048'"]),
+    ("no administrator", top(administrator=None), ["company_administrator", "missing"]),
+    ("unknown administrator", top(administrator="bob"), ["company_administrator", "'bob'", "ada"]),
+    ("no domains", top(domains={}), ["company_domains", "at least one"]),
+    (
+        "alias to nobody",
+        top(aliases={"x@alpha.example": ["bob@alpha.example"]}),
+        ["bob@alpha.example", "nobody has"],
+    ),
+    ("empty alias", top(aliases={"x@alpha.example": []}), ["x@alpha.example", "list of addresses"]),
+    ("unknown service", top(client_services=["gopher"]), ["company_client_services", "gopher", "imaps"]),
+    ("host without address", host(ipv4="", ipv6=""), ["mail.alpha.example", "host_ipv4", "missing"]),
+    ("no IPv4 address", host(ipv4="192.0.2.300"), ["host_ipv4", "192.0.2.300", "IPv4"]),
+    ("wrong family", host(ipv6="192.0.2.7"), ["host_ipv6", "192.0.2.7", "IPv6"]),
+    ("address of two hosts", host(ipv4="192.0.2.53"), ["host_ipv4", "192.0.2.53", "ns.example"]),
+]
+
+
+@pytest.mark.parametrize(("spoil", "words"), [case[1:] for case in SPOILT], ids=[case[0] for case in SPOILT])
+def test_one_mistake_is_told_with_value_and_remedy(
+    company: Company, hosts: Hosts, spoil: Callable[[Company, Hosts], None], words: list[str]
+) -> None:
+    spoil(company, hosts)
+    found = problems.problems([company], hosts)
+    assert any(all(word in sentence for word in words) for sentence in found), found
+
+
+def test_all_mistakes_are_told_at_once(company: Company, hosts: Hosts) -> None:
+    company["people"]["ada"]["quota"] = "much"
+    company["administrator"] = "bob"
+    hosts["mail.alpha.example"].update(ipv4="", ipv6="")
+    assert len(problems.problems([company], hosts)) == 3
+
+
+def test_a_domain_of_two_companies_has_two_homes(company: Company, hosts: Hosts) -> None:
+    other = deepcopy(company) | {"name": "Beta", "people": {}, "aliases": {}, "administrator": ""}
+    found = problems.problems([company, other], hosts)
+    assert any("alpha.example" in line and "two home hosts" in line for line in found)
+
+
+def test_an_address_in_another_companys_domain_is_told_so(company: Company, hosts: Hosts) -> None:
+    other = deepcopy(company) | {"name": "Beta", "domains": {"beta.example": {"home": "mail.alpha.example"}}}
+    found = problems.problems([company, other], hosts)
+    assert any("a domain of another company" in line for line in found)
+
+
+def test_no_company_at_all_is_a_problem(hosts: Hosts) -> None:
+    assert len(problems.problems([], hosts)) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "octets"),
+    [
+        ("2 GB", 2 * 10**9),
+        ("500MB", 500 * 10**6),
+        ("1 GiB", 2**30),
+        (1024, 1024),
+        ("10 K", 10_000),
+        ("3 T", 3 * 10**12),
+    ],
+)
+def test_quota_in_octets(value: Any, octets: int) -> None:
+    assert problems.quota_bytes(value) == octets
+
+
+@pytest.mark.parametrize("value", ["", "GB", "1.5 GB", "2 gb", "2 GB extra", None, True, [], -1])
+def test_no_quota(value: Any) -> None:
+    with pytest.raises(ValueError, match="is not a size"):
+        problems.quota_bytes(value)
