@@ -32,7 +32,8 @@ class Change(NamedTuple):
     fields: Mapping[str, tuple[Any, Any]] = {}  # name to (old, new); only of CHANGED
 
     def __str__(self) -> str:
-        head = f"{_SIGNS[self.action]} {self.kind} {self.key} {self.action}"
+        done = "first password set" if self.action is Action.FIRST_LOGIN else self.action.value
+        head = f"{_SIGNS[self.action]} {self.kind} {self.key} {done}"
         return head + "".join(f"\n    {name}: {old} -> {new}" for name, (old, new) in self.fields.items())
 
 

@@ -137,7 +137,8 @@ def _account(check: _Check, path: str, record: AccountRecord) -> AccountRecord:
     for place, key in enumerate(further):
         check.claim(f"{path}.addresses[{place}]", key)
     send_as = check.addresses(f"{path}.rights.send_as", record.rights.send_as, check.own_address)
-    rights = msgspec.structs.replace(record.rights, send_as=send_as)
+    same = send_as == record.rights.send_as
+    rights = record.rights if same else msgspec.structs.replace(record.rights, send_as=send_as)
     return msgspec.structs.replace(record, address=address, addresses=further, rights=rights)
 
 

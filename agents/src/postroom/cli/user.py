@@ -1,0 +1,117 @@
+"""`postroom user`: people and their passwords."""
+
+import sys
+import time
+
+import click
+
+from postroom.cli import places
+from postroom.cli.output import UNAVAILABLE, Failure, octets, print_fields, print_json, print_table
+from postroom.cli.present import find_account, present, shared
+from postroom.contracts.errors import Unavailable
+from postroom.directory.schema import AccountRecord, Document, State
+
+
+@click.group()
+def user() -> None:
+    """People and their passwords."""
+
+
+@user.command("list")
+@click.option("--domain", help="Only of this domain.")
+@click.option("--state", type=click.Choice([state.value for state in State]), help="Only in this state.")
+@places.directory_path
+@places.as_json
+def list_users(domain: str | None, state: str | None, directory: str, as_json: bool) -> None:
+    """Everybody who has a mailbox, or had one."""
+    document = present(directory)
+    found = [account for account in document.accounts if _wanted(account, domain, state)]
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (account.id, account.address, account.name, account.state.value, _quota(account)) for account in found
+    ]
+    print_table(("ID", "ADDRESS", "NAME", "STATE", "QUOTA"), rows)
+
+
+@user.command("show")
+@click.argument("name", metavar="ADDRESS|ID")
+@places.directory_path
+@places.as_json
+def show(name: str, directory: str, as_json: bool) -> None:
+    """One person, with the aliases, lists and teams that lead there."""
+    document = present(directory)
+    account = find_account(document, name)
+    reached = _reached_by(document, account)
+    if as_json:
+        print_json({"account": account, "member_of": reached})
+        return
+    limits = account.limits
+    print_fields([
+        ("id", account.id),
+        ("address", account.address),
+        ("further addresses", account.addresses),
+        ("name", account.name),
+        ("state", account.state.value),
+        ("quota", _quota(account)),
+        ("messages per day", limits.messages_per_day or None),
+        ("recipients per day", limits.recipients_per_day or None),
+        ("may send as", account.rights.send_as),
+        ("member of", reached),
+    ])  # fmt: skip
+
+
+@user.command("passwd")
+@click.argument("name", metavar="ADDRESS|ID")
+@click.option(
+    "--stdin", "from_stdin", is_flag=True, help="Read one line from standard input; no question is asked."
+)
+@places.directory_path
+@places.secrets_path
+@places.auth_config
+def passwd(name: str, from_stdin: bool, directory: str, secrets: str, auth_config: str) -> None:
+    """Give somebody a new password; it counts at once, everywhere.
+
+    The password is asked for, or read from standard input, and never stands in a command line.
+    """
+    from postroom.auth.secrets import SecretStore  # noqa: PLC0415  # hashing is slow to import
+    from postroom.cli.passwords import hasher  # noqa: PLC0415
+
+    account = find_account(present(directory), name)
+    if account.state is State.DELETED:
+        raise Failure(f"{account.id} is deleted: take `state` out of the directory first")
+    password = _password(from_stdin)
+    store = SecretStore(secrets)
+    try:
+        store.set(account.id, hasher(auth_config).make(password), time.time())
+    except Unavailable as error:
+        raise Failure(str(error), UNAVAILABLE) from error
+    finally:
+        store.close()
+    click.echo(f"password of {account.address} is changed")
+
+
+def _password(from_stdin: bool) -> str:
+    if from_stdin or not sys.stdin.isatty():
+        password = sys.stdin.readline().removesuffix("\n").removesuffix("\r")
+    else:
+        password = click.prompt("New password", hide_input=True, confirmation_prompt="Again")
+    if not password or "\0" in password or len(password) > 1024:
+        raise Failure("a password has 1 to 1024 characters, none of them NUL: nothing was changed")
+    return password
+
+
+def _wanted(account: AccountRecord, domain: str | None, state: str | None) -> bool:
+    if domain is not None and account.address.rpartition("@")[2] != domain.lower():
+        return False
+    return state is None or account.state.value == state
+
+
+def _quota(account: AccountRecord) -> str:
+    return octets(account.quota_bytes) if account.quota_bytes else "-"
+
+
+def _reached_by(document: Document, account: AccountRecord) -> list[str]:
+    own = {account.address, *account.addresses}
+    return [each.address for each in shared(document) if own & set(each.members)]
