@@ -28,7 +28,7 @@ MAX_VOID_LOOKUPS: Final = 2
 MAX_HOSTS: Final = 10  # of one mx or ptr
 _LONGEST_EXPLANATION: Final = 500
 
-_LABEL: Final = re.compile(r"[!-\-/-\[\]-~]{1,63}\Z")  # printable, neither dot nor backslash
+_LABEL: Final = re.compile(r"[ -\-/-\[\]-~]{1,63}\Z")  # printable, neither dot nor backslash
 
 IpAddress: TypeAlias = IPv4Address | IPv6Address
 
