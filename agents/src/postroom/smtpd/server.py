@@ -16,7 +16,7 @@ from postroom.runtime.log import Log
 from postroom.runtime.service import where
 from postroom.smtpd import sayings
 from postroom.smtpd.reception import Client, Limits, Manner, Reception
-from postroom.smtpd.session import SmtpSession, envelope_text
+from postroom.smtpd.session import HANDSHAKE_SECONDS, SmtpSession, envelope_text
 from postroom.smtpd.transaction import Transaction
 from postroom.wire.smtp.replies import Reply
 
@@ -44,6 +44,8 @@ class SmtpServer:
         self.sessions: set[SmtpSession] = set()
         self._clients: Counter[str] = Counter()
         self._servers: list[asyncio.AbstractServer] = []
+        self._accepting: list[asyncio.Task[None]] = []
+        self._handshakes: dict[asyncio.Task[None], str] = {}  # to the client's network
         self._patrol: asyncio.TimerHandle | None = None
         self.greeting = Reply(220, "", f"{self.host_name} ESMTP Postroom").octets
         self.helo_reply = Reply(250, "", self.host_name)
@@ -91,10 +93,47 @@ class SmtpServer:
     async def start(self, sockets: list[socket.socket]) -> None:
         """Serve on these listening sockets."""
         for listening in sockets:
+            if self.manner.implicit_tls:
+                self._accepting.append(self.loop.create_task(self._accept_secured(listening)))
+                continue
             unix = listening.family == socket.AF_UNIX
             create = self.loop.create_unix_server if unix else self.loop.create_server
             self._servers.append(await create(lambda: SmtpSession(self), sock=listening, backlog=BACKLOG))
         self._patrol = self.loop.call_later(PATROL_SECONDS, self._walk)
+
+    async def _accept_secured(self, listening: socket.socket) -> None:
+        """Accept for TLS from the first octet: a transport that reads before TLS takes over would lose octets."""
+        listening.setblocking(False)
+        while True:
+            try:
+                accepted, peer = await self.loop.sock_accept(listening)
+            except OSError as error:  # out of descriptors, or the peer left in the queue
+                self.log.error(f"cannot accept connections: {error.strerror}")
+                await asyncio.sleep(0.1)
+                continue
+            address = str(peer[0]).removeprefix("::ffff:")
+            network = _network(address)
+            shaking = sum(1 for other in self._handshakes.values() if other == network)
+            crowded = shaking >= self._caps.per_client and not self._exempt(address)
+            if crowded or len(self._handshakes) >= self._caps.total:
+                self.log.warning(f"connect refused: client={address} too many handshakes", client=address)
+                accepted.close()
+                continue
+            task = self.loop.create_task(self._secure(accepted, address))
+            self._handshakes[task] = network
+            task.add_done_callback(lambda done: self._handshakes.pop(done, None))
+
+    async def _secure(self, accepted: socket.socket, address: str) -> None:
+        try:
+            await self.loop.connect_accepted_socket(
+                lambda: SmtpSession(self),
+                accepted,
+                ssl=self.tls_context(),
+                ssl_handshake_timeout=HANDSHAKE_SECONDS,
+            )
+        except (OSError, ssl.SSLError, TimeoutError) as error:
+            self.handshake_failed(Client(address), error)
+            accepted.close()
 
     def _walk(self) -> None:
         self._patrol = self.loop.call_later(PATROL_SECONDS, self._walk)
@@ -111,6 +150,8 @@ class SmtpServer:
         self.draining = True
         for server in self._servers:
             server.close()
+        for task in self._accepting:
+            task.cancel()
         for session in self.sessions:
             if session.idle():
                 session.end(sayings.CLOSING.octets)

@@ -52,19 +52,15 @@ class SmtpSession(Stream):
         if refusal := self.server.admit(self):
             self._gone_soon(refusal)
             return
-        if self.server.manner.implicit_tls:
-            self.transport.pause_reading()  # what comes now is a handshake, and not for us
+        self._note_tls()
         self._handler_coroutine = self.loop.create_task(self._handle_client())
 
     def _gone_soon(self, reply: Reply) -> None:
-        if not self.server.manner.implicit_tls:
-            self.transport.write(reply.octets)
+        self.transport.write(reply.octets)
         self.transport.close()
 
     async def _handle_client(self) -> None:
         try:
-            if self.server.manner.implicit_tls:
-                await self._start_tls()
             self.say(self.server.greeting)
             await self._converse()
         except ConnectionEnd as end:
@@ -167,9 +163,13 @@ class SmtpSession(Stream):
         if transport is None or self._gone:
             raise ConnectionEnd
         self.transport = transport
-        found = cast(ssl.SSLObject, transport.get_extra_info("ssl_object"))
-        self.client.tls_version = found.version() or "TLS"
-        self.client.cipher = (found.cipher() or ("",))[0]
+        self._note_tls()
+
+    def _note_tls(self) -> None:
+        found = cast("ssl.SSLObject | None", self.transport.get_extra_info("ssl_object"))
+        if found is not None:
+            self.client.tls_version = found.version() or "TLS"
+            self.client.cipher = (found.cipher() or ("",))[0]
 
     # authentication
 
