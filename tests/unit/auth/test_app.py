@@ -99,6 +99,23 @@ async def test_a_password_changed_by_the_operator_counts_at_once(process: Proces
     assert await process.login("changed", "192.0.2.1") == "ada"
 
 
+async def test_a_reload_takes_over_limits_and_hash_parameters(process: Process) -> None:
+    settings = process.folder / "auth.toml"
+    text = settings.read_text().replace("argon2_time = 1", "argon2_time = 2")
+    settings.write_text(text.replace("failures_per_account = 3", "failures_per_account = 1"))
+    process.child.send_signal(signal.SIGHUP)
+    assert process.child.stderr is not None
+    assert b"read again" in await process.child.stderr.readline()
+    assert await process.login(PEOPLE["ada"], "192.0.2.1") == "ada"
+    store = SecretStore(process.folder / "secrets.db")
+    assert "t=2," in (store.verifier("ada") or "")
+    store.close()
+    with pytest.raises(LoginRefused):
+        await process.login("guess")
+    with pytest.raises(LoginThrottled):
+        await process.login("guess again")
+
+
 def test_check_config_wants_the_secrets_folder(tmp_path: Path) -> None:
     good = AuthConfig(host_name="mail.a.example", secrets_path=str(tmp_path / "secrets.db"))
     AuthAgent.check(good)

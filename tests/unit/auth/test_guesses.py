@@ -108,6 +108,14 @@ def test_memory_is_bounded(guesses: Guesses) -> None:
     assert guesses.blocked("ada", "10.0.0.1", 1)
 
 
+def test_other_limits_count_from_what_was(guesses: Guesses) -> None:
+    fail(guesses, "ada", AWAY, 3)
+    guesses.adopt(Limits(per_account=4, per_client=50))
+    assert not guesses.blocked("ada", AWAY, 1)
+    fail(guesses, "ada", "203.0.113.9", 1)
+    assert guesses.blocked("ada", AWAY, 1)
+
+
 def test_networks() -> None:
     assert network_of("192.0.2.7") == "192.0.2.0/24"
     assert network_of("2001:db8::7") == "2001:db8::/64"

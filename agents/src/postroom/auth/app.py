@@ -41,12 +41,12 @@ class AuthAgent(Agent[AuthConfig]):
             self._guesses.restore(*self._file.load())
         except Unavailable as error:
             raise ConfigError(str(error)) from error
-        hasher = Hasher(config.argon2_memory_kib, config.argon2_time, config.argon2_parallelism)
-        self._pool = HashPool(hasher, config.threads, config.max_pending)
+        self._pool = HashPool(_hasher(config), config.threads, config.max_pending)
         directory = SqliteDirectory(config.directory_path, self.service.clock.steady)
         remembered = Remembered(config.cache_seconds)
-        judge = Judge(directory, self._secrets, self._pool, self._guesses, remembered, self.service.clock)
-        self._server = AuthServer(judge.judge, self.log)
+        clock = self.service.clock
+        self._judge = Judge(directory, self._secrets, self._pool, self._guesses, remembered, clock)
+        self._server = AuthServer(self._judge.judge, self.log)
         caps = Caps(config.max_connections, config.max_connections)
         self._listener = Listener(self.log, self._server.serve, caps)
         sockets = self.service.sockets("auth")
@@ -54,6 +54,13 @@ class AuthAgent(Agent[AuthConfig]):
             raise ConfigError("no auth socket: systemd gave none and listen.auth is not set")
         await self._listener.start(sockets)
         self._saving = asyncio.ensure_future(self._save_for_ever())
+
+    async def reload(self, config: AuthConfig) -> None:
+        """Limits, hash parameters and memory change at once; paths, threads and the socket with the next start."""
+        self.config = config
+        self._guesses.adopt(_limits(config))
+        self._pool.hasher = _hasher(config)
+        self._judge.remembered = Remembered(config.cache_seconds)
 
     async def drain(self) -> None:
         """Answer what was asked, then keep the counts for the next process."""
@@ -87,6 +94,10 @@ class AuthAgent(Agent[AuthConfig]):
         folder = Path(config.secrets_path).parent
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
             raise ConfigError(f"secrets_path: {folder} is missing, or may not be read and written")
+
+
+def _hasher(config: AuthConfig) -> Hasher:
+    return Hasher(config.argon2_memory_kib, config.argon2_time, config.argon2_parallelism)
 
 
 def _limits(config: AuthConfig) -> Limits:

@@ -68,6 +68,13 @@ class Guesses:
         self._dirty: set[str] = set()
         self._dirty_known: set[tuple[str, str]] = set()
 
+    def adopt(self, limits: Limits) -> None:
+        """Go on counting under other limits."""
+        self._limits = limits
+        self._longest = max(limits.per_account, limits.per_client)
+        for key, tally in self._tallies.items():
+            self._tallies[key] = deque(tally, self._longest)
+
     def blocked(self, account: str, client: str, now: float) -> bool:
         """Whether no password is tried now, right or wrong."""
         if network_of(client) in self._known.get(account, ()):

@@ -72,7 +72,7 @@ class Judge:
         self, plain: Plain, client: str, account: Account | None, key: str, verifier: str | None
     ) -> Verdict:
         known = account is not None and account.enabled and verifier is not None
-        checked = verifier if known and verifier is not None else self.pool.dummy
+        checked = verifier if known and verifier is not None else self.pool.hasher.dummy
         digest = self.remembered.digest(key, checked, plain.password)
         if self._blocked(key, client):
             return self._throttled(key, client)

@@ -16,12 +16,11 @@ class HashPool:
     """A few threads that hash, and a bound on how many passwords wait for them."""
 
     def __init__(self, hasher: Hasher, threads: int, max_pending: int) -> None:
-        self._hasher = hasher
+        self.hasher = hasher
         self._free = asyncio.Semaphore(threads)
         self._threads = ThreadPoolExecutor(threads, "argon2")
         self._max_pending = max_pending
         self._pending = 0
-        self.dummy = hasher.dummy
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
@@ -37,13 +36,13 @@ class HashPool:
 
     async def matches(self, password: str, verifier: str) -> bool:
         """Whether they match. Within a slot."""
-        return await self._in_thread(self._hasher.matches, password, verifier)
+        return await self._in_thread(self.hasher.matches, password, verifier)
 
     async def renewed(self, password: str, verifier: str) -> str | None:
         """The same password by today's parameters; None when the verifier has them already. Within a slot."""
-        if not self._hasher.outdated(verifier):
+        if not self.hasher.outdated(verifier):
             return None
-        return await self._in_thread(self._hasher.make, password)
+        return await self._in_thread(self.hasher.make, password)
 
     async def _in_thread(self, work: Callable[..., T], *arguments: str) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)

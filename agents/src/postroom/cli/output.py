@@ -70,4 +70,4 @@ def octets(count: int) -> str:
         if size < 1024 or unit == "TiB":
             break
         size /= 1024
-    return f"{size:.3g} {unit}"
+    return f"{size:.4g} {unit}"
