@@ -93,7 +93,7 @@ def entries(paths: Sequence[str], selection: Selection) -> Iterator[QueueEntry]:
         with closing(schema.connect(path, durable=True)) as database:
             condition, values = _condition(selection)
             found = database.execute(
-                "SELECT seq, id, arrived, sender, origin, size, message_id, client, account FROM message"
+                "SELECT seq, id, arrived, sender, origin, size, message_id, client, account FROM message"  # noqa: S608
                 f" WHERE {condition} ORDER BY seq",
                 values,
             )
@@ -103,7 +103,7 @@ def entries(paths: Sequence[str], selection: Selection) -> Iterator[QueueEntry]:
                     " host, status, reply FROM recipient WHERE message = ? ORDER BY number",
                     (row[0],),
                 )
-                yield QueueEntry(path, *row, tuple(QueueRow(*recipient) for recipient in recipients))
+                yield QueueEntry._make((path, *row, tuple(map(QueueRow._make, recipients))))
 
 
 def _condition(selection: Selection) -> tuple[str, dict[str, Any]]:
@@ -150,7 +150,7 @@ def change(entry_batch: Sequence[QueueEntry], what: Change, now: float) -> int:
     ):
         for entry in entry_batch:
             assert entry.spool == path
-            statement = f"{_CHANGES[what.value]} AND message = :seq"
+            statement = f"{_CHANGES[what.value]} AND message = :seq"  # noqa: S608
             count += database.execute(statement, {"now": now, "seq": entry.seq}).rowcount
             files += _finished(database, entry.seq) if what is Change.DELETE else []
     for name in files:

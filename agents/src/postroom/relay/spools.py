@@ -83,7 +83,7 @@ class Spools:
             self._heard = bind_notices(self._places.run_directory, self._places.name)
             asyncio.get_running_loop().add_reader(self._heard.fileno(), self._on_notice)
         except OSError as error:
-            self._log.warning(f"{self._places.run_directory}: {error.strerror}: spools are looked at every {LOOK:.0f} s")
+            self._log.warning(f"{self._places.run_directory}: {error.strerror}: looking every {LOOK:.0f} s")
         self._helpers = [asyncio.ensure_future(self._keep_looking()), asyncio.ensure_future(self._keep_leases())]
 
     def _on_notice(self) -> None:
