@@ -146,8 +146,10 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Finish what is under way and close all databases."""
-        while self._running:
-            await asyncio.wait(self._running)
+        while any(entry.busy for entry in self._accounts.values()):
+            if self._running:
+                await asyncio.wait(self._running)
+            await asyncio.sleep(0)
         for entry in self._accounts.values():
             if entry.database:
                 await asyncio.get_running_loop().run_in_executor(self._threads, entry.database.close)
@@ -169,7 +171,8 @@ class SqliteStore:
         waiter: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         entry.waiting.append(_Work(waiter, call, job))
         if not entry.busy:
-            self._start(entry)
+            entry.busy = True
+            asyncio.get_running_loop().call_soon(self._start, entry)  # with what else comes in this turn of the loop
         return waiter
 
     def _start(self, entry: _Open) -> None:

@@ -1,0 +1,216 @@
+"""What the contract does not say: several processes, failing disks, sharing of files, the log of a broken store."""
+
+import asyncio
+import os
+import resource
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from postroom.contracts import errors
+from postroom.contracts.mailbox import Delivery, FlagMode, NewMessage
+from postroom.store import Silence, SqliteStore, adding, files, open_store
+from postroom.store.database import Database
+
+MESSAGE = b"Subject: x\r\n\r\nbody\r\n"
+
+
+class FixedClock:
+    def now(self) -> float:
+        return 1_700_000_000
+
+    def steady(self) -> float:
+        return 0.0
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    opened = open_store(str(tmp_path), Silence(), FixedClock(), busy_seconds=0.2)
+    yield opened
+    await opened.close()
+
+
+def delivery(number: int, account: str = "ada", content: bytes = MESSAGE) -> Delivery:
+    return Delivery(account, f"q{number}", f"{account}@x", "INBOX", b"", content, 1_700_000_000)
+
+
+def message_files(folder: Path) -> list[Path]:
+    return sorted((folder / files.MESSAGES).iterdir())
+
+
+async def test_several_accounts_share_one_file(store: SqliteStore, tmp_path: Path) -> None:
+    content = bytes(MESSAGE)
+    await store.deliver([delivery(1, name, content) for name in ("ada", "bob", "cyd")])
+    nodes = {path.stat().st_ino for name in ("ada", "bob", "cyd") for path in message_files(tmp_path / name)}
+    assert len(nodes) == 1
+    await store.deliver([delivery(2, "ada", content), delivery(2, "bob", content + b"x")])
+    assert (
+        message_files(tmp_path / "ada")[1].stat().st_ino != message_files(tmp_path / "bob")[1].stat().st_ino
+    )
+
+
+async def test_expunge_takes_the_file_away_when_the_last_copy_goes(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    await store.deliver([delivery(1)])
+    ada = await store.account("ada", 0)
+    await ada.copy(1, [1], "Sent")
+    await ada.store(1, [1], FlagMode.ADD, frozenset({"\\Deleted"}))
+    await ada.expunge(1)
+    assert len(message_files(tmp_path / "ada")) == 1
+    await ada.delete("Sent")
+    assert message_files(tmp_path / "ada") == []
+
+
+async def test_waiting_deliveries_are_one_commit(store: SqliteStore, tmp_path: Path) -> None:
+    commits = []
+    await store.deliver([delivery(0)])
+    database = store._accounts["ada"].database
+    assert database is not None
+    database.sql.set_trace_callback(lambda text: commits.append(text) if text == "COMMIT" else None)
+    results = await store.deliver([delivery(number) for number in range(1, 21)])
+    assert results == (None,) * 20
+    assert len(commits) == 1
+
+
+async def test_another_process_sees_and_is_seen(store: SqliteStore, tmp_path: Path) -> None:
+    ada = await store.account("ada", 0)
+    other = open_store(str(tmp_path), Silence(), FixedClock())
+    try:
+        since = (await ada.select("INBOX", True)).status.highestmodseq
+        assert await other.deliver([delivery(1)]) == (None,)
+        assert [row.uid for row in (await ada.changes(1, since, True)).rows] == [1]
+        await asyncio.gather(
+            *(store.deliver([delivery(number)]) for number in range(2, 30)),
+            *(other.deliver([delivery(number)]) for number in range(20, 50)),
+        )
+        assert (await ada.status("INBOX")).messages == 49
+        their = await other.account("ada", 0)
+        await ada.lock_maildrop("here")
+        with pytest.raises(errors.MailboxInUse):
+            await their.lock_maildrop("there")
+    finally:
+        await other.close()
+
+
+async def test_a_database_held_by_another_is_unavailable_and_nothing_stays(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    await store.account("ada", 0)
+    holder = sqlite3.connect(tmp_path / "ada" / files.DATABASE, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    (result,) = await store.deliver([delivery(1)])
+    assert isinstance(result, errors.Unavailable)
+    ada = await store.account("ada", 0)
+    with pytest.raises(errors.Unavailable):
+        await ada.append("Drafts", [NewMessage(b"x")])
+    assert (await ada.status("INBOX")).messages == 0
+    holder.execute("ROLLBACK")
+    holder.close()
+    assert message_files(tmp_path / "ada") == []
+    assert await store.deliver([delivery(1)]) == (None,)
+
+
+async def test_a_full_disk_is_unavailable_and_nothing_stays(store: SqliteStore, tmp_path: Path) -> None:
+    """A file size limit stands in for the full disk: the write fails in its middle."""
+    ada = await store.account("ada", 0)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+    try:
+        results = await store.deliver([delivery(1), delivery(2, content=b"x" * 300_000), delivery(3)])
+        assert [type(result) for result in results] == [type(None), errors.Unavailable, type(None)]
+        with pytest.raises(errors.Unavailable):
+            await ada.append("Drafts", [NewMessage(b"y"), NewMessage(b"x" * 300_000)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert len(message_files(tmp_path / "ada")) == 2
+    assert (await ada.status("Drafts")).messages == 0
+    assert await store.deliver([delivery(2)]) == (None,)
+
+
+async def test_a_failing_database_write_leaves_nothing(store: SqliteStore, tmp_path: Path) -> None:
+    ada = await store.account("ada", 0)
+    wal = tmp_path / "ada" / f"{files.DATABASE}-wal"
+    await ada.subscribe("x", True)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (wal.stat().st_size + 5000, hard))
+    try:
+        (result,) = await store.deliver([delivery(1)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert isinstance(result, errors.Unavailable)
+    assert message_files(tmp_path / "ada") == []
+    assert (await ada.status("INBOX")).messages == 0
+    assert await store.deliver([delivery(1)]) == (None,)
+    assert (await ada.status("INBOX")).messages == 1
+
+
+async def test_a_failing_fsync_stops_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    store = open_store(str(tmp_path), Silence(), FixedClock(), on_fatal=told.append)
+    await store.account("ada", 0)
+
+    def broken(descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    (result,) = await store.deliver([delivery(1)])
+    monkeypatch.undo()
+    assert isinstance(result, errors.Unavailable)
+    assert len(told) == 1
+    assert "Input/output error" in told[0]
+    with pytest.raises(errors.Unavailable):
+        await store.account("bob", 0)
+    (result,) = await store.deliver([delivery(2)])
+    assert isinstance(result, errors.Unavailable)
+    await store.close()
+
+
+async def test_whoever_stops_waiting_breaks_nothing(store: SqliteStore) -> None:
+    await store.account("ada", 0)
+    tasks = [asyncio.ensure_future(store.deliver([delivery(number)])) for number in range(10)]
+    await asyncio.sleep(0)
+    for task in tasks[::2]:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    ada = await store.account("ada", 0)
+    assert await store.deliver([delivery(number) for number in range(10)]) == (None,) * 10
+    assert (await ada.status("INBOX")).messages == 10
+
+
+async def test_old_deliveries_are_forgotten(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adding, "_PRUNE_EVERY", 3)
+    old = Delivery("ada", "old", "ada@x", "INBOX", b"", MESSAGE, 1_700_000_000 - 1_209_601)
+    await store.deliver([old])
+    await store.deliver([delivery(1)])
+    assert await store.deliver([old]) == (None,)
+    await store.deliver([delivery(2)])
+    ada = await store.account("ada", 0)
+    known = await store.run("ada", lambda db: db.sql.execute("SELECT queue_id FROM deliveries").fetchall())
+    assert sorted(known) == [("q1",), ("q2",)]
+    assert (await ada.status("INBOX")).messages == 3
+
+
+async def test_a_folder_without_tables_is_finished(store: SqliteStore, tmp_path: Path) -> None:
+    files.make_account(str(tmp_path / "ada"))
+    ada = await store.account("ada", 0)
+    assert len(await ada.mailboxes()) == 6
+
+
+async def test_a_later_schema_is_left_alone(store: SqliteStore, tmp_path: Path) -> None:
+    database = Database(str(tmp_path / "ada"), 1, 1.0)
+    database.sql.execute("PRAGMA user_version=99")
+    database.close()
+    with pytest.raises(errors.Unavailable, match="schema 99"):
+        await store.account("ada", 0)
+    (result,) = await store.deliver([delivery(1)])
+    assert isinstance(result, errors.Unavailable)
+
+
+async def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    store = open_store(str(tmp_path / "file"), Silence(), FixedClock())
+    with pytest.raises(errors.Unavailable):
+        await store.account("ada", 0)
+    await store.close()
