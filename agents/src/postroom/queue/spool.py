@@ -83,7 +83,7 @@ class Spool:
     def open(self) -> None:
         """Open or make the spool and remove what a crash left behind. Raises Unavailable."""
         try:
-            os.makedirs(self._directory, mode=schema.DIRECTORY_MODE, exist_ok=True)
+            self._make_directory()
             self.name, self._identity = self._claim_name()
             self.path = f"{self._directory}/{self.name}.db"
             schema.create(self.path)
@@ -95,6 +95,13 @@ class Spool:
         except (OSError, sqlite3.Error) as error:
             raise Unavailable(f"spool {self._directory}: {error}") from error
         self._closed = False
+
+    def _make_directory(self) -> None:
+        """On hosts it is there already; a sandboxed service may not set the group bit itself."""
+        if not os.path.isdir(self._directory):
+            os.makedirs(self._directory)
+            with suppress(PermissionError):
+                os.chmod(self._directory, schema.DIRECTORY_MODE)
 
     def _claim_name(self) -> tuple[str, int]:
         """A name no other live process writes under: an old release may still be draining under ours."""

@@ -1,0 +1,177 @@
+"""The spool when the disk does not do what it should, and when processes die."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from postroom.contracts.errors import Unavailable
+from postroom.queue import admin
+from postroom.queue.admin import Selection
+from postroom.queue.spool import Spool
+
+from ...relay_site import CLOCK, SpoolFailed, fail, mailbox, message, put
+
+HEAD = b"Subject: x\r\n\r\n"
+
+
+def spool_in(folder: Path) -> Spool:
+    spool = Spool(str(folder / "mta"), 1, CLOCK, fail, run_directory=str(folder))
+    spool.open()
+    return spool
+
+
+def ids(folder: Path) -> set[str]:
+    return {entry.id for entry in admin.entries(admin.spool_files(str(folder)), Selection())}
+
+
+class Breaking:
+    """A database whose COMMIT fails with an error of the operating system's."""
+
+    def __init__(self, real: sqlite3.Connection, code: int) -> None:
+        self.real, self.code = real, code
+
+    def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
+        if statement == "COMMIT":
+            error = sqlite3.OperationalError("injected")
+            error.sqlite_errorcode = self.code
+            raise error
+        return self.real.execute(statement, *values)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.real, name)
+
+
+async def test_a_failed_commit_accepts_nothing_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    spool = spool_in(tmp_path)
+    real = spool._database
+    spool._database = Breaking(real, sqlite3.SQLITE_FULL)  # type: ignore[assignment]
+    with pytest.raises(Unavailable):
+        await put(spool, message(mailbox(1)), HEAD, b"x" * 300_000)
+    spool._database = real
+    assert ids(tmp_path) == set()
+    assert not list(tmp_path.glob("mta/*.body"))
+    identity = await put(spool, message(mailbox(1)), HEAD, b"x")
+    assert ids(tmp_path) == {identity}
+    await spool.close()
+
+
+async def test_a_failed_sync_ends_the_process(tmp_path: Path) -> None:
+    ended: list[str] = []
+    spool = spool_in(tmp_path)
+
+    def end(text: str) -> None:
+        ended.append(text)
+        raise SpoolFailed(text)
+
+    spool._fail = end  # type: ignore[assignment]
+    spool._database = Breaking(spool._database, sqlite3.SQLITE_IOERR_FSYNC)  # type: ignore[assignment]
+    with pytest.raises(Unavailable):
+        await put(spool, message(mailbox(1)), HEAD, b"x")
+    assert len(ended) == 1
+
+
+@pytest.mark.parametrize("call", ["fsync", "rename"])
+async def test_a_body_that_cannot_be_kept_is_not_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    spool = spool_in(tmp_path)
+
+    def broken(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, broken)
+        with pytest.raises(Unavailable):
+            await put(spool, message(mailbox(1)), HEAD, b"x" * 300_000)
+    assert ids(tmp_path) == set()
+    assert not list(tmp_path.glob("mta/*.draft"))
+    await spool.close()
+
+
+async def test_a_full_disk_is_unavailable_and_recovers(tmp_path: Path) -> None:
+    """A file system of 4 MiB, really full."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", disk], check=True)
+    try:
+        spool = spool_in(disk)
+        accepted = set()
+        with pytest.raises(Unavailable):
+            while True:
+                accepted.add(await put(spool, message(mailbox(1)), HEAD, b"x" * 100_000))
+        with pytest.raises(Unavailable):
+            await put(spool, message(mailbox(1)), HEAD, b"x" * 8_000_000)
+        assert ids(disk) == accepted
+        subprocess.run(["mount", "-o", "remount,size=16m", disk], check=True)
+        accepted.add(await put(spool, message(mailbox(1)), HEAD, b"x" * 100_000))
+        assert ids(disk) == accepted
+        await spool.close()
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+async def test_a_second_process_takes_another_name_and_leftovers_go(tmp_path: Path) -> None:
+    first = spool_in(tmp_path)
+    second = spool_in(tmp_path)
+    assert (first.name, second.name) == ("mta-1", "mta-1-2")
+    kept = await put(first, message(mailbox(1)), HEAD, b"x" * 300_000)
+    (tmp_path / "mta" / "mta-1.00.draft").write_bytes(b"x")
+    (tmp_path / "mta" / "mta-1.00.body").write_bytes(b"x")
+    (tmp_path / "mta" / "mta-1-2.00.body").write_bytes(b"x")
+    await first.close()
+    again = spool_in(tmp_path)
+    assert again.name == "mta-1"
+    assert sorted(path.name.partition(".")[0] for path in tmp_path.glob("mta/*.body")) == ["mta-1", "mta-1-2"]
+    assert ids(tmp_path) == {kept}
+    await again.close()
+    await second.close()
+
+
+async def test_the_log_does_not_grow_without_end(tmp_path: Path) -> None:
+    spool = spool_in(tmp_path)
+    for _ in range(60):
+        await put(spool, message(mailbox(1)), HEAD, b"x" * 130_000)
+    for _ in range(900):
+        await put(spool, message(mailbox(1)), HEAD, b"x" * 130_000)
+    assert (tmp_path / "mta" / "mta-1.db-wal").stat().st_size < 80 << 20
+    await spool.close()
+
+
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from relay_site import CLOCK, fail, mailbox, message, put
+from postroom.queue.spool import Spool
+
+async def main():
+    spool = Spool(sys.argv[1] + "/mta", 1, CLOCK, fail, run_directory=sys.argv[1])
+    spool.open()
+    async def session(number):
+        while True:
+            size = (100, 20_000, 200_000)[number % 3]
+            identity = await put(spool, message(mailbox(1)), b"Subject: x\\r\\n\\r\\n", b"x" * size)
+            print(identity, flush=True)
+    await asyncio.gather(*map(session, range(10)))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("acknowledged", [1, 17, 40, 90])
+async def test_what_a_killed_writer_acknowledged_is_there(tmp_path: Path, acknowledged: int) -> None:
+    tests = str(Path(__file__).parents[2])
+    command = [sys.executable, "-c", WRITER, str(tmp_path), tests]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        seen = [process.stdout.readline().strip() for _ in range(acknowledged)]
+        process.kill()
+        seen += process.stdout.read().split("\n")[:-1]
+    spool = spool_in(tmp_path)
+    assert set(seen) <= ids(tmp_path)
+    for entry in admin.entries(admin.spool_files(str(tmp_path)), Selection()):
+        assert len(b"".join(admin.content(entry).chunks())) in (114, 20_014, 200_014)
+    await spool.close()
