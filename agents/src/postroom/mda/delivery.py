@@ -74,7 +74,7 @@ class Deliverer:
             for place, result in zip(wanted, results, strict=True):
                 outcomes[place] = self._as_refusal(result)
         for target, outcome in zip(asked.targets, outcomes, strict=True):
-            await self._note(target, ident, len(asked.content), outcome, junk)
+            await self._note(asked, target, ident, outcome, junk)
         return outcomes
 
     def _as_refusal(self, result: Exception | None) -> MailError | None:
@@ -84,22 +84,21 @@ class Deliverer:
         return Unavailable("internal error")
 
     async def _note(
-        self, target: Target, ident: str, size: int, outcome: MailError | None, junk: bool
+        self, asked: AskDelivery, target: Target, ident: str, outcome: MailError | None, junk: bool
     ) -> None:
         fields = {"QUEUE_ID": ident, "ACCOUNT": target.account.id}
+        size = len(asked.content)
         if outcome is None:
             place = filing.mailbox_for(target, junk)
             self._log.info(f"{ident}: to=<{target.key}>, mailbox={place}, size={size}, status=sent", **fields)
             return
-        self._log.info(
-            f"{ident}: to=<{target.key}>, size={size}, status={'deferred' if outcome.temporary else 'bounced'}"
-            f" ({type(outcome).__name__}: {outcome})",
-            **fields,
-        )
+        status = "deferred" if outcome.temporary else "bounced"
+        words = f"{type(outcome).__name__}: {outcome}"
+        self._log.info(f"{ident}: to=<{target.key}>, size={size}, status={status} ({words})", **fields)
         if isinstance(outcome, RecipientOverQuota):
-            quota = await self._quota(target)
-            if over_quota.is_full(quota, size):
-                self._flags.put_up(target.account.id, min(size, over_quota.ORDINARY))
+            needed = size + len(filing.prefix(asked.mail.sender, target.address))
+            if over_quota.is_full(await self._quota(target), needed):
+                self._flags.put_up(target.account.id, min(needed, over_quota.ORDINARY))
 
     async def _quota(self, target: Target) -> Quota:
         account = await self._store.account(target.account.id, target.account.quota_bytes)

@@ -293,7 +293,7 @@ def open_store(  # noqa: PLR0913
     *,
     open_accounts: int = 256,
     remember_deliveries: float = 1_209_600.0,
-    busy_seconds: float = 10.0,
+    busy_seconds: float = 5.0,
     on_fatal: Callable[[str], object] = _stop,
 ) -> SqliteStore:
     """The accounts below a folder, which must exist. Close it with `await store.close()`.
