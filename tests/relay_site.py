@@ -9,7 +9,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,6 +18,8 @@ from postroom.contracts.queue import Hop, Origin, QueuedMessage, QueuedRecipient
 from postroom.directory.apply import apply
 from postroom.directory.reading import read_document
 from postroom.mail.ids import queue_id
+from postroom.queue import admin
+from postroom.queue.admin import Selection
 from postroom.queue.spool import Spool
 from postroom.runtime.clock import SystemClock
 
@@ -141,22 +144,21 @@ class Site:
 
     def queued(self) -> int:
         """Recipients in all spools."""
-        return sum(
-            database.execute("SELECT count(*) FROM recipient").fetchone()[0]
-            for database in self._spools()
-        )
+        found = admin.entries(admin.spool_files(f"{self.folder}/spool"), Selection())
+        return sum(len(entry.rows) for entry in found)
 
-    def _spools(self) -> Sequence[sqlite3.Connection]:
-        return [sqlite3.connect(path) for path in self.folder.glob("spool/*/*.db")]
+    def delivered(self) -> tuple[int, list[str]]:
+        """Messages in all mailboxes, and the queue ids with which they came: one each, if none came twice."""
+        messages, identities = 0, []
+        for path in self.folder.glob("accounts/**/account.db"):
+            with closing(sqlite3.connect(path, timeout=20)) as database:
+                messages += database.execute("SELECT count(*) FROM messages").fetchone()[0]
+                identities += [row[0] for row in database.execute("SELECT queue_id FROM deliveries")]
+        return messages, identities
 
-    def delivered(self) -> list[tuple[str, str]]:
-        """(account, queue id or message id) of every message in a mailbox: what the store's rows say."""
-        found = []
-        for path in self.folder.glob("accounts/*/account.db"):
-            database = sqlite3.connect(path, timeout=20)
-            found += [(path.parent.name, str(row[0])) for row in database.execute(ROWS)]
-            database.close()
-        return found
+    def contents(self) -> list[bytes]:
+        """Every message file of every account."""
+        return [path.read_bytes() for path in self.folder.glob("accounts/**/*") if _is_message(path)]
 
     async def until(self, condition: Callable[[], bool], seconds: float = 60) -> None:
         """Wait for something to become true."""
@@ -169,7 +171,8 @@ class Site:
             await asyncio.sleep(0.02)
 
 
-ROWS = "SELECT queue_id FROM deliveries"
+def _is_message(path: Path) -> bool:
+    return path.is_file() and "account.db" not in path.name
 
 
 def _toml(value: Any) -> str:

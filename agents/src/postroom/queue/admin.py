@@ -90,7 +90,11 @@ def spool_files(root: str) -> list[str]:
 def entries(paths: Sequence[str], selection: Selection) -> Iterator[QueueEntry]:
     """The messages selected, the oldest of each spool first. Raises sqlite3.Error."""
     for path in paths:
-        with closing(schema.connect(path, durable=True)) as database:
+        try:
+            connection = schema.connect(path, durable=True)
+        except schema.NotYet:
+            continue
+        with closing(connection) as database:
             condition, values = _condition(selection)
             found = database.execute(
                 "SELECT seq, id, arrived, sender, origin, size, message_id, client, account FROM message"  # noqa: S608

@@ -67,6 +67,10 @@ CREATE INDEX recipient_due ON recipient (due, destination, owner);
 """
 
 
+class NotYet(sqlite3.DatabaseError):
+    """The file is only being made."""
+
+
 def create(path: str) -> None:
     """Make the spool file at `path` unless it is there. Raises OSError, sqlite3.Error."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
@@ -101,8 +105,9 @@ def connect(path: str, *, durable: bool) -> sqlite3.Connection:
         check_same_thread=False, cached_statements=64,
     )
     try:
-        if database.execute("PRAGMA user_version").fetchone()[0] != VERSION:
-            raise sqlite3.DatabaseError("not a spool of this release")
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        if version != VERSION:
+            raise NotYet("empty") if version == 0 else sqlite3.DatabaseError("not a spool of this release")
         database.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
         # Checkpoints are made beside the commits (Checkpointer), never by a session that waits for its 250.
         database.execute("PRAGMA wal_autocheckpoint=0")

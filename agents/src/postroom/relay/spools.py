@@ -17,6 +17,7 @@ from postroom.queue.notices import bind_notices
 from postroom.queue.owners import OwnerFile, dead_owners, forget_owner
 from postroom.queue.reader import Postponement, SpoolReader, Wanted
 from postroom.queue.rows import Claim, Outcome, StoredContent
+from postroom.queue.schema import NotYet
 from postroom.runtime.log import Log
 
 LEASE: Final = 60.0  # seconds; renewed while the relay lives
@@ -118,9 +119,10 @@ class Spools:
             return
         try:
             tender = _Tender(SpoolReader(path, self._owner))
+        except NotYet:
+            return
         except (sqlite3.Error, OSError) as error:
-            if os.path.exists(f"{path}-wal"):  # otherwise it is only being made
-                self._complain_once(path, error)
+            self._complain_once(path, error)
             return
         self._unusable.discard(path)
         self._tenders[path] = tender
