@@ -104,7 +104,7 @@ def test_a_bounce_comes_back(site: HostsSite, subject: str) -> None:
     unknown = f"{uuid.uuid4()}@beta.example"
     submit(site, CHARLES, unknown, subject=subject)
     octets = wait_for(
-        lambda: [octets for octets in read(site, CHARLES, "ndeliver") if unknown.encode() in octets]
+        lambda: [octets for octets in read(site, CHARLES, "was not delivered") if unknown.encode() in octets]
     )[0]
     assert field(octets, "Return-Path") == ["<>"]
     assert b"Status: 5.1.1" in octets

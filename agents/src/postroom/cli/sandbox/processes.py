@@ -79,7 +79,7 @@ class Supervisor:
                     endpoint.close()
             dead = self._reap()
             if dead:
-                raise SandboxFailed(f"{dead[0].label} did not start: {_last_line(dead[0].log)}")
+                raise SandboxFailed(f"{dead[0][0].label} did not start: {_last_line(dead[0][0].log)}")
             if not ready and time.monotonic() > deadline:
                 raise SandboxFailed(f"not ready after {seconds:.0f} s: {', '.join(late)}")
 
@@ -87,8 +87,9 @@ class Supervisor:
         """Stay until SIGINT or SIGTERM; a process that dies is started again. Raises SandboxFailed."""
         signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         while signal.sigwait({*ENDING, signal.SIGCHLD}) not in ENDING:
-            for process in self._reap():
-                self._count_crash(process)
+            for process, killed in self._reap():
+                if not killed:
+                    self._count_crash(process)
                 self._fork(process)
 
     def _count_crash(self, process: Process) -> None:
@@ -113,15 +114,15 @@ class Supervisor:
         for pid in self._running:
             os.kill(pid, number)
 
-    def _reap(self) -> list[Process]:
+    def _reap(self) -> list[tuple[Process, bool]]:
         dead = []
         while self._running:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
+            pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 break
             process = self._running.pop(pid, None)
             if process is not None:
-                dead.append(process)
+                dead.append((process, os.waitstatus_to_exitcode(status) == -signal.SIGKILL))
         return dead
 
     def _fork(self, process: Process) -> None:
