@@ -113,7 +113,9 @@ def main() -> None:
 
 def in_order(files: list[dict], secret: list[dict]) -> list[dict]:
     """Secrets before the first file that a program judges in /etc/postroom: settings name them."""
-    place = next((number for number, file in enumerate(files) if file["path"].startswith("/etc/postroom/")), len(files))
+    place = next(
+        (number for number, file in enumerate(files) if file["path"].startswith("/etc/postroom/")), len(files)
+    )
     return files[:place] + secret + files[place:]
 
 
@@ -143,7 +145,9 @@ def wanted_attributes(file: dict) -> tuple[int, int, int] | None:
 def difference(file: dict, before: str | None) -> dict[str, str]:
     words = f"{file['path']} ({file['owner']}:{file['group']} {file['mode']})"
     if file.get("secret") or before == file["content"]:
-        return {"prepared": f"{words}: {'new content, not shown' if before != file['content'] else 'owner or mode'}\n"}
+        return {
+            "prepared": f"{words}: {'new content, not shown' if before != file['content'] else 'owner or mode'}\n"
+        }
     return {
         "before_header": file["path"] if before is not None else f"{file['path']} (absent)",
         "after_header": words,
@@ -179,7 +183,9 @@ def accept(module: AnsibleModule, file: dict, draft: str) -> None:
     status, out, err = module.run_command(command)
     if status:
         words = (err.strip() or out.strip()).replace(draft, file["path"])
-        module.fail_json(msg=f"{file['path']} was not accepted, the file stays as it was: {words}", command=command)
+        module.fail_json(
+            msg=f"{file['path']} was not accepted, the file stays as it was: {words}", command=command
+        )
 
 
 if __name__ == "__main__":

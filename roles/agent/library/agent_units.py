@@ -76,13 +76,17 @@ class Units:
     def look(self) -> None:
         names = [self.service, *self.sockets]
         out = self.call("show", "--property", PROPERTIES.format(",".join(BEGUN)), *names)
-        blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in out.strip().split("\n\n")]
+        blocks = [
+            dict(line.split("=", 1) for line in block.splitlines()) for block in out.strip().split("\n\n")
+        ]
         self.known = dict(zip(names, blocks, strict=True))
 
     def call(self, *arguments: str) -> str:
         status, out, err = self.module.run_command(["systemctl", *arguments])
         if status:
-            self.module.fail_json(msg=f"systemctl {' '.join(arguments)}: {err.strip() or out.strip()}{self.journal()}")
+            self.module.fail_json(
+                msg=f"systemctl {' '.join(arguments)}: {err.strip() or out.strip()}{self.journal()}"
+            )
         return out
 
     def journal(self) -> str:
@@ -110,7 +114,10 @@ class Units:
         return [path for path in [unit["FragmentPath"], *unit["DropInPaths"].split()] if path]
 
     def have_all_running(self) -> None:
-        if any(unit["NeedDaemonReload"] == "yes" or unit["LoadState"] == "not-found" for unit in self.known.values()):
+        if any(
+            unit["NeedDaemonReload"] == "yes" or unit["LoadState"] == "not-found"
+            for unit in self.known.values()
+        ):
             self.do("daemon-reload")
             if not self.module.check_mode:
                 self.look()
