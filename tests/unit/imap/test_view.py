@@ -73,3 +73,15 @@ def test_chosen_messages() -> None:
     selected = view(3, 5, 7)
     assert list(selected.chosen(sequence.parse(b"2:*"), uid=False)) == [5, 7]
     assert list(selected.chosen(sequence.parse(b"4:6,9"), uid=True)) == [5]
+
+
+def test_silent_changes_are_known_only_when_nobody_came_between() -> None:
+    selected = view(3, 4, 5)
+    selected.know_unsaid([row(3, 11, "\\Seen"), row(4, 11, "\\Seen")])
+    selected.know_unsaid([row(4, 12)])
+    selected.know_unsaid([row(5, 14, "\\Seen")])  # 13 was another session's
+    heard = told(selected, news(row(3, 11, "\\Seen"), row(4, 12), row(5, 14, "\\Seen"), modseq=14))
+    assert heard == [b"* 3 FETCH (FLAGS (\\Seen))"]
+    selected.know_unsaid([])
+    selected.know_unsaid([row(3, 15)])
+    assert told(selected, news(row(3, 15), modseq=15)) == []

@@ -59,12 +59,12 @@ async def _wait_for_line(session: Session, pusher: "_Pusher") -> bytes:
 class _Pusher:
     """Looks after news once they have gathered, one look at a time."""
 
-    __slots__ = ("_again", "_session", "_task")
+    __slots__ = ("_again", "_gathering", "_session", "_task")
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._task: asyncio.Task[None] | None = None
-        self._again = False
+        self._again = self._gathering = False
 
     def news(self) -> None:
         if self._session.view is None:
@@ -77,14 +77,17 @@ class _Pusher:
         """Let a look under way finish: its responses belong in front of the reply."""
         self._again = False
         if self._task is not None:
-            await self._task
+            if self._gathering:  # nothing is under way; what was gathered goes out in front of the reply
+                self._task.cancel()
+            await asyncio.wait((self._task,))
 
     async def _push(self) -> None:
         session = self._session
         try:
             while self._again:
+                self._gathering = True
                 await asyncio.sleep(GATHER)
-                self._again = False
+                self._again = self._gathering = False
                 await session.look(expunges=True)
                 await session.connection.drain()
         except Bye as bye:

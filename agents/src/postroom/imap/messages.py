@@ -54,8 +54,11 @@ async def _store_some(session: Session, command: commands.Store, uids: Sequence[
         view.keywords |= new
         session.write(view.flags_line())
     session.write(_told(session, command, done))
-    for row in done:
-        view.know(row)
+    if command.silent:
+        view.know_unsaid(done)
+    else:
+        for row in done:
+            view.know(row)
     return Stored(done, stored.modified)
 
 

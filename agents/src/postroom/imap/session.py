@@ -44,6 +44,7 @@ class Session:
         "_errors",
         "_over",
         "_shutting",
+        "_task",
         "account",
         "account_id",
         "address",
@@ -74,6 +75,7 @@ class Session:
         self.condstore = False
         self.on_news: Callable[[], None] | None = None
         self._dirty = self._busy = self._over = self._shutting = False
+        self._task: asyncio.Task[None] | None = None
         self._errors = 0
         self._deadline = surroundings.clock.steady() + surroundings.config.login_timeout
 
@@ -81,13 +83,17 @@ class Session:
 
     async def run(self) -> None:
         """Serve until the client leaves, is sent away, or the connection breaks."""
+        self._task = asyncio.current_task()
         self.write(responses.status(b"*", b"OK", b"Postroom ready", b"CAPABILITY " + self.capabilities()))
         try:
             await self._serve()
-            if self._shutting:
+            if self._shutting:  # after the command that was at hand
                 self.bye(_SHUTTING)
         except Bye as bye:
             self.bye(str(bye).encode())
+        except asyncio.CancelledError:
+            if not self._shutting:
+                raise
         except TimeoutError:
             self.bye(b"Autologout, idle for too long")
         finally:
@@ -290,6 +296,7 @@ class Session:
     def shut_down(self) -> None:
         """The agent ends: at once when the session waits for a command, else after the one at hand."""
         self._over = self._shutting = True
-        if not self._busy or self.on_news is not None:
-            self._shutting = False
+        if self._task is not None and (not self._busy or self.on_news is not None):
             self.bye(_SHUTTING)
+            # A peer that does not close its end of TLS must not keep the agent from ending.
+            self._task.cancel()

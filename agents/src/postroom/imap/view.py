@@ -6,6 +6,7 @@ the caller says that the command at hand allows it.
 
 from array import array
 from bisect import bisect_left
+from collections.abc import Iterable
 
 from postroom.contracts.mailbox import Changes, Row, Selected
 from postroom.mail.flags import SYSTEM_FLAGS
@@ -16,7 +17,19 @@ from postroom.wire.imap.sequence import SequenceSet, select
 class View:
     """Message numbers and flags of one selected mailbox."""
 
-    __slots__ = ("gone", "id", "keywords", "modseq", "name", "recent", "reported", "told", "uids", "writable")
+    __slots__ = (
+        "gone",
+        "id",
+        "keywords",
+        "latest",
+        "modseq",
+        "name",
+        "recent",
+        "reported",
+        "told",
+        "uids",
+        "writable",
+    )
 
     def __init__(self, selected: Selected, writable: bool) -> None:
         self.id = selected.mailbox.id
@@ -25,6 +38,7 @@ class View:
         self.uids: array[int] = array("I", selected.uids)
         self.recent = set(selected.recent)
         self.modseq = selected.status.highestmodseq
+        self.latest = self.modseq  # the newest modseq seen, be it another's or of an own change
         self.keywords = set(selected.keywords)
         self.reported: dict[
             int, int
@@ -49,9 +63,21 @@ class View:
         return responses.flags(row.flags)
 
     def know(self, row: Row) -> None:
-        """The client has been told this row's state, or has caused it."""
+        """The client has been told this row's flags."""
+        self.latest = max(self.latest, row.modseq)
         if row.modseq > self.modseq:
             self.reported[row.uid] = row.modseq
+
+    def know_unsaid(self, rows: Iterable[Row]) -> None:
+        """The client has changed these rows and is not told their flags.
+
+        It knows them only if nobody else changed anything in between, which is so when the change got the very
+        next modseq; else they are told with the next news.
+        """
+        newest = max((row.modseq for row in rows), default=0)
+        if newest == self.latest + 1:
+            self.reported |= {row.uid: newest for row in rows if row.modseq == newest}
+        self.latest = max(self.latest, newest)
 
     def apply(self, changes: Changes, *, expunges: bool, modseqs: bool, uids: bool) -> bytes:
         """Take changes over; the responses that tell them. With `uids` FETCH responses carry UID."""
@@ -72,6 +98,7 @@ class View:
             out += b"* %d EXISTS\r\n* %d RECENT\r\n" % (len(self.uids), len(self.recent))
         self.told = len(self.uids)
         self.modseq = max(self.modseq, changes.highestmodseq)
+        self.latest = max(self.latest, self.modseq)
         self.reported = {uid: modseq for uid, modseq in self.reported.items() if modseq > self.modseq}
         return bytes(out + news + fetches)
 
