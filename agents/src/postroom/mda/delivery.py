@@ -1,5 +1,6 @@
 """From a session's questions to the store: recipients judged, messages delivered, quota flags kept true."""
 
+import contextlib
 import os
 
 from postroom.contracts.clock import Clock
@@ -97,8 +98,9 @@ class Deliverer:
         self._log.info(f"{ident}: to=<{target.key}>, size={size}, status={status} ({words})", **fields)
         if isinstance(outcome, RecipientOverQuota):
             needed = size + len(filing.prefix(asked.mail.sender, target.address))
-            if over_quota.is_full(await self._quota(target), needed):
-                self._flags.put_up(target.account.id, min(needed, over_quota.ORDINARY))
+            with contextlib.suppress(MailError):  # the answer to the relay does not depend on the flag
+                if over_quota.is_full(await self._quota(target), needed):
+                    self._flags.put_up(target.account.id, min(needed, over_quota.ORDINARY))
 
     async def _quota(self, target: Target) -> Quota:
         account = await self._store.account(target.account.id, target.account.quota_bytes)
