@@ -30,10 +30,10 @@ class Server:
     """The running agents and what their accounts hold."""
 
     folder: Path
-    ca: Path
+    authority: trustme.CA
     plain: int
     secured: int
-    processes: list[subprocess.Popen[str]] = field(default_factory=list)
+    processes: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
     _next: int = 0
 
     def new_person(self, *messages: bytes) -> str:
@@ -63,8 +63,19 @@ class Server:
 
         return asyncio.run(look())
 
+    @property
+    def ca(self) -> Path:
+        return self.folder / "ca.pem"
+
     def context(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(self.ca))
+
+    def issue(self) -> None:
+        """A new certificate in the place of the agents' present one."""
+        certificate = self.authority.issue_cert("mail.a.example", "localhost", "127.0.0.1")
+        place = self.folder / "tls/mail.a.example"
+        certificate.private_key_pem.write_to_path(str(place / "key.pem"))
+        (place / "fullchain.pem").write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
 
 
 def free_port() -> int:
@@ -88,11 +99,9 @@ def _prepare(folder: Path) -> Server:
         (folder / name).mkdir(parents=True)
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
-    certificate = authority.issue_cert("mail.a.example", "localhost", "127.0.0.1")
-    certificate.private_key_pem.write_to_path(str(folder / "tls/mail.a.example/key.pem"))
-    for blob in certificate.cert_chain_pems:
-        blob.write_to_path(str(folder / "tls/mail.a.example/fullchain.pem"), append=True)
-    return Server(folder, folder / "ca.pem", free_port(), free_port())
+    server = Server(folder, authority, free_port(), free_port())
+    server.issue()
+    return server
 
 
 def _settings(server: Server) -> dict[str, dict[str, object]]:
@@ -118,26 +127,50 @@ def _toml(value: object) -> str:
     return json.dumps(value)
 
 
+def start(server: Server, agent: str) -> subprocess.Popen[str]:
+    """Start one agent and wait until it is ready."""
+    code = f"from postroom.{agent}.app import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "--config", str(server.folder / f"{agent}.toml")],
+        stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    server.processes[agent] = process
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    assert "ready" in line, line + process.stderr.read()
+    return process
+
+
+def stop(server: Server, agent: str) -> None:
+    """End one agent in an orderly way and look at what it said."""
+    process = server.processes.pop(agent)
+    process.terminate()
+    _, said = process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert "Traceback" not in said
+    assert "internal error" not in said
+    assert PASSWORD not in said
+
+
+def running(folder: Path) -> Iterator[Server]:
+    """Both agents in a folder, until the generator goes on."""
+    server = _prepare(folder)
+    for agent, settings in _settings(server).items():
+        lines = (f"{name} = {_toml(value)}\n" for name, value in settings.items())
+        (folder / f"{agent}.toml").write_text("".join(lines))
+        start(server, agent)
+    yield server
+    for agent in reversed(list(server.processes)):
+        stop(server, agent)
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = _prepare(tmp_path_factory.mktemp("pop3"))
-    for agent, settings in _settings(running).items():
-        path = running.folder / f"{agent}.toml"
-        path.write_text("".join(f"{name} = {_toml(value)}\n" for name, value in settings.items()))
-        code = f"from postroom.{agent}.app import main; main()"
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, "--config", str(path)],
-            stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )  # fmt: skip
-        running.processes.append(process)
-        assert process.stderr is not None
-        line = process.stderr.readline()
-        assert "ready" in line, line + process.stderr.read()
-    yield running
-    for process in reversed(running.processes):
-        process.terminate()
-        _, said = process.communicate(timeout=10)
-        assert process.returncode == 0
-        assert "Traceback" not in said
-        assert "internal error" not in said
-        assert PASSWORD not in said
+    """For tests that leave the agents as they are."""
+    yield from running(tmp_path_factory.mktemp("pop3"))
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Server]:
+    """For tests that kill and restart."""
+    yield from running(tmp_path)

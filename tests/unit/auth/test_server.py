@@ -4,9 +4,10 @@ import asyncio
 from base64 import b64encode
 
 import pytest
+from postroom.auth.server import MAX_EXCHANGES
 from postroom.wire import auth_protocol as proto
 
-from .conftest import PEOPLE, Peer
+from .conftest import PEOPLE, Parts, Peer
 
 
 def auth(number: int, name: str, password: str, extra: str = "secured") -> bytes:
@@ -125,11 +126,25 @@ async def test_a_command_before_the_handshake_drops_the_peer(socket_path: str) -
     assert await peer.ended()
 
 
-async def test_an_unread_flood_of_exchanges_is_bounded(socket_path: str) -> None:
-    """X5: more exchanges than one connection may have open end it."""
+async def test_more_exchanges_than_one_connection_may_have_are_told_to_come_again(socket_path: str) -> None:
+    """X5, X15: an agent whose clients are being attacked is not cut off from the rest of its logins."""
     peer = await Peer.connect(socket_path)
-    peer.send(b"".join(b"AUTH\t%d\tLOGIN\tservice=imap\tsecured\n" % number for number in range(1, 5000)))
-    assert await peer.ended()
+    for number in range(1, MAX_EXCHANGES + 1):
+        peer.send(b"AUTH\t%d\tLOGIN\tservice=imap\tsecured\n" % number)
+        assert (await peer.line()).startswith(b"CONT\t")
+    peer.send(auth(9999, "ada", PEOPLE["ada"]))
+    assert await peer.line() == b"FAIL\t9999\tcode=temp_fail"
+    peer.send(b"CANCEL\t1\n" + auth(9999, "ada", PEOPLE["ada"]))
+    assert (await peer.line()).startswith(b"OK\t9999")
+    peer.close()
+
+
+async def test_a_judge_that_fails_is_a_temporary_failure(parts: Parts, socket_path: str) -> None:
+    peer = await Peer.connect(socket_path)
+    parts.judge.remembered = None  # type: ignore[assignment]
+    peer.send(auth(1, "ada", PEOPLE["ada"]))
+    assert await peer.line() == b"FAIL\t1\tuser=ada@a.example\tcode=temp_fail"
+    peer.close()
 
 
 async def test_a_thousand_malformed_exchanges_hurt_no_good_login(socket_path: str) -> None:

@@ -42,7 +42,7 @@ class Scripted:
     async def drain(self) -> None:
         return
 
-    def close(self) -> None:
+    def abort(self) -> None:
         self.closed = True
 
 

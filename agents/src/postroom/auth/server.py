@@ -9,13 +9,14 @@ from itertools import count
 from postroom.auth.judge import Outcome, Verdict
 from postroom.runtime.connections import Connection
 from postroom.runtime.log import Log
+from postroom.runtime.service import where
 from postroom.wire import auth_protocol as proto
 from postroom.wire import sasl
 from postroom.wire.lines import LineBuffer, LineTooLong
 
 HANDSHAKE_SECONDS = 30.0
 IDLE_SECONDS = 86_400.0  # peers are our own agents, who keep their connection
-MAX_EXCHANGES = 2000  # under way on one connection
+MAX_EXCHANGES = 5000  # under way on one connection; more are told to come again
 LOOPBACK = frozenset({"", "local", "127.0.0.1", "::1"})
 
 Judging = Callable[[sasl.Plain, str], Awaitable[Verdict]]
@@ -111,8 +112,8 @@ class _Peer:
         if request.id in self._judging or request.id in self._asking:
             raise proto.ProtocolError("request id is in use")
         if len(self._judging) + len(self._asking) >= MAX_EXCHANGES:
-            raise proto.ProtocolError("too many exchanges at a time")
-        if request.fault:
+            self._connection.write(proto.fail(request.id, code="temp_fail"))
+        elif request.fault:
             self._connection.write(proto.fail(request.id, reason=request.fault))
         elif not request.secured and request.client not in LOOPBACK:
             self._connection.write(proto.fail(request.id, reason="TLS is required"))
@@ -154,7 +155,10 @@ class _Peer:
             self._idle.set()
 
     async def _answer(self, request: proto.AuthRequest, plain: sasl.Plain) -> None:
-        verdict = await self._judge(plain, request.client or "local")
+        try:
+            verdict = await self._judge(plain, request.client or "local")
+        except Exception as error:  # whoever waits must get an answer
+            verdict = Verdict(Outcome.UNAVAILABLE, detail=where(error))
         if verdict.outcome is not Outcome.ACCEPTED:
             self._tell_log(request, plain, verdict)
         if verdict.delay:

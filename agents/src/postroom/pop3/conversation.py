@@ -72,7 +72,7 @@ class Conversation:
         """End soon: at once when nothing is under way. What was not confirmed by QUIT stays."""
         self._leaving = True
         if not self._busy:
-            self._connection.close()
+            self._connection.abort()  # an orderly close of TLS would wait for a peer that says nothing
 
     async def _read(self) -> bytes:
         """Whoever has not logged in has one span of time for all of it; later each silence is measured."""

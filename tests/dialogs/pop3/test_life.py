@@ -1,0 +1,72 @@
+"""What clients see when agents end, die and come back."""
+
+import poplib
+import signal
+import ssl
+import time
+
+import pytest
+
+from .conftest import PASSWORD, Server, start, stop
+from .test_clients import LETTER, connect
+
+
+def test_an_orderly_end_closes_idle_sessions_at_once_and_deletes_nothing(own_server: Server) -> None:
+    user = own_server.new_person(LETTER)
+    client = connect(own_server, user)
+    client.dele(1)
+    began = time.monotonic()
+    stop(own_server, "pop3")
+    assert time.monotonic() - began < 2
+    with pytest.raises((poplib.error_proto, ConnectionError, ssl.SSLError, EOFError)):
+        client.quit()
+    assert len(own_server.mailbox(user)) == 1
+    start(own_server, "pop3")
+    connect(own_server, user).quit()
+
+
+def test_a_killed_agent_leaves_no_lock_and_no_deletion(own_server: Server) -> None:
+    user = own_server.new_person(LETTER)
+    client = connect(own_server, user)
+    client.dele(1)
+    own_server.processes["pop3"].send_signal(signal.SIGKILL)
+    own_server.processes["pop3"].communicate()
+    start(own_server, "pop3")
+    again = connect(own_server, user)
+    assert again.stat()[0] == 1
+    again.quit()
+    client.close()
+
+
+def test_without_auth_agent_logins_fail_for_now_and_open_sessions_go_on(own_server: Server) -> None:
+    user, other = own_server.new_person(LETTER), own_server.new_person(LETTER)
+    opened = connect(own_server, user)
+    own_server.processes["auth"].send_signal(signal.SIGKILL)
+    own_server.processes["auth"].communicate()
+    assert opened.stat()[0] == 1
+    with pytest.raises(poplib.error_proto, match=r"SYS/TEMP"):
+        connect(own_server, other)
+    start(own_server, "auth")
+    connect(own_server, other).quit()
+    opened.quit()
+
+
+def test_a_changed_certificate_is_served_after_a_reload(own_server: Server) -> None:
+    before = served(own_server)
+    own_server.issue()
+    own_server.processes["pop3"].send_signal(signal.SIGHUP)
+    assert own_server.processes["pop3"].stderr is not None
+    while "read again" not in own_server.processes["pop3"].stderr.readline():
+        pass
+    assert served(own_server) != before
+
+
+def served(server: Server) -> bytes:
+    client = poplib.POP3_SSL("localhost", server.secured, timeout=10, context=server.context())
+    certificate = client.sock.getpeercert(binary_form=True)
+    client.user("nobody@a.example")
+    with pytest.raises(poplib.error_proto):
+        client.pass_(PASSWORD)
+    client.close()
+    assert certificate
+    return bytes(certificate)
