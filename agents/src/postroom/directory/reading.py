@@ -1,5 +1,6 @@
 """From JSON to a Document, with every fault of form named, not only the first one."""
 
+from contextlib import suppress
 from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
@@ -32,6 +33,8 @@ def _document(octets: bytes, problems: list[Problem]) -> Document | None:
     if len(octets) > MAX_OCTETS:
         problems.append(problem("document", f"{len(octets)} octets", f"give at most {MAX_OCTETS} octets"))
         return None
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return msgspec.json.decode(octets, type=Document)  # the short way; the long one names what is wrong
     try:
         raw = msgspec.json.decode(octets)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
