@@ -1,0 +1,8 @@
+#!/bin/bash
+# The two companies by Molecule, from bare hosts to their removal. The hosts are removed also after a failure, unless
+# KEEP=1 says otherwise.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+never=()
+[ -z "${KEEP:-}" ] || never=(--destroy=never)
+exec .venv/bin/molecule test "${never[@]}"
