@@ -31,6 +31,7 @@ class MdaAgent(Agent[MdaConfig]):
         config, service = self.config, self.service
         self.check(config)
         _allow_open_files()
+        os.umask(0o007)  # the group of the store shares what is made here; sockets get their modes by name
         self._store = open_store(
             config.accounts_directory,
             Notices(config.notice_directory),

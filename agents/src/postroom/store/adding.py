@@ -13,9 +13,7 @@ import msgspec
 
 from postroom.contracts.errors import (
     MailboxNameInvalid,
-    MailboxNotSelectable,
     MailError,
-    NoSuchMailbox,
     RecipientOverQuota,
 )
 from postroom.contracts.mailbox import Appended, Delivery, NewMessage
@@ -24,10 +22,11 @@ from postroom.mail.mime import Envelope, Part
 from postroom.mail.mime_scan import scan, shifted
 from postroom.store.database import Box, Database, as_refusal
 from postroom.store.files import Folder, SyncFailed
-from postroom.store.names import INBOX
+from postroom.store.names import INBOX, mailbox_name
 
 _PRUNE_EVERY: Final = 1000  # deliveries
 _LARGE: Final = 1 << 18
+_SMALL: Final = 16_384
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -57,7 +56,7 @@ class Octets:
         """Write or link the file into this folder. Raises OSError, SyncFailed."""
         with self._lock:
             if not self._digest:
-                self._digest = hashlib.blake2b(self.content, digest_size=16).digest()
+                self._digest = _digest(self.content)
             if not self._linked(folder, name):
                 folder.write(name, self.content)
                 self._at = folder, name
@@ -153,14 +152,12 @@ def _commit(
 ) -> None:
     sql = database.sql
     with database.writing():
-        used, modseq = database.used()[0], database.next_modseq()
         for place, file in written.items():
             delivery = jobs[place].delivery
             size = len(file.prefix) + file.size
+            box, used, modseq = database.arrival(_plain_name(delivery.mailbox))
             if delivery.quota_bytes and used + size > delivery.quota_bytes:
-                results[place] = (
-                    _SecondCopy() if _seen(database, delivery) else RecipientOverQuota("mailbox full")
-                )
+                results[place] = _SecondCopy() if _seen(database, delivery) else RecipientOverQuota("mailbox full")
                 continue
             cursor = sql.execute(
                 "INSERT OR IGNORE INTO deliveries VALUES (?, ?, ?)",
@@ -169,20 +166,33 @@ def _commit(
             if not cursor.rowcount:
                 results[place] = _SecondCopy()
                 continue
-            _insert(
-                database, _wanted(database, delivery.mailbox), delivery.flags, delivery.arrived, file, modseq
-            )
-            used += size
+            if box is None:
+                box = database.box(INBOX)
+            _insert(database, box, delivery.flags, delivery.arrived, file, modseq)
         database.deliveries_seen += len(written)
         if database.deliveries_seen >= _PRUNE_EVERY:
             sql.execute("DELETE FROM deliveries WHERE time < ?", (remember_since,))
             database.deliveries_seen = 0
 
 
-def _wanted(database: Database, name: str) -> Box:
-    with suppress(NoSuchMailbox, MailboxNotSelectable, MailboxNameInvalid):
-        return database.box(name)
-    return database.box(INBOX)
+def _plain_name(name: str) -> str:
+    """A mailbox name, INBOX for what is none."""
+    if name == INBOX:
+        return name
+    try:
+        return mailbox_name(name)
+    except MailboxNameInvalid:
+        return INBOX
+
+
+def _digest(content: bytes) -> bytes:
+    """Small pieces keep Python's lock: giving it away costs more than hashing a small message."""
+    if len(content) > _SMALL:
+        return hashlib.blake2b(content, digest_size=16).digest()
+    running = hashlib.blake2b(digest_size=16)
+    for start in range(0, len(content), 2047):
+        running.update(content[start : start + 2047])
+    return running.digest()
 
 
 def _insert(  # noqa: PLR0913, PLR0917
@@ -247,8 +257,7 @@ def _append(
 def adopt(database: Database, mailbox: str, message: NewMessage, file: str) -> None:
     """Rows for a file that is in the folder already."""
     detail = _encode(scan(message.content))
-    digest = hashlib.blake2b(message.content, digest_size=16).digest()
-    new = NewFile(file, len(message.content), digest, b"", detail)
+    new = NewFile(file, len(message.content), _digest(message.content), b"", detail)
     with database.writing():
         box = database.box(mailbox)
         _insert(database, box, message.flags, message.internal_date, new, database.next_modseq())

@@ -12,6 +12,7 @@ from the setgid bit of the accounts folder.
 
 import contextlib
 import os
+import re
 import threading
 from typing import Final
 
@@ -35,10 +36,11 @@ class SyncFailed(Exception):
 class Folder:
     """The open `messages` folder of one account."""
 
-    __slots__ = ("descriptor", "path")
+    __slots__ = ("_chmod", "descriptor", "path")
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._chmod = not _umask_allows()
         self.descriptor = os.open(path, _FOLDER)
 
     def close(self) -> None:
@@ -49,7 +51,8 @@ class Folder:
         descriptor = os.open(name, _NEW, FILE_MODE, dir_fd=self.descriptor)
         try:
             try:
-                os.fchmod(descriptor, FILE_MODE)
+                if self._chmod:
+                    os.fchmod(descriptor, FILE_MODE)
                 _write_all(descriptor, octets)
                 _sync(descriptor)
             finally:
@@ -85,6 +88,14 @@ class Folder:
     def sync(self) -> None:
         """Make new names durable. Raises SyncFailed."""
         _sync(self.descriptor)
+
+
+def _umask_allows() -> bool:
+    """Whether a new file gets the group's mode by itself: one system call less per message."""
+    with contextlib.suppress(OSError), open("/proc/self/status", "rb") as status:
+        found = re.search(rb"^Umask:\s*([0-7]+)$", status.read(), re.MULTILINE)
+        return found is not None and int(found[1], 8) & FILE_MODE == 0
+    return False
 
 
 def _write_all(descriptor: int, octets: bytes) -> None:
