@@ -10,10 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+import dns.message
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
 from postroom.contracts.queue import Hop, Origin, QueuedMessage, QueuedRecipient
 from postroom.directory.apply import apply
 from postroom.directory.reading import read_document
@@ -72,14 +76,17 @@ async def put(spool: Spool, envelope: QueuedMessage, head: bytes, body: bytes) -
 class Site:
     """One host under a folder (with a short path, since sockets have short ones)."""
 
-    def __init__(self, folder: Path, people: int = 10, **relay: Any) -> None:
+    def __init__(self, folder: Path, people: int = 10, selectors: tuple[str, ...] = (), **relay: Any) -> None:
         self.folder = folder
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         for name in ("run", "spool", "spool/relay", "accounts", "notice", "flags", "dkim"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         document: dict[str, Any] = {
             "version": 1,
-            "domains": [{"name": "alpha.example", "home": HOST}, {"name": HOST, "home": HOST}],
+            "domains": [
+                {"name": "alpha.example", "home": HOST, "selectors": selectors},
+                {"name": HOST, "home": HOST},
+            ],
             "accounts": [
                 {"id": f"id-{number}", "address": f"u{number}@alpha.example"} for number in range(people)
             ],
@@ -169,6 +176,75 @@ class Site:
             if time.monotonic() > deadline:
                 raise AssertionError("it did not happen:\n" + self.log("relay")[-4000:] + self.log("mda")[-2000:])
             await asyncio.sleep(0.02)
+
+
+class Dns(asyncio.DatagramProtocol):
+    """A name server that answers from a dictionary of (name, type) to records in presentation form."""
+
+    def __init__(self, zone: dict[tuple[str, str], list[str]]) -> None:
+        self.zone = zone
+        self.transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        query = dns.message.from_wire(data)
+        question = query.question[0]
+        name, kind = question.name.to_text(omit_final_dot=True).lower(), dns.rdatatype.to_text(question.rdtype)
+        reply = dns.message.make_response(query, recursion_available=True)
+        if (name, kind) in self.zone:
+            reply.answer.append(dns.rrset.from_text(question.name, 60, "IN", kind, *self.zone[name, kind]))
+        elif not any(known == name for known, _ in self.zone):
+            reply.set_rcode(dns.rcode.NXDOMAIN)
+        assert self.transport is not None
+        self.transport.sendto(reply.to_wire(), addr)
+
+
+class Exchange:
+    """Another company's mail server: takes everything but what its rules refuse."""
+
+    def __init__(self) -> None:
+        self.taken: list[bytes] = []
+        self.connections = 0
+        self.port = 0
+        self.release = asyncio.Event()  # the end of DATA is answered only when it is set
+        self.release.set()
+        self._server: asyncio.Server | None = None
+
+    async def start(self, port: int = 0) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port, limit=1 << 22)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        writer.write(b"220 mx.beta.example\r\n")
+        try:
+            with suppress(asyncio.CancelledError):  # the test is over
+                while line := await reader.readline():
+                    await self._answer(line, reader, writer)
+        finally:
+            writer.close()
+
+    async def _answer(self, line: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if line.startswith(b"EHLO"):
+            writer.write(b"250-mx.beta.example\r\n250-PIPELINING\r\n250 8BITMIME\r\n")
+        elif line.startswith(b"DATA"):
+            writer.write(b"354 go\r\n")
+            text = await reader.readuntil(b"\r\n.\r\n")
+            await self.release.wait()
+            self.taken.append(text[:-3].replace(b"\r\n..", b"\r\n."))
+            writer.write(b"250 2.0.0 taken\r\n")
+        elif b"<no@" in line:
+            writer.write(b"550 5.1.1 no such user\r\n")
+        elif b"<later@" in line:
+            writer.write(b"451 4.7.1 come back\r\n")
+        else:
+            writer.write(b"250 2.0.0 ok\r\n")
 
 
 def _is_message(path: Path) -> bool:

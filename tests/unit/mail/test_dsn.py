@@ -1,0 +1,101 @@
+"""Notifications, read back by the standard library: ours is the writing only."""
+
+import email
+import email.policy
+from email.message import EmailMessage
+from typing import cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from postroom.mail.dsn import MOST_QUOTED, Action, Covering, Report, ReportedRecipient, notification
+from postroom.mail.headertext import UnsafeText
+
+DATE = "Mon, 23 Nov 2026 04:00:00 +0000"
+COVERING = Covering("ada@a.example", DATE, "<1@mail.b.example>", "report.1")
+BOB = ReportedRecipient(
+    "bob@c.example", "5.1.1", "550 5.1.1 no such user", "mx.c.example", "list@b.example", "rfc822;list+2Bx@b.example"
+)
+HEAD = b"From: <ada@a.example>\r\nSubject: hello\r\n\r\n"
+
+
+def report(*recipients: ReportedRecipient, action: Action = Action.FAILED) -> Report:
+    return Report(action, "mail.b.example", recipients or (BOB,), "0abc", DATE, "env+2Bid", "<m@a.example>", DATE)
+
+
+def read(head: bytes, body: bytes) -> EmailMessage:
+    return cast(EmailMessage, email.message_from_bytes(head + body, policy=email.policy.default))
+
+
+def test_a_bounce_says_who_why_and_what() -> None:
+    message = read(*notification(report(), COVERING, HEAD, b"text\r\n"))
+    assert message.get_content_type() == "multipart/report"
+    assert message.get_param("report-type") == "delivery-status"
+    assert message["To"] == "ada@a.example"
+    assert message["Auto-Submitted"] == "auto-replied"
+    people, programs, original = message.iter_parts()
+    assert "bob@c.example" in people.get_content()
+    assert "no such user" in people.get_content()
+    about_message, about_bob = programs.get_payload()
+    assert about_message["Reporting-MTA"] == "dns; mail.b.example"
+    assert about_message["Original-Envelope-Id"] == "env+id"
+    assert dict(about_bob.items()) == {
+        "Original-Recipient": "rfc822; list+x@b.example",
+        "Final-Recipient": "rfc822; bob@c.example",
+        "Action": "failed",
+        "Status": "5.1.1",
+        "Remote-MTA": "dns; mx.c.example",
+        "Diagnostic-Code": "smtp; 550 5.1.1 no such user",
+    }
+    assert original.get_content_type() == "message/rfc822"
+    assert original.get_payload()[0]["Subject"] == "hello"
+
+
+def test_a_warning_says_until_when() -> None:
+    late = report(ReportedRecipient("bob@c.example", "4.4.1", "451 4.4.1 no answer"), action=Action.DELAYED)
+    message = read(*notification(late, COVERING, HEAD, None))
+    people, programs, original = message.iter_parts()
+    assert "has not been delivered yet" in people.get_content()
+    assert programs.get_payload()[1]["Action"] == "delayed"
+    assert programs.get_payload()[1]["Will-Retry-Until"] == DATE
+    assert original.get_content_type() == "text/rfc822-headers"
+
+
+@pytest.mark.parametrize("size", [MOST_QUOTED, 10 * MOST_QUOTED])
+def test_only_the_header_of_a_large_message_is_sent_back(size: int) -> None:
+    head, body = notification(report(), COVERING, HEAD, b"x" * size)
+    assert list(read(head, body).iter_parts())[2].get_content_type() == "text/rfc822-headers"
+    assert len(body) < MOST_QUOTED
+
+
+def test_a_large_header_is_cut_between_lines() -> None:
+    huge = b"".join(b"X-%d: %s\r\n" % (n, b"y" * 500) for n in range(200)) + b"\r\n"
+    _, body = notification(report(), COVERING, huge, b"")
+    assert len(body) < MOST_QUOTED + 5000
+    assert b"y" * 500 + b"\r\n\r\n--report.1--" in body
+
+
+def test_a_boundary_that_the_message_holds_is_not_used() -> None:
+    head, body = notification(report(), COVERING, HEAD, b"--report.1--\r\nforged\r\n--report.1.1\r\n")
+    assert len(list(read(head, body).iter_parts())) == 3
+
+
+def test_an_address_that_carries_a_field_is_refused() -> None:
+    covering = Covering("a@b.example>\r\nBcc: <x@y.example", DATE, "<1@b.example>", "b")
+    with pytest.raises(UnsafeText):
+        notification(report(), covering, HEAD, None)
+
+
+@given(st.binary(max_size=300), st.binary(max_size=300), st.text(max_size=200), st.text(max_size=60))
+def test_hostile_content_and_replies_stay_inside(head: bytes, body: bytes, reply: str, address: str) -> None:
+    hostile = ReportedRecipient(address, "5.0.0", reply, reply[:50], address, f"rfc822;{address}")
+    own, text = notification(report(hostile), COVERING, head, body)
+    whole = own + text
+    assert b"\0" not in whole
+    assert whole.count(b"\r\n") == whole.count(b"\r") == whole.count(b"\n")
+    assert whole.count(b"\r\n--report.1") >= 3
+    fields = own.split(b"\r\n\r\n")[0]
+    assert b"Bcc" not in fields
+    status = text.split(b"message/delivery-status\r\n\r\n")[1].split(b"\r\n--report.1")[0]
+    assert status.isascii()
+    assert status.lower().count(b"\r\naction:") == 1
