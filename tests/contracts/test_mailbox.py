@@ -8,6 +8,8 @@ from postroom.contracts import errors
 from postroom.contracts.mailbox import Delivery, FlagMode, MailAccount, NewMessage, Store
 from postroom.store import open_store
 
+from .memory_store import MemoryStore
+
 NOW = 1_700_000_000
 SEEN, DELETED, FLAGGED = "\\Seen", "\\Deleted", "\\Flagged"
 MESSAGE = b"From: Ada <ada@alpha.example>\r\nSubject: Greetings\r\n\r\nHello\r\n"
@@ -35,9 +37,11 @@ def heard() -> Heard:
     return Heard()
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "memory"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path, heard: Heard) -> AsyncIterator[Store]:
-    opened = {"sqlite": open_store}[request.param](str(tmp_path), heard, FixedClock(), open_accounts=3)
+    opened = {"sqlite": open_store, "memory": MemoryStore}[request.param](
+        str(tmp_path), heard, FixedClock(), open_accounts=3
+    )
     yield opened
     await opened.close()
 

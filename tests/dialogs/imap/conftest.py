@@ -5,7 +5,7 @@ import datetime
 import ipaddress
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from postroom.runtime.tls import TlsStore
 from postroom.store import open_store
 from postroom.wire.sasl import parse_plain
 
+from ...contracts.memory_store import MemoryStore
 from ..runner import Peer
 
 PASSWORDS = {"ada@alpha.example": "secret", "bob@alpha.example": "geheim"}
@@ -144,16 +145,14 @@ class Server:
         assert done == (None,)
 
 
-MakeServer = Callable[[Path], object]
-
-
 @pytest.fixture
-async def server(tmp_path: Path, certificates: Path) -> AsyncIterator[Server]:
-    """The server with an empty store."""
+async def server(request: pytest.FixtureRequest, tmp_path: Path, certificates: Path) -> AsyncIterator[Server]:
+    """The server with an empty store; tests may ask for the one in memory."""
     for name in ("accounts", "notice"):
         (tmp_path / name).mkdir()
     config = ImapConfig(host_name="mail.alpha.example", max_message_bytes=1 << 20, login_timeout=20.0)
-    store = open_store(str(tmp_path / "accounts"), Notices(str(tmp_path / "notice")), SystemClock())
+    make_store = MemoryStore if getattr(request, "param", "sqlite") == "memory" else open_store
+    store = make_store(str(tmp_path / "accounts"), Notices(str(tmp_path / "notice")), SystemClock())
     board = NoticeBoard(str(tmp_path / "notice"), "imap-1")
     await board.start()
     people, log, tls = People(), Log("imap", "error"), TlsStore(str(certificates))

@@ -1,4 +1,4 @@
-"""Every dialog in this folder, whole and in single octets."""
+"""Every dialog in this folder, whole and in single octets, on both stores."""
 
 from pathlib import Path
 
@@ -11,6 +11,7 @@ SCRIPTS = sorted(Path(__file__).parent.glob("*.txt"))
 MESSAGE = b"From: Ada <ada@alpha.example>\r\nTo: bob@alpha.example\r\nSubject: one\r\n\r\nHello\r\n"
 
 
+@pytest.mark.parametrize("server", ["sqlite", "memory"], indirect=True)
 @pytest.mark.parametrize("size", [None, 1], ids=["whole", "octets"])
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 async def test_dialog(server: Server, script: Path, size: int | None) -> None:

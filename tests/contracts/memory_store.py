@@ -1,0 +1,380 @@
+"""The mailbox contract in memory: so that what the contract says is more than what SQLite does."""
+
+import itertools
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+from postroom.contracts import errors
+from postroom.contracts.clock import Clock
+from postroom.contracts.mailbox import (
+    Appended,
+    Changes,
+    Copied,
+    Delivery,
+    Detail,
+    FlagMode,
+    Mailbox,
+    NewMessage,
+    Quota,
+    Row,
+    Selected,
+    Status,
+    Stored,
+)
+from postroom.mail.flags import DELETED, SEEN
+from postroom.mail.mime_scan import scan
+from postroom.store import Notices
+from postroom.store.names import account_folder, mailbox_name, parents
+
+FIRST = {
+    "INBOX": "",
+    "Archive": "\\Archive",
+    "Drafts": "\\Drafts",
+    "Junk": "\\Junk",
+    "Sent": "\\Sent",
+    "Trash": "\\Trash",
+}
+
+
+@dataclass
+class Box:
+    """One mailbox: rows and contents by UID, and when the ones that are gone went."""
+
+    id: int
+    name: str
+    uidvalidity: int
+    special_use: str = ""
+    selectable: bool = True
+    rows: dict[int, Row] = field(default_factory=dict)
+    contents: dict[int, bytes] = field(default_factory=dict)
+    gone: dict[int, int] = field(default_factory=dict)
+    uidnext: int = 1
+    claimed: int = 0  # UIDs up to here are no longer recent
+    modseq: int = 0
+    keywords: set[str] = field(default_factory=set)
+
+    @property
+    def recent(self) -> frozenset[int]:
+        return frozenset(uid for uid in self.rows if uid > self.claimed)
+
+    def claim(self, writable: bool) -> frozenset[int]:
+        found = self.recent
+        if writable:
+            self.claimed = self.uidnext - 1
+        return found
+
+
+class MemoryAccount:
+    """One account; `told` is called after each change."""
+
+    def __init__(self, quota_bytes: int, clock: Clock, told: Callable[[], None]) -> None:
+        self.limit = quota_bytes
+        self.clock = clock
+        self.told = told
+        self.boxes: dict[str, Box] = {}
+        self.subscribed = set(FIRST)
+        self.owner = ""
+        self.delivered: set[tuple[str, str]] = set()
+        self.numbers = itertools.count(1)
+        self.modseqs = itertools.count(1)
+        for name, use in FIRST.items():
+            self._make(name, use)
+
+    def _make(self, name: str, use: str = "") -> Box:
+        number = next(self.numbers)
+        box = self.boxes[name] = Box(number, name, number, use, modseq=next(self.modseqs))
+        return box
+
+    def _box(self, name: str) -> Box:
+        try:
+            box = self.boxes.get(mailbox_name(name))
+        except errors.MailboxNameInvalid:
+            box = None
+        if box is None:
+            raise errors.NoSuchMailbox
+        if not box.selectable:
+            raise errors.MailboxNotSelectable
+        return box
+
+    def _by_id(self, mailbox: int) -> Box:
+        for box in self.boxes.values():
+            if box.id == mailbox and box.selectable:
+                return box
+        raise errors.NoSuchMailbox
+
+    def _used(self) -> int:
+        return sum(row.size for box in self.boxes.values() for row in box.rows.values())
+
+    def _demand(self, octets: int, limit: int | None = None) -> None:
+        limit = self.limit if limit is None else limit
+        if limit and self._used() + octets > limit:
+            raise errors.QuotaExceeded
+
+    def _put(self, box: Box, content: bytes, flags: frozenset[str], date: int, modseq: int) -> int:
+        uid, box.uidnext = box.uidnext, box.uidnext + 1
+        box.rows[uid] = Row(uid, flags, modseq, date or int(self.clock.now()), len(content))
+        box.contents[uid] = content
+        box.modseq = modseq
+        box.keywords |= {flag for flag in flags if not flag.startswith("\\")}
+        return uid
+
+    def _drop(self, box: Box, uids: Sequence[int]) -> None:
+        box.modseq = next(self.modseqs)
+        for uid in uids:
+            del box.rows[uid], box.contents[uid]
+            box.gone[uid] = box.modseq
+
+    def _mailbox(self, box: Box) -> Mailbox:
+        return Mailbox(
+            box.id, box.name, box.uidvalidity, box.special_use, box.name in self.subscribed, box.selectable
+        )
+
+    async def mailboxes(self) -> tuple[Mailbox, ...]:
+        ordered = sorted(self.boxes.values(), key=lambda box: (box.name != "INBOX", box.name))
+        return tuple(map(self._mailbox, ordered))
+
+    async def subscriptions(self) -> frozenset[str]:
+        return frozenset(self.subscribed)
+
+    async def create(self, name: str, special_use: str = "") -> Mailbox:
+        name = mailbox_name(name.removesuffix("/"))
+        box = self.boxes.get(name)
+        if box is not None and box.selectable:
+            raise errors.MailboxExists
+        for parent in parents(name):
+            if parent not in self.boxes:
+                self._make(parent)
+        made = self._make(name, special_use)
+        self.told()
+        return self._mailbox(made)
+
+    def _children(self, name: str) -> list[str]:
+        return [other for other in self.boxes if other.startswith(name + "/")]
+
+    async def delete(self, name: str) -> None:
+        name = mailbox_name(name)
+        box = self.boxes.get(name)
+        if box is None:
+            raise errors.NoSuchMailbox
+        children = self._children(name)
+        if name == "INBOX" or (children and not box.selectable):
+            raise errors.MailboxNotDeletable
+        del self.boxes[name]
+        if children:
+            self._make(name).selectable = False
+        self.told()
+
+    async def rename(self, old: str, new: str) -> None:
+        old, new = mailbox_name(old), mailbox_name(new)
+        if old not in self.boxes:
+            raise errors.NoSuchMailbox
+        if new in self.boxes:
+            raise errors.MailboxExists
+        if new.startswith(old + "/") and old != "INBOX":
+            raise errors.MailboxNameInvalid
+        for parent in parents(new):
+            if parent not in self.boxes:
+                self._make(parent)
+        if old == "INBOX":
+            self._transfer(self.boxes["INBOX"], list(self.boxes["INBOX"].rows), self._make(new), move=True)
+        else:
+            for name in [old, *self._children(old)]:
+                box = self.boxes.pop(name)
+                box.name = new + name[len(old) :]
+                self.boxes[box.name] = box
+        self.told()
+
+    async def subscribe(self, name: str, on: bool) -> None:
+        (self.subscribed.add if on else self.subscribed.discard)(mailbox_name(name))
+
+    def _status(self, box: Box) -> Status:
+        rows = box.rows.values()
+        return Status(
+            len(rows),
+            len(box.recent),
+            sum(SEEN not in row.flags for row in rows),
+            sum(DELETED in row.flags for row in rows),
+            sum(row.size for row in rows),
+            box.uidnext,
+            box.uidvalidity,
+            box.modseq,
+        )
+
+    async def status(self, name: str) -> Status:
+        return self._status(self._box(name))
+
+    async def select(self, name: str, writable: bool) -> Selected:
+        box = self._box(name)
+        status = self._status(box)
+        unseen = next((row.uid for row in box.rows.values() if SEEN not in row.flags), 0)
+        return Selected(
+            self._mailbox(box),
+            status,
+            array("I", box.rows),
+            box.claim(writable),
+            unseen,
+            tuple(sorted(box.keywords)),
+        )
+
+    async def changes(self, mailbox: int, since: int, writable: bool) -> Changes:
+        box = self._by_id(mailbox)
+        recent = box.claim(writable)
+        rows = tuple(row for row in box.rows.values() if row.modseq > since)
+        gone = tuple(sorted(uid for uid, modseq in box.gone.items() if modseq > since))
+        new = frozenset(row.uid for row in rows) & recent
+        return Changes(rows, gone, new, box.modseq, box.uidnext)
+
+    async def rows(
+        self, mailbox: int, uids: Sequence[int] | None = None, changed_since: int = 0
+    ) -> tuple[Row, ...]:
+        found = self._chosen(self._by_id(mailbox), uids)
+        return tuple(row for row in found if row.modseq > changed_since)
+
+    def _chosen(self, box: Box, uids: Sequence[int] | None) -> list[Row]:
+        wanted = None if uids is None else set(uids)
+        return [row for row in box.rows.values() if wanted is None or row.uid in wanted]
+
+    async def details(self, mailbox: int, uids: Sequence[int]) -> tuple[Detail, ...]:
+        box = self._by_id(mailbox)
+        return tuple(Detail(row.uid, *scan(box.contents[row.uid])) for row in self._chosen(box, uids))
+
+    async def content(self, mailbox: int, uid: int) -> bytes:
+        box = self._by_id(mailbox)
+        if uid not in box.contents:
+            raise errors.MessageGone
+        return box.contents[uid]
+
+    async def append(self, name: str, messages: Sequence[NewMessage]) -> Appended:
+        box = self._box(name)
+        self._demand(sum(len(message.content) for message in messages))
+        modseq = next(self.modseqs)
+        uids = [
+            self._put(box, message.content, message.flags, message.internal_date, modseq)
+            for message in messages
+        ]
+        self.told()
+        return Appended(box.uidvalidity, tuple(uids))
+
+    async def store(
+        self,
+        mailbox: int,
+        uids: Sequence[int],
+        mode: FlagMode,
+        flags: frozenset[str],
+        unchanged_since: int | None = None,
+    ) -> Stored:
+        box = self._by_id(mailbox)
+        held: list[int] = []
+        done: list[int] = []
+        changed: list[Row] = []
+        for row in self._chosen(box, uids):
+            if unchanged_since is not None and row.modseq > unchanged_since:
+                held.append(row.uid)
+                continue
+            done.append(row.uid)
+            after = {
+                FlagMode.REPLACE: flags,
+                FlagMode.ADD: row.flags | flags,
+                FlagMode.REMOVE: row.flags - flags,
+            }[mode]
+            if after != row.flags:
+                changed.append(msgspec.structs.replace(row, flags=after))
+        if changed:
+            box.modseq = next(self.modseqs)
+            box.rows |= {row.uid: msgspec.structs.replace(row, modseq=box.modseq) for row in changed}
+            box.keywords |= {flag for row in changed for flag in row.flags if not flag.startswith("\\")}
+            self.told()
+        return Stored(tuple(box.rows[uid] for uid in done), tuple(held))
+
+    async def expunge(self, mailbox: int, uids: Sequence[int] | None = None) -> tuple[int, ...]:
+        box = self._by_id(mailbox)
+        found = tuple(row.uid for row in self._chosen(box, uids) if DELETED in row.flags)
+        if found:
+            self._drop(box, found)
+            self.told()
+        return found
+
+    def _transfer(self, box: Box, uids: Sequence[int], target: Box, *, move: bool) -> Copied:
+        rows, modseq = self._chosen(box, uids), next(self.modseqs)
+        targets = [
+            self._put(target, box.contents[row.uid], row.flags, row.internal_date, modseq) for row in rows
+        ]
+        sources = tuple(row.uid for row in rows)
+        if move and sources:
+            self._drop(box, sources)
+        self.told()
+        return Copied(target.uidvalidity, sources, tuple(targets))
+
+    async def copy(self, mailbox: int, uids: Sequence[int], target: str) -> Copied:
+        box, goal = self._by_id(mailbox), self._box(target)
+        self._demand(sum(row.size for row in self._chosen(box, uids)))
+        return self._transfer(box, uids, goal, move=False)
+
+    async def move(self, mailbox: int, uids: Sequence[int], target: str) -> Copied:
+        return self._transfer(self._by_id(mailbox), uids, self._box(target), move=True)
+
+    async def quota(self) -> Quota:
+        return Quota(self._used(), self.limit, sum(len(box.rows) for box in self.boxes.values()))
+
+    async def lock_maildrop(self, owner: str) -> None:
+        if self.owner not in ("", owner):
+            raise errors.MailboxInUse
+        self.owner = owner
+
+    async def unlock_maildrop(self, owner: str) -> None:
+        if self.owner == owner:
+            self.owner = ""
+
+    def deliver(self, item: Delivery) -> Exception | None:
+        """One delivery; the refusal is returned."""
+        if (item.queue_id, item.recipient) in self.delivered:
+            return None
+        try:
+            box = self._box(item.mailbox)
+        except errors.MailboxError:
+            box = self.boxes["INBOX"]
+        content = item.prefix + item.content
+        try:
+            self._demand(len(content), item.quota_bytes)
+        except errors.QuotaExceeded:
+            return errors.RecipientOverQuota()
+        self.delivered.add((item.queue_id, item.recipient))
+        self._put(box, content, item.flags, item.arrived, next(self.modseqs))
+        self.told()
+        return None
+
+
+class MemoryStore:
+    """All accounts, as long as the process lives."""
+
+    def __init__(self, _: str, notices: Notices, clock: Clock, **_options: object) -> None:
+        self._notices = notices
+        self._clock = clock
+        self._accounts: dict[str, MemoryAccount] = {}
+
+    def _account(self, account_id: str) -> MemoryAccount:
+        account_folder(account_id)
+        if account_id not in self._accounts:
+            self._accounts[account_id] = MemoryAccount(0, self._clock, lambda: self._notices.send(account_id))
+        return self._accounts[account_id]
+
+    async def account(self, account_id: str, quota_bytes: int) -> MemoryAccount:
+        """The account, made when new."""
+        account = self._account(account_id)
+        account.limit = quota_bytes
+        return account
+
+    async def deliver(self, deliveries: Sequence[Delivery]) -> tuple[Exception | None, ...]:
+        """Deliver each."""
+        return tuple(map(self._deliver, deliveries))
+
+    def _deliver(self, item: Delivery) -> Exception | None:
+        try:
+            return self._account(item.account).deliver(item)
+        except errors.Unavailable as refusal:
+            return refusal
+
+    async def close(self) -> None:
+        """Nothing is open."""
