@@ -30,8 +30,9 @@ from postroom.directory.reading import read_document
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("postfix", "libdb5.3", "libicu72")
 QUEUES = (
-    "active bounce corrupt defer deferred flush hold incoming private public maildrop pid saved trace".split()
-)
+    "active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "private", "public", "maildrop",
+    "pid", "saved", "trace",
+)  # fmt: skip
 HOST = "mail.alpha.example"
 RECIPIENT = "ada@alpha.example"
 

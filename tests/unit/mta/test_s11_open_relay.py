@@ -6,7 +6,8 @@ from ...smtp_site import HOST, Site
 
 OUTSIDE = "victim@outside.example"
 TARGETS = (
-    OUTSIDE, "victim@OUTSIDE.example", "victim@sub.alpha.example.outside.example", "victim@alpha.example.outside.example",
+    OUTSIDE, "victim@OUTSIDE.example", "victim@sub.alpha.example.outside.example",
+    "victim@alpha.example.outside.example",
     "victim%outside.example@alpha.example", f"victim%outside.example@{HOST}", "victim%outside.example@[127.0.0.1]",
     "outside.example!victim@alpha.example", "outside.example!victim", "outside.example!victim@[127.0.0.1]",
     "@alpha.example:victim@outside.example", "@alpha.example,@mail.alpha.example:victim@outside.example",
@@ -18,7 +19,8 @@ TARGETS = (
     "ada@alpha.example>,<victim@outside.example", "ada@alpha.example\\@outside.example", "victim@outside..example",
     "victim@.outside.example", "victim@outside.example.", "ada@alpha.example.", "victim@alpha_example",
     "victim(ada@alpha.example)@outside.example", "v\xefctim@outside.example", "ada@alpha\x00.example",
-    "SRS0=aaaaaaaa=aa=outside.example=victim@alpha.example", "SRS1=aaaaaaaa=outside.example==aaaa=aa=x.example=v@alpha.example",
+    "SRS0=aaaaaaaa=aa=outside.example=victim@alpha.example",
+    "SRS1=aaaaaaaa=outside.example==aaaa=aa=x.example=v@alpha.example",
     "srs0+aaaaaaaa=aa=outside.example=victim@alpha.example", "SRS0=outside.example=victim@alpha.example",
 )  # fmt: skip
 SENDERS = ("", "victim@outside.example", "ada@alpha.example", f"root@{HOST}", "x@[127.0.0.1]")

@@ -56,7 +56,8 @@ async def test_pipelining_answers_in_order(site: Site) -> None:
         (["HELO x", "MAIL FROM:<a@b.example> SIZE=10"], ["250", "555"]),
         (["EHLO x", "MAIL FROM:<a@b.example> SIZE=99999999999"], ["250", "552"]),
         (["EHLO x", "AUTH PLAIN AGEAYg=="], ["250", "503"]),
-        (["HELO", "EHLO", "EHLO a b", "BDAT 5", "HELP", "NOOP x", "RSET x"], ["501", "501", "501", "500", "214", "250", "501"]),
+        (["HELO", "EHLO", "EHLO a b", "BDAT 5"], ["501", "501", "501", "500"]),
+        (["HELP", "NOOP x", "RSET x"], ["214", "250", "501"]),
         (["QUIT now", "VRFY", "EXPN list"], ["501", "501", "502"]),
     ],
 )  # fmt: skip

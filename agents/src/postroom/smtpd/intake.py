@@ -16,11 +16,35 @@ from postroom.smtpd.transaction import Accepted, Transaction
 from postroom.wire.smtp.replies import Reply
 
 FIRST_READ: Final = 65536
+NOISE_OCTETS: Final = 10 * 256
+
+
+class _Noise:
+    """The kernel's random octets, fetched for many ids at once."""
+
+    def __init__(self) -> None:
+        self._octets = b""
+        self._at = 0
+
+    def take(self) -> bytes:
+        """Ten octets that nobody else gets."""
+        if self._at >= len(self._octets):
+            self._octets, self._at = os.urandom(NOISE_OCTETS), 0
+        self._at += 10
+        return self._octets[self._at - 10 : self._at]
+
+    def forget(self) -> None:
+        """A forked process must not hand out its parent's octets."""
+        self._octets, self._at = b"", 0
+
+
+_NOISE = _Noise()
+os.register_at_fork(after_in_child=_NOISE.forget)
 
 
 def new_id(now: float) -> str:
     """A queue id."""
-    return queue_id(int(now * 1000), os.urandom(10))
+    return queue_id(int(now * 1000), _NOISE.take())
 
 
 def header_of(draft: Draft, max_hops: int) -> HeaderBlock:
