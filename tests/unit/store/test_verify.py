@@ -90,10 +90,15 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "uidvalidity": (lambda a: change(a, "UPDATE account SET last_uidvalidity = 5"), "UIDVALIDITY ahead"),
     "references": (lambda a: change(a, "UPDATE contents SET refs = 9 WHERE id = 2"), "wrong count of copies"),
     "unused content": (
-        lambda a: change(a, "INSERT INTO contents VALUES (99, (SELECT file FROM contents LIMIT 1), 21, x'', 1, x'', x'')"),
+        lambda a: change(
+            a, "INSERT INTO contents VALUES (99, (SELECT file FROM contents LIMIT 1), 21, x'', 1, x'', x'')"
+        ),
         "file altered",
     ),
-    "order": (lambda a: change(a, "UPDATE messages SET modseq = 90 WHERE key = 4294967298"), "mod-sequence out of order"),
+    "order": (
+        lambda a: change(a, "UPDATE messages SET modseq = 90 WHERE key = 4294967298"),
+        "mod-sequence out of order",
+    ),
     "lost mailbox": (lambda a: change(a, "DELETE FROM mailboxes WHERE name = 'Archive'"), "mailbox missing"),
     "no inbox": (lambda a: change(a, "DELETE FROM mailboxes WHERE name = 'INBOX'"), "no INBOX"),
     "altered": (lambda a: message_file(a, 1).write_bytes(b"Subject: 0\r\n\r\nBODY\r\n"), "file altered"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from postroom.contracts.mailbox import (
     Appended,
@@ -42,9 +42,15 @@ class SqliteAccount:
 
     async def _read(self, call: Callable[[Database], T]) -> T:
         """A small read: at once if the database is open and at rest."""
+        if self._store.at_once(self._id) is None:
+            return await self._store.run(self._id, call)
+        return cast(T, self._at_once(call))
+
+    def _at_once(self, call: Callable[[Database], T]) -> T | None:
+        """The result of a small read, None when the database is closed or in use."""
         database = self._store.at_once(self._id)
         if database is None:
-            return await self._store.run(self._id, call)
+            return None
         try:
             return call(database)
         except Exception as error:
@@ -78,6 +84,9 @@ class SqliteAccount:
         return await self._read(lambda db: mailboxes.status(db, name))
 
     async def select(self, name: str, writable: bool) -> Selected:
+        found = self._at_once(lambda db: reading.select_at_once(db, name, writable))
+        if found is not None:
+            return found
         return await self._run(lambda db: reading.select(db, name, writable))
 
     async def changes(self, mailbox: int, since: int, writable: bool) -> Changes:
@@ -98,8 +107,8 @@ class SqliteAccount:
         return await (self._read(call) if len(uids) <= _FEW else self._run(call))
 
     async def content(self, mailbox: int, uid: int) -> bytes:
-        call = partial(reading.content, mailbox=mailbox, uid=uid)
-        return await self._run(call)
+        found = self._at_once(lambda db: reading.content_at_hand(db, mailbox, uid))
+        return found if found is not None else await self._run(lambda db: reading.content(db, mailbox, uid))
 
     async def append(self, name: str, messages: Sequence[NewMessage]) -> Appended:
         names = [self._store.new_name() for _ in messages]

@@ -15,10 +15,21 @@ from postroom.store.mailboxes import status_of
 from postroom.store.schema import UID_BITS
 
 CHUNK: Final = 500  # UIDs in one statement
+SMALL: Final = 1 << 17  # octets of a file that are read in the event loop
+FEW: Final = 2000  # messages of a mailbox that is selected there
 RawRow = tuple[int, int, str, int, int, int]
 _ROW: Final = "key, flags, keywords, modseq, internal_date, size"
 
 _detail = msgspec.msgpack.Decoder(tuple[Envelope, Part])
+
+
+def select_at_once(database: Database, name: str, writable: bool) -> Selected | None:
+    """The same for a small mailbox without \\Recent messages to claim; else None."""
+    with database.reading():
+        box = database.box(name)
+        if box.messages > FEW or (writable and box.recent_from < box.uidnext):
+            return None
+        return _selected(database, box)
 
 
 def select(database: Database, name: str, writable: bool) -> Selected:
@@ -153,15 +164,26 @@ def details(database: Database, mailbox: int, uids: Sequence[int]) -> tuple[Deta
 
 
 def content(database: Database, mailbox: int, uid: int) -> bytes:
-    row = database.sql.execute(
-        "SELECT file, prefix FROM contents WHERE id = (SELECT content FROM messages WHERE key = ?)",
-        (mailbox << UID_BITS | uid,),
-    ).fetchone()
-    if row is None:
-        raise MessageGone("message is gone")
-    file, prefix = row
+    file, prefix, _ = _file(database, mailbox, uid)
     try:
         octets = database.folder.read(file)
     except FileNotFoundError as error:  # expunged between the two steps
         raise MessageGone("message is gone") from error
     return prefix + octets if prefix else octets
+
+
+def content_at_hand(database: Database, mailbox: int, uid: int) -> bytes | None:
+    """The same for a small message that is in the system's cache; None when the disk would have to be waited for."""
+    file, prefix, size = _file(database, mailbox, uid)
+    octets = database.folder.read_cached(file, size) if size <= SMALL else None
+    return None if octets is None else prefix + octets
+
+
+def _file(database: Database, mailbox: int, uid: int) -> tuple[str, bytes, int]:
+    row: tuple[str, bytes, int] | None = database.sql.execute(
+        "SELECT file, prefix, size FROM contents WHERE id = (SELECT content FROM messages WHERE key = ?)",
+        (mailbox << UID_BITS | uid,),
+    ).fetchone()
+    if row is None:
+        raise MessageGone("message is gone")
+    return row
