@@ -118,7 +118,7 @@ def login_lines(site: HostsSite) -> str:
     resolve = f"--cacert {site.ca} --connect-to ::{host}:"
     return f"""
 Log in yourself: {ADA}, password {password}, host {host} (mail.alpha.example)
-  ports: submission {PORTS["submissions"]} (TLS) or {PORTS["submission"]} (STARTTLS), IMAP {PORTS["imaps"]}, POP3 {PORTS["pop3s"]}
+  submission {PORTS["submissions"]} or, by STARTTLS, {PORTS["submission"]}; IMAP {PORTS["imaps"]}; POP3 {PORTS["pop3s"]}
 
   # read the first message
   curl {resolve} --user '{ADA}:{password}' 'imaps://mail.alpha.example/INBOX;MAILINDEX=1'
