@@ -1,5 +1,7 @@
 """What a session owes to time and to errors, on a scripted connection."""
 
+import asyncio
+
 import pytest
 from postroom.contracts.errors import (
     LoginRefused,
@@ -10,7 +12,7 @@ from postroom.contracts.errors import (
     Unavailable,
 )
 from postroom.pop3.config import Pop3Config
-from postroom.pop3.conversation import Conversation, Surroundings
+from postroom.pop3.conversation import TURN, Conversation, Surroundings
 from postroom.pop3.login import Entrance
 from postroom.pop3.maildrop import Maildrop
 from postroom.runtime.log import Log
@@ -153,3 +155,18 @@ async def test_leaving_closes_whoever_waits() -> None:
     conversation = Conversation(connection, around)  # type: ignore[arg-type]
     conversation.leave()
     assert connection.closed
+
+
+async def test_a_flood_of_pipelined_commands_lets_others_have_their_turn() -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    task = asyncio.ensure_future(others())
+    await played(Scripted(b"CAPA\r\n" * 1000), Door())
+    task.cancel()
+    assert turns >= 1000 // TURN - 2

@@ -1,5 +1,6 @@
 """One POP3 session from greeting to end."""
 
+import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from postroom.wire.pop3 import answers
 from postroom.wire.pop3.session import Command, PeerError, Session, State, number
 
 PIECE = 65_536  # octets of a message that are handed to the transport at a time
+TURN = 64  # pipelined commands that are answered before others get their turn
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class Conversation:
 
     async def _answer_all(self) -> None:
         self._busy = True
+        answered = 0
         try:
             while not self._over:
                 try:
@@ -94,6 +97,9 @@ class Conversation:
                 except PeerError as error:
                     answer = self._fault(str(error))
                 await self._send(answer)
+                answered += 1
+                if answered % TURN == 0:
+                    await asyncio.sleep(0)
         finally:
             self._busy = False
         if self._leaving:
