@@ -63,6 +63,18 @@ async def test_expunge_takes_the_file_away_when_the_last_copy_goes(
     assert message_files(tmp_path / "ada") == []
 
 
+async def test_what_sqlite_makes_is_the_groups_too(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        store = open_store(str(tmp_path), Silence(), FixedClock())
+        await store.deliver([delivery(1)])
+        found = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "ada").iterdir()}
+        await store.close()
+    finally:
+        os.umask(before)
+    assert found == {"account.db": 0o660, "account.db-wal": 0o660, "account.db-shm": 0o660, "messages": 0o770}
+
+
 async def test_waiting_deliveries_are_one_commit(store: SqliteStore, tmp_path: Path) -> None:
     commits = []
     await store.deliver([delivery(0)])

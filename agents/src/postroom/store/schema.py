@@ -101,6 +101,7 @@ def connect(path: str, busy_seconds: float) -> sqlite3.Connection:
     try:
         database.execute("PRAGMA synchronous=FULL")
         database.execute("PRAGMA cache_size=-512")
+        database.execute("PRAGMA wal_autocheckpoint=400")  # pages: keeps the log of each account below 2 MiB
         version: int = database.execute("PRAGMA user_version").fetchone()[0]
         if version != VERSION:
             raise WrongSchema(version)
