@@ -261,3 +261,22 @@ async def test_a_deleted_mailbox_ends_the_sessions_in_it(server: Server) -> None
     assert b"a OK" in await until(there, b"a ")
     await say(here, b"c NOOP\r\n")
     assert await here.closed() == b"* BYE Mailbox was deleted\r\n"
+
+
+async def test_guesses_on_one_connection_are_counted(server: Server) -> None:
+    peer = await server.tls()
+    await peer.line()
+    await say(peer, b"a LOGIN ada@alpha.example wrong\r\n" * 20)
+    heard = await peer.closed()
+    assert heard.count(b"a NO [AUTHENTICATIONFAILED]") == server.surroundings.config.max_errors
+    assert heard.endswith(b"* BYE Too many errors\r\n")
+
+
+async def test_one_client_cannot_hold_the_loop(server: Server) -> None:
+    greedy, other = await logged_in(server), await logged_in(server)
+    await say(greedy, b"a NOOP\r\n" * 8000)
+    await say(other, b"b NOOP\r\n")
+    assert await other.line() == b"b OK NOOP completed"
+    assert not greedy.reader.at_eof()
+    answered = greedy.reader._buffer.count(b"a OK")  # type: ignore[attr-defined]
+    assert answered < 8000

@@ -19,7 +19,7 @@ from postroom.wire.imap.sections import needs_structure, slice_of
 from postroom.wire.imap.structure import body, envelope
 
 ROWS: Final = 1000  # rows asked for at a time
-DETAILS: Final = 200
+DETAILS: Final = 100
 BATCH: Final = 65_536  # octets gathered before they are written
 PIECE: Final = 65_536
 

@@ -6,7 +6,6 @@ A waiting session is one suspended read and one callback; no task, no timer of i
 import asyncio
 from typing import Final
 
-from postroom.contracts.errors import MailError
 from postroom.imap.refusals import Reply, bad
 from postroom.imap.session import Bye, Session
 from postroom.wire.imap import commands, responses
@@ -92,8 +91,6 @@ class _Pusher:
                 await session.connection.drain()
         except Bye as bye:
             session.bye(str(bye).encode())
-        except MailError:
-            pass  # told again with the next news, or with the reply to DONE
         except (TimeoutError, ConnectionError):
             session.connection.close()
         finally:

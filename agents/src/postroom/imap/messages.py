@@ -10,7 +10,7 @@ from postroom.imap.session import Session
 from postroom.wire.imap import commands, responses
 from postroom.wire.imap.sequence import compact, in_order
 
-CHUNK: Final = 5000
+CHUNK: Final = 2000
 _MODES: Final = {"": FlagMode.REPLACE, "+": FlagMode.ADD, "-": FlagMode.REMOVE}
 
 

@@ -16,8 +16,8 @@ from postroom.wire.imap import commands, responses
 from postroom.wire.imap.searchkeys import uses_modseq
 from postroom.wire.imap.sequence import compact
 
-ROWS: Final = 5000
-DETAILS: Final = 300
+ROWS: Final = 2000
+DETAILS: Final = 200
 CONTENTS: Final = 64
 CONTENT_OCTETS: Final = 4 << 20
 Loader = Callable[[list[Message]], Awaitable[list[Message]]]

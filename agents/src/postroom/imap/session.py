@@ -26,6 +26,8 @@ Handler = Callable[["Session", commands.Tagged], Awaitable[Reply | None]]
 _BY_NUMBER: Final = (commands.Fetch, commands.Store, commands.Search)
 _ALWAYS_LOOK: Final = (commands.Noop, commands.Check, commands.Idle, commands.Expunge)
 _NEVER_LOOK: Final = (commands.Logout, commands.Select, commands.Close, commands.Unselect)
+PIPELINED: Final = 8  # commands of one client in a row before others have their turn
+IN_COMMAND: Final = 300.0  # seconds of silence in the middle of a command
 _SHUTTING: Final = b"Server shuts down, come back in a moment"
 
 
@@ -100,6 +102,7 @@ class Session:
             self.leave_account()
 
     async def _serve(self) -> None:
+        turns = 0
         while not self._over:
             event = self.framer.next_event()
             if event is None:
@@ -112,11 +115,16 @@ class Session:
             await self._take(event)
             self._busy = False
             await self.connection.drain()
+            turns += 1
+            if turns % PIPELINED == 0:
+                await asyncio.sleep(0)
 
     async def read(self) -> bytes:
         """The next octets; before login all reading together has `login_timeout` seconds. Raises TimeoutError."""
         if self.state is State.NOT_AUTHENTICATED:
             self.connection.timeout = max(self._deadline - self.surroundings.clock.steady(), 0.01)
+        elif self.framer.pending:
+            self.connection.timeout = min(IN_COMMAND, self.surroundings.config.idle_timeout)
         else:
             self.connection.timeout = self.surroundings.config.idle_timeout
         return await self.connection.read()
@@ -169,6 +177,8 @@ class Session:
             self._errors = 0
         await self._tell_news(command)
         self._answer(tagged.tag, reply, tagged.verb)
+        if reply.condition == b"BAD" or (reply.condition == b"NO" and self.account is None):
+            self._count_error()
 
     def _answer(self, tag: bytes, reply: Reply, verb: bytes = b"") -> None:
         self.write(responses.status(tag, reply.condition, reply.text or verb + b" completed", reply.code))
@@ -197,6 +207,9 @@ class Session:
             changes = await account.changes(view.id, view.modseq, view.writable)
         except NoSuchMailbox:
             raise Bye("Mailbox was deleted") from None
+        except MailError:  # told at the next moment that allows it
+            self._dirty = True
+            return
         self.write(view.apply(changes, expunges=expunges, modseqs=self.condstore, uids=self.condstore))
         self._dirty = self._dirty or bool(view.gone)
 
