@@ -1,0 +1,74 @@
+"""Octets of every kind on the auth agent's socket and into the POP3 core. SOAK=10 makes it a million of each."""
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import Iterator
+
+import pytest
+from postroom.wire.lines import LineTooLong
+from postroom.wire.pop3.session import PeerError, Session
+
+from ..unit.auth.conftest import PEOPLE, Parts, Peer, parts, socket_path
+from ..unit.auth.test_server import auth
+
+__all__ = ["parts", "socket_path"]  # fixtures
+
+INPUTS = 100_000 * int(os.environ.get("SOAK") or 0) or 2_000
+WORDS = [
+    b"AUTH", b"CONT", b"CANCEL", b"VERSION", b"CPID", b"OK", b"FAIL", b"\t", b"\t", b"\t", b"1", b"2", b"4294967295",
+    b"PLAIN", b"LOGIN", b"secured", b"resp=", b"rip=192.0.2.1", b"service=imap", b"AGEAYg==", b"=", b"\x01t", b"\0",
+    b"\r", b"\xff", b"%", b"-1", b"x" * 500,
+]  # fmt: skip
+COMMANDS = [
+    b"USER", b"PASS", b"AUTH", b"STLS", b"CAPA", b"QUIT", b"STAT", b"LIST", b"RETR", b"DELE", b"TOP", b"UIDL", b" ",
+    b" ", b"1", b"99999999999", b"\r\n", b"\r\n", b"\r", b"\n", b"\0", b"\xff", b"plain", b"x" * 300,
+]  # fmt: skip
+SLOWEST = 0.25  # seconds for one input
+
+
+def inputs(words: list[bytes], seed: int) -> Iterator[bytes]:
+    chance = random.Random(seed)
+    for _ in range(INPUTS):
+        yield b"".join(chance.choices(words, k=chance.randrange(1, 12)))
+
+
+@pytest.mark.timeout(7200)
+async def test_the_auth_socket_survives_whatever_is_sent(parts: Parts, socket_path: str) -> None:
+    """X18, X23: a peer may be dropped for its octets; a good login goes through all the time."""
+    good, bad = await Peer.connect(socket_path), await Peer.connect(socket_path)
+    for number, line in enumerate(inputs(WORDS, 1)):
+        if bad.writer.is_closing() or bad.reader.at_eof():
+            bad.close()
+            bad = await Peer.connect(socket_path)
+        bad.send(line + b"\n")
+        if number % 50 == 0:
+            await asyncio.sleep(0)
+        if number % 200 == 0:
+            good.send(auth(number, "ada", PEOPLE["ada"]))
+            assert (await good.line()).startswith(b"OK")
+    good.close()
+    bad.close()
+
+
+@pytest.mark.timeout(7200)
+def test_the_pop3_core_survives_whatever_is_sent() -> None:
+    """No error but its own two, no input that takes long, nothing piling up."""
+    session = Session()
+    for number, octets in enumerate(inputs(COMMANDS, 2)):
+        began = time.monotonic()
+        session.feed(octets)
+        try:
+            while True:
+                try:
+                    if session.next_command() is None:
+                        break
+                except PeerError:
+                    continue
+        except LineTooLong:
+            session = Session()
+        if number % 100 == 0:
+            session.logged_in()
+        assert session.pipelined <= 20_000
+        assert time.monotonic() - began < SLOWEST
