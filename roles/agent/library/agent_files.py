@@ -3,6 +3,14 @@
 
 from __future__ import annotations
 
+import grp
+import os
+import pwd
+import tempfile
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
 DOCUMENTATION = r"""
 module: agent_files
 short_description: Write the files of one agent in one step
@@ -23,8 +31,8 @@ options:
       mode: {description: Mode as octal digits., type: str, default: "0644"}
       accept:
         description:
-          - A command that takes the place of C(%s) as the new file, before it has its name. When it fails the old file stays.
-            It may judge the content, or put it into effect. Not run in check mode.
+          - A command that takes the new file in place of C(%s), before that has its name. When it fails the old file
+            stays. It may judge the content, or put it into effect. Not run in check mode.
         type: list
         elements: str
         default: []
@@ -64,13 +72,6 @@ paths:
   elements: str
 """
 
-import grp
-import os
-import pwd
-import tempfile
-from pathlib import Path
-
-from ansible.module_utils.basic import AnsibleModule
 
 SECRET_FILE = {
     "path": {"type": "path", "required": True},
@@ -96,6 +97,7 @@ def main() -> None:
             "secret_files": {"type": "list", "elements": "dict", "default": [], "options": SECRET_FILE},
         },
         supports_check_mode=True,
+        no_log=True,  # Ansible writes each argument into the journal of the host, keys and all
     )
     changed: list[str] = []
     diffs: list[dict[str, str]] = []

@@ -3,17 +3,22 @@
 
 from __future__ import annotations
 
+import os
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
 DOCUMENTATION = r"""
 module: agent_units
 short_description: Have an agent's units enabled and running what is on disk
 description:
   - Looks at all units in one step, and changes only what differs.
-  - A service that began before its unit file or its program was last changed is restarted, also when the play that changed
-    them was interrupted.
+  - A service that began before its unit file or its program was last changed is restarted, also when the play that
+    changed them was interrupted.
 options:
   service: {description: The service unit., type: str, required: true}
   sockets:
-    description: Its socket units. One that began before its file was changed is bound anew; meanwhile the service is down.
+    description: Its socket units. One that began before its file was changed is bound anew, with the service down.
     type: list
     elements: str
     default: []
@@ -54,10 +59,6 @@ actions:
   elements: str
 """
 
-import os
-import time
-
-from ansible.module_utils.basic import AnsibleModule
 
 PROPERTIES = "Id,LoadState,ActiveState,UnitFileState,NeedDaemonReload,FragmentPath,DropInPaths,{}"
 BEGUN = ("ExecMainStartTimestampMonotonic", "ActiveEnterTimestampMonotonic")  # of a service, of a socket

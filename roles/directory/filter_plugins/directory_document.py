@@ -11,7 +11,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 VERSION = 1
-UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+UNITS = {
+    "": 1,
+    "K": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "T": 10**12,
+    "Ki": 2**10,
+    "Mi": 2**20,
+    "Gi": 2**30,
+    "Ti": 2**40,
+}
 QUOTA = re.compile(r"([1-9]\d*)\s*([KMGT]i?)?B?\Z")
 ROLES = ("postmaster", "abuse", "hostmaster")  # RFC 2142: mailboxes that a domain with mail has
 HOST_ROLES = ("root", "postmaster", "abuse", "hostmaster", "webmaster", "mailer-daemon")
@@ -39,7 +49,9 @@ def document(
         "accounts": [account(person, people[person]) for person in sorted(people)],
         "aliases": [
             {"address": address, "members": members}
-            for address, members in sorted(all_aliases(people, domains, aliases, administrator, hosts).items())
+            for address, members in sorted(
+                all_aliases(people, domains, aliases, administrator, hosts).items()
+            )
         ],
     }
 
@@ -68,7 +80,9 @@ def account(person: str, options: Options) -> dict[str, Any]:
         found["state"] = "disabled"
     if options.get("quota"):
         found["quota_bytes"] = quota_bytes(options["quota"])
-    limits = {key: int(options[key]) for key in ("messages_per_day", "recipients_per_day") if options.get(key)}
+    limits = {
+        key: int(options[key]) for key in ("messages_per_day", "recipients_per_day") if options.get(key)
+    }
     if limits:
         found["limits"] = limits
     if options.get("send_as"):

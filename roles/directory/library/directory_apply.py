@@ -3,6 +3,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
 DOCUMENTATION = r"""
 module: directory_apply
 short_description: Make a document the directory of the mail agents
@@ -12,7 +18,7 @@ description:
 options:
   command: {description: The operator's command., type: path, required: true}
   document: {description: The directory without passwords., type: dict, required: true}
-  first_passwords: {description: Account id to the password that holds when the account is made., type: dict, default: {}}
+  first_passwords: {description: Account id to the password it begins with., type: dict, default: {}}
 attributes:
   check_mode: {support: full, description: Says what would change.}
   diff_mode: {support: full, description: Shows every domain, account and alias that changes.}
@@ -34,11 +40,6 @@ changes:
   elements: str
 """
 
-import json
-import os
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
 
 SIGNS = ("+ ", "~ ", "! ", "- ", "* ")
 
@@ -54,13 +55,17 @@ def main() -> None:
     )
     command = module.params["command"]
     if module.check_mode and not os.path.exists(command):
-        lines = [f"+ account {account['id']} added" for account in module.params["document"].get("accounts", [])]
+        lines = [
+            f"+ account {account['id']} added" for account in module.params["document"].get("accounts", [])
+        ]
         finish(module, ["The agents are not installed yet; they would begin with:", *lines], changed=True)
     words = [command, "directory", "apply", *(["--check"] if module.check_mode else []), "--diff", "-"]
     status, out, err = module.run_command(words, data=json.dumps(whole(module.params)), binary_data=True)
     lines = out.splitlines()
     if status and not any(line.startswith(SIGNS) for line in lines):
-        module.fail_json(msg=f"The directory was refused, nothing was changed: {err.strip() or out.strip()}", rc=status)
+        module.fail_json(
+            msg=f"The directory was refused, nothing was changed: {err.strip() or out.strip()}", rc=status
+        )
     finish(module, lines, changed=any(line.startswith(SIGNS) for line in lines))
 
 

@@ -1,6 +1,6 @@
 """Files of the DKIM keys: one per domain and selector, readable by the relay alone.
 
-Room rule: pure. Keys come in as domain -> selector -> PEM, files and folders go out in the form that role `agent` takes.
+Room rule: pure. Keys come in as domain -> selector -> PEM, files and folders go out as role `agent` takes them.
 """
 
 from __future__ import annotations
@@ -15,12 +15,19 @@ Keys = Mapping[str, Mapping[str, str]]
 
 
 def key_folders(keys: Keys) -> list[dict[str, str]]:
-    return [{"path": f"{FOLDER}/{domain}", "mode": "0750", "owner": "root", "group": GROUP} for domain in sorted(keys)]
+    return [
+        {"path": f"{FOLDER}/{domain}", "mode": "0750", "owner": "root", "group": GROUP}
+        for domain in sorted(keys)
+    ]
 
 
 def key_files(keys: Keys) -> list[dict[str, str]]:
     return [
-        {"path": f"{FOLDER}/{domain}/{selector}.pem", "content": f"{str(keys[domain][selector]).rstrip()}\n", "group": GROUP}
+        {
+            "path": f"{FOLDER}/{domain}/{selector}.pem",
+            "content": f"{str(keys[domain][selector]).rstrip()}\n",
+            "group": GROUP,
+        }
         for domain in sorted(keys)
         for selector in sorted(keys[domain])
     ]

@@ -36,7 +36,9 @@ def main() -> int:
         with tempfile.TemporaryDirectory(dir=build) as place:
             make(project, Path(place), archive, options.python, options.machine)
         forget_old(build, archive)
-    print(json.dumps({"release": release, "archive": str(archive), "built": missing and not options.name_only}))
+    print(
+        json.dumps({"release": release, "archive": str(archive), "built": missing and not options.name_only})
+    )
     return 0
 
 
@@ -76,7 +78,15 @@ def make(project: Path, place: Path, archive: Path, python: str, machine: str) -
          "--no-deps", "--only-binary=:all:", "-r", str(project / LOCKS[1])])  # fmt: skip
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     environment = {"PYTHONPATH": str(tools), "SOURCE_DATE_EPOCH": EPOCH}
-    download = [*pip, "download", "--no-deps", "--require-hashes", "--only-binary=:all:", "--dest", str(wheels)]
+    download = [
+        *pip,
+        "download",
+        "--no-deps",
+        "--require-hashes",
+        "--only-binary=:all:",
+        "--dest",
+        str(wheels),
+    ]
     lock = place / "lock.txt"
     lock.write_text(for_host((project / LOCKS[0]).read_text(), python))
     run([*download, *kind(python, machine), "-r", str(lock)], environment)
@@ -105,7 +115,7 @@ def for_host(lock: str, python: str) -> str:
              "os_name": "posix"}  # fmt: skip
     kept = []
     for entry in re.split(r"\n(?=\S)", lock):
-        requirement, marker = re.match(r"([^;\\\n]*)(?:;([^\\\n]*))?", entry).groups()
+        marker = re.match(r"[^;\\\n]*(?:;([^\\\n]*))?", entry)[1]
         if entry.startswith("#") or (marker and not Marker(marker.strip()).evaluate(facts)):
             continue
         kept.append(entry.replace(f";{marker}", "") if marker else entry)
@@ -164,7 +174,9 @@ def sha256(file: Path) -> str:
 
 def run(command: list[str], environment: dict[str, str] | None = None) -> None:
     """Run, and end with the command's own words when it fails."""
-    done = subprocess.run(command, env={**os.environ, **(environment or {})}, capture_output=True, text=True, check=False)
+    done = subprocess.run(  # noqa: S603 -- words of our own
+        command, env={**os.environ, **(environment or {})}, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         words = (done.stderr or done.stdout).strip()
         sys.exit(f"building the release failed at `{' '.join(command[:5])} ...`:\n{words}")

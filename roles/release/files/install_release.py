@@ -32,13 +32,27 @@ def install(archive: Path, release: Path) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
     wheels.mkdir(parents=True)
     with tarfile.open(archive) as tar:
-        tar.extractall(wheels, filter="data") if hasattr(tarfile, "data_filter") else tar.extractall(wheels)
+        tar.extractall(wheels, filter="data") if hasattr(tarfile, "data_filter") else tar.extractall(wheels)  # noqa: S202
     venv.create(release, with_pip=False, symlinks=True)
     (pip,) = (wheels / "pip").glob("pip-*.whl")
-    command = [str(release / "bin/python"), "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile"]
+    command = [
+        str(release / "bin/python"),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-index",
+        "--no-deps",
+        "--no-compile",
+    ]
     command += ["--require-hashes", "--find-links", str(wheels), "-r", str(wheels / "requirements.txt")]
-    environment = {**os.environ, "PYTHONPATH": str(pip), "PIP_NO_CACHE_DIR": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    subprocess.run(command, env=environment, check=True)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(pip),
+        "PIP_NO_CACHE_DIR": "1",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    }
+    subprocess.run(command, env=environment, check=True)  # noqa: S603 -- words of our own
     compileall.compile_dir(release / "lib", quiet=2, workers=os.cpu_count() or 1)
     shutil.rmtree(wheels)
     (release / COMPLETE).touch()

@@ -8,7 +8,10 @@ from pathlib import Path
 
 prefix = Path(sys.argv[1])
 complete = {file.parent.name: file.stat().st_mtime for file in prefix.glob("releases/*/.complete")}
-links = {str(link): os.readlink(link) if link.is_symlink() else "" for link in (prefix / "current", Path(sys.argv[2]))}
+links = {
+    str(link): os.readlink(link) if link.is_symlink() else ""
+    for link in (prefix / "current", Path(sys.argv[2]))
+}
 print(
     json.dumps(
         {

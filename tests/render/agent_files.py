@@ -1,0 +1,53 @@
+"""What the roles of the agents write, rendered by Ansible's own engine from the roles' files, without a host."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import filter_loader, init_plugin_loader
+from ansible.template import Templar
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLES = ROOT / "roles"
+AGENTS = ("auth", "imap", "mda", "msa", "mta", "pop3", "relay")
+
+
+@cache
+def ready() -> DataLoader:
+    init_plugin_loader([])
+    for role in ("agent", "relay"):
+        filter_loader.add_directory(str(ROLES / role / "filter_plugins"))
+    return DataLoader()
+
+
+def load(path: Path) -> Any:
+    return (ready().load_from_file(str(path), trusted_as_template=True) or {}) if path.exists() else {}
+
+
+def rendered(agent: str, **given: Any) -> dict[str, list[dict[str, Any]]]:
+    """`files` and `secret_files` as the module agent_files receives them, for the role's defaults and what is given."""
+    (task,) = load(ROLES / agent / "tasks/agent.yml")
+    (write,) = load(ROLES / "agent/tasks/configure.yml")
+    variables: dict[str, Any] = {}
+    for layer in (
+        load(ROLES / "agent/defaults/main.yml"),
+        load(ROLES / "agent/vars/main.yml"),
+        load(ROLES / agent / "defaults/main.yml"),
+        load(ROLES / agent / "vars/main.yml"),
+        task["vars"],
+        write["vars"],
+        {f"{agent}_host_name": "mail.alpha.example", **given},
+    ):
+        variables.update(layer)
+    variables["ansible_search_path"] = [str(ROLES / "agent"), str(ROLES / agent)]
+    variables["ansible_managed"] = "Ansible managed"
+    templar = Templar(loader=ready(), variables=variables)
+    found: dict[str, list[dict[str, Any]]] = templar.template(write["agent_files"])
+    return found
+
+
+def content(agent: str, ending: str, **given: Any) -> str:
+    """The one rendered file whose path ends so."""
+    (file,) = [file for file in rendered(agent, **given)["files"] if file["path"].endswith(ending)]
+    return str(file["content"])
