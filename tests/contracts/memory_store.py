@@ -246,6 +246,9 @@ class MemoryAccount:
             raise errors.MessageGone
         return box.contents[uid]
 
+    async def head(self, mailbox: int, uid: int, octets: int) -> bytes:
+        return (await self.content(mailbox, uid))[:octets]
+
     async def append(self, name: str, messages: Sequence[NewMessage]) -> Appended:
         box = self._box(name)
         self._demand(sum(len(message.content) for message in messages))

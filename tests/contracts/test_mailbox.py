@@ -97,6 +97,16 @@ async def test_delivered_mail_is_served_with_its_prefix(store: Store, ada: MailA
     assert detail.structure.start == 0
 
 
+@pytest.mark.parametrize("octets", [1, 60, len(MESSAGE) - 1, len(MESSAGE), 100_000])
+async def test_the_beginning_of_a_message(store: Store, ada: MailAccount, octets: int) -> None:
+    inbox = await filled(store, 1)
+    start = await ada.head(inbox, 1, octets)
+    assert (PREFIX + MESSAGE).startswith(start)
+    assert len(start) >= min(octets, len(PREFIX + MESSAGE))
+    with pytest.raises(errors.MessageGone):
+        await ada.head(inbox, 2, octets)
+
+
 async def test_the_second_copy_is_success_and_not_stored(store: Store, ada: MailAccount) -> None:
     assert await store.deliver([delivery(1), delivery(1)]) == (None, None)
     assert await store.deliver([delivery(1)]) == (None,)

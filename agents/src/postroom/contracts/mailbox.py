@@ -179,6 +179,9 @@ class MailAccount(Protocol):
     async def content(self, mailbox: int, uid: int) -> bytes:
         """The whole message as served: the delivery prefix, then the bytes as received. Raises MessageGone."""
 
+    async def head(self, mailbox: int, uid: int, octets: int) -> bytes:
+        """The beginning of `content`: at least so many octets, or all there are. Raises MessageGone."""
+
     async def append(self, name: str, messages: Sequence[NewMessage]) -> Appended:
         """All or nothing. Raises NoSuchMailbox, QuotaExceeded."""
 

@@ -14,15 +14,17 @@ from postroom.imap.session import Session
 from postroom.imap.view import View
 from postroom.mail.flags import SEEN
 from postroom.wire.imap import commands, responses
-from postroom.wire.imap.fetchitems import FetchItem, Item, Section
-from postroom.wire.imap.sections import needs_structure, slice_of
+from postroom.wire.imap.fetchitems import FetchItem, Item, Section, Text
+from postroom.wire.imap.sections import header_end, needs_structure, slice_of
 from postroom.wire.imap.structure import body, envelope
 
 ROWS: Final = 1000  # rows asked for at a time
 DETAILS: Final = 100
 BATCH: Final = 65_536  # octets gathered before they are written
 PIECE: Final = 65_536
+HEAD: Final = 16_384  # octets in which most header blocks end
 
+_HEADERS: Final = (Text.HEADER, Text.FIELDS, Text.FIELDS_NOT)
 _STRUCTURED: Final = (Item.ENVELOPE, Item.BODY, Item.BODYSTRUCTURE)
 
 
@@ -62,6 +64,7 @@ class _Fetch:
             map(needs_structure, sections)
         )
         self._needs_content = bool(sections)
+        self._header_only = all(section.text in _HEADERS and not section.part for section in sections)
         self.reads_messages = self._needs_details or self._needs_content
         self.missing = False
         self._out = bytearray()
@@ -117,7 +120,7 @@ class _Fetch:
         content = b""
         if self._needs_content:
             try:
-                content = await self._session.opened.content(self._view.id, row.uid)
+                content = await self._content(row.uid)
             except MessageGone:
                 self.missing = True
                 return
@@ -140,6 +143,15 @@ class _Fetch:
         self._out += b")\r\n"
         if len(self._out) >= BATCH:
             await self._write_out()
+
+    async def _content(self, uid: int) -> bytes:
+        """The message, or as much of it as holds the header when that is all that is asked for."""
+        account, mailbox = self._session.opened, self._view.id
+        if self._header_only:
+            start = await account.head(mailbox, uid, HEAD)
+            if header_end(start) < len(start):
+                return start
+        return await account.content(mailbox, uid)
 
     async def _section(self, section: Section, content: bytes, detail: Detail | None) -> None:
         octets = slice_of(section, content, detail.structure if detail else None)

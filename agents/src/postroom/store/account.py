@@ -110,6 +110,12 @@ class SqliteAccount:
         found = self._at_once(lambda db: reading.content_at_hand(db, mailbox, uid))
         return found if found is not None else await self._run(lambda db: reading.content(db, mailbox, uid))
 
+    async def head(self, mailbox: int, uid: int, octets: int) -> bytes:
+        found = self._at_once(lambda db: reading.head_at_hand(db, mailbox, uid, octets))
+        if found is not None:
+            return found
+        return await self._run(lambda db: reading.content(db, mailbox, uid, octets))
+
     async def append(self, name: str, messages: Sequence[NewMessage]) -> Appended:
         names = [self._store.new_name() for _ in messages]
         now, quota = self._now(), self._quota_bytes

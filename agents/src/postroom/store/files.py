@@ -67,11 +67,12 @@ class Folder:
             name, new_name, src_dir_fd=other.descriptor, dst_dir_fd=self.descriptor, follow_symlinks=False
         )
 
-    def read(self, name: str) -> bytes:
-        """The octets of a file. Raises OSError."""
+    def read(self, name: str, limit: int | None = None) -> bytes:
+        """The octets of a file, or the first `limit` of them. Raises OSError."""
         descriptor = os.open(name, _READ, dir_fd=self.descriptor)
         try:
             size = os.fstat(descriptor).st_size
+            size = size if limit is None else min(size, limit)
             pieces = []
             while size > 0 and (piece := os.read(descriptor, size)):
                 pieces.append(piece)
@@ -79,6 +80,19 @@ class Folder:
             return pieces[0] if len(pieces) == 1 else b"".join(pieces)
         finally:
             os.close(descriptor)
+
+    def start_cached(self, name: str, octets: int) -> bytes | None:
+        """The first octets of a file that has more of them, if they are in memory; None otherwise."""
+        try:
+            descriptor = os.open(name, _READ, dir_fd=self.descriptor)
+            try:
+                buffer = bytearray(octets)
+                read = os.preadv(descriptor, [buffer], 0, os.RWF_NOWAIT)
+            finally:
+                os.close(descriptor)
+        except OSError:
+            return None
+        return bytes(buffer) if read == octets else None
 
     def read_cached(self, name: str, size: int) -> bytes | None:
         """The octets if they are in memory; None where reading would wait, or goes wrong in any way."""

@@ -163,10 +163,10 @@ def details(database: Database, mailbox: int, uids: Sequence[int]) -> tuple[Deta
     return tuple(found)
 
 
-def content(database: Database, mailbox: int, uid: int) -> bytes:
+def content(database: Database, mailbox: int, uid: int, limit: int | None = None) -> bytes:
     file, prefix, _ = _file(database, mailbox, uid)
     try:
-        octets = database.folder.read(file)
+        octets = database.folder.read(file, limit)
     except FileNotFoundError as error:  # expunged between the two steps
         raise MessageGone("message is gone") from error
     return prefix + octets if prefix else octets
@@ -177,6 +177,14 @@ def content_at_hand(database: Database, mailbox: int, uid: int) -> bytes | None:
     file, prefix, size = _file(database, mailbox, uid)
     octets = database.folder.read_cached(file, size) if size <= SMALL else None
     return None if octets is None else prefix + octets
+
+
+def head_at_hand(database: Database, mailbox: int, uid: int, octets: int) -> bytes | None:
+    """The beginning of a message, when it is in the system's cache."""
+    file, prefix, size = _file(database, mailbox, uid)
+    whole = size <= octets
+    start = database.folder.read_cached(file, size) if whole else database.folder.start_cached(file, octets)
+    return None if start is None else prefix + start
 
 
 def _file(database: Database, mailbox: int, uid: int) -> tuple[str, bytes, int]:
