@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from postroom.contracts import errors
 from postroom.contracts.mailbox import Delivery, FlagMode, NewMessage
-from postroom.store import Silence, SqliteStore, adding, files, open_store
+from postroom.store import Silence, SqliteStore, adding, engine, files, open_store
 from postroom.store.database import Database
 
 MESSAGE = b"Subject: x\r\n\r\nbody\r\n"
@@ -73,6 +73,17 @@ async def test_what_sqlite_makes_is_the_groups_too(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert found == {"account.db": 0o660, "account.db-wal": 0o660, "account.db-shm": 0o660, "messages": 0o770}
+
+
+async def test_an_account_at_rest_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_SWEEP_SECONDS", 0.01)
+    store = open_store(str(tmp_path), Silence(), FixedClock(), idle_seconds=-1.0)
+    await store.deliver([delivery(1)])
+    ada = await store.account("ada", 0)
+    while (tmp_path / "ada" / f"{files.DATABASE}-wal").exists():  # SQLite removes it with the last connection
+        await asyncio.sleep(0.005)
+    assert (await ada.status("INBOX")).messages == 1
+    await store.close()
 
 
 async def test_waiting_deliveries_are_one_commit(store: SqliteStore, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import resource
 from typing import Any, ClassVar
 
 from postroom.contracts.errors import MailError
@@ -30,7 +29,6 @@ class MdaAgent(Agent[MdaConfig]):
     async def start(self) -> None:
         config, service = self.config, self.service
         self.check(config)
-        _allow_open_files()
         os.umask(0o007)  # the group of the store shares what is made here; sockets get their modes by name
         self._store = open_store(
             config.accounts_directory,
@@ -79,12 +77,6 @@ class MdaAgent(Agent[MdaConfig]):
             raise ConfigError(
                 f"accounts_directory = {config.accounts_directory!r}: not a folder that can be written"
             )
-
-
-def _allow_open_files() -> None:
-    """An open account takes four descriptors, more than the usual soft limit allows for many."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def main() -> None:

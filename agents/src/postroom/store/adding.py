@@ -157,7 +157,9 @@ def _commit(
             size = len(file.prefix) + file.size
             box, used, modseq = database.arrival(_plain_name(delivery.mailbox))
             if delivery.quota_bytes and used + size > delivery.quota_bytes:
-                results[place] = _SecondCopy() if _seen(database, delivery) else RecipientOverQuota("mailbox full")
+                results[place] = (
+                    _SecondCopy() if _seen(database, delivery) else RecipientOverQuota("mailbox full")
+                )
                 continue
             cursor = sql.execute(
                 "INSERT OR IGNORE INTO deliveries VALUES (?, ?, ?)",

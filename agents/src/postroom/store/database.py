@@ -105,7 +105,8 @@ class Database:
     def box(self, name: str) -> Box:
         """Raises NoSuchMailbox, MailboxNotSelectable, MailboxNameInvalid."""
         row = self.sql.execute(
-            f"SELECT {_BOX} FROM mailboxes WHERE name = ?", (mailbox_name(name),)  # noqa: S608
+            f"SELECT {_BOX} FROM mailboxes WHERE name = ?",  # noqa: S608
+            (mailbox_name(name),),
         ).fetchone()
         return self._selectable(row)
 

@@ -7,10 +7,12 @@ without a thread. The least recently used accounts are closed when too many are 
 
 import asyncio
 import os
+import resource
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
@@ -27,6 +29,7 @@ from postroom.store.names import account_folder
 
 T = TypeVar("T")
 _THREADS: Final = 4
+_SWEEP_SECONDS: Final = 30.0  # between looks for accounts at rest
 
 
 class Notices(Protocol):
@@ -58,13 +61,14 @@ class _Work:
 class _Open:
     """An account that is in use, or was of late."""
 
-    __slots__ = ("busy", "database", "id", "waiting")
+    __slots__ = ("busy", "database", "id", "used", "waiting")
 
     def __init__(self, account_id: str) -> None:
         self.id = account_id
         self.database: Database | None = None
         self.waiting: list[_Work] = []
         self.busy = False
+        self.used = 0.0  # steady seconds
 
 
 class SqliteStore:
@@ -77,6 +81,7 @@ class SqliteStore:
         clock: Clock,
         *,
         open_accounts: int,
+        idle_seconds: float,
         remember_deliveries: float,
         busy_seconds: float,
         on_fatal: Callable[[str], object],
@@ -85,6 +90,8 @@ class SqliteStore:
         self._notices = notices
         self.clock = clock
         self._open_accounts = open_accounts
+        self._idle_seconds = idle_seconds
+        self._sweeper: asyncio.TimerHandle | None = None
         self._remember = remember_deliveries
         self._busy_seconds = busy_seconds
         self._on_fatal = on_fatal
@@ -142,10 +149,13 @@ class SqliteStore:
         if entry is None or entry.busy or self._broken:
             return None
         self._accounts.move_to_end(account_id)
+        entry.used = self.clock.steady()
         return entry.database
 
     async def close(self) -> None:
         """Finish what is under way and close all databases."""
+        if self._sweeper:
+            self._sweeper.cancel()
         while any(entry.busy for entry in self._accounts.values()):
             if self._running:
                 await asyncio.wait(self._running)
@@ -170,9 +180,14 @@ class SqliteStore:
             self._accounts.move_to_end(account_id)
         waiter: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         entry.waiting.append(_Work(waiter, call, job))
+        entry.used = self.clock.steady()
+        if self._sweeper is None:
+            self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
         if not entry.busy:
             entry.busy = True
-            asyncio.get_running_loop().call_soon(self._start, entry)  # with what else comes in this turn of the loop
+            asyncio.get_running_loop().call_soon(
+                self._start, entry
+            )  # with what else comes in this turn of the loop
         return waiter
 
     def _start(self, entry: _Open) -> None:
@@ -231,8 +246,18 @@ class SqliteStore:
         excess = len(self._accounts) - self._open_accounts
         if excess <= 0:
             return
-        idle = [entry for entry in self._accounts.values() if not entry.busy][:excess]
-        for entry in idle:
+        self._close([entry for entry in self._accounts.values() if not entry.busy][:excess])
+
+    def _sweep(self) -> None:
+        """Close what nobody used of late: an idling connection costs no database."""
+        before = self.clock.steady() - self._idle_seconds
+        self._close([entry for entry in self._accounts.values() if not entry.busy and entry.used < before])
+        again = bool(self._accounts)
+        loop = asyncio.get_running_loop()
+        self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep) if again else None
+
+    def _close(self, entries: list[_Open]) -> None:
+        for entry in entries:
             entry.busy = True
             self._in_thread(entry, partial(_close, entry), partial(self._closed, entry))
 
@@ -292,6 +317,7 @@ def open_store(  # noqa: PLR0913
     clock: Clock,
     *,
     open_accounts: int = 256,
+    idle_seconds: float = 300.0,
     remember_deliveries: float = 1_209_600.0,
     busy_seconds: float = 5.0,
     on_fatal: Callable[[str], object] = _stop,
@@ -301,12 +327,22 @@ def open_store(  # noqa: PLR0913
     `notices.send(account_id)` is called after each commit that changed something. `on_fatal` is called with one line
     when fsync failed: the process has to end, since what is on disk is unknown; after it every call raises Unavailable.
     """
+    _allow_open_files(open_accounts)
     return SqliteStore(
         os.path.abspath(accounts_directory),
         notices,
         clock,
         open_accounts=open_accounts,
+        idle_seconds=idle_seconds,
         remember_deliveries=remember_deliveries,
         busy_seconds=busy_seconds,
         on_fatal=on_fatal,
     )
+
+
+def _allow_open_files(open_accounts: int) -> None:
+    """An open account takes four descriptors: outside of systemd the usual soft limit is too low for many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < 8 * open_accounts:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -259,7 +259,8 @@ def altered(content: int, name: str, octets: bytes, text: str) -> Problem:
         size = len(prefix[0]) + len(octets)
         database.sql.execute("UPDATE messages SET size = ? WHERE content = ?", (size, content))
         touched = database.sql.execute(
-            f"SELECT DISTINCT key >> {UID_BITS} FROM messages WHERE content = ?", (content,)  # noqa: S608
+            f"SELECT DISTINCT key >> {UID_BITS} FROM messages WHERE content = ?",  # noqa: S608
+            (content,),
         )
         for (mailbox,) in touched.fetchall():
             count_anew(database, mailbox)
