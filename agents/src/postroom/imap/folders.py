@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from postroom.contracts.errors import MailboxNotSelectable, NoSuchMailbox
-from postroom.contracts.mailbox import NewMessage, Status
+from postroom.contracts.mailbox import NewMessage, Quota, Status
 from postroom.imap import listings
 from postroom.imap.refusals import Reply, no, reply_to
 from postroom.imap.session import Session
@@ -199,12 +199,13 @@ async def unselect(session: Session, tagged: commands.Tagged) -> Reply:
 
 
 async def get_quota(session: Session, tagged: commands.Tagged) -> Reply:
-    """GETQUOTA."""
+    """GETQUOTA. An account without a limit has no root: a root names a resource (RFC 9208 section 7)."""
     command = tagged.command
     assert isinstance(command, commands.GetQuota)
-    if command.root:
+    quota = await session.opened.quota()
+    if command.root or not quota.limit:
         return no(b"No such quota root", b"NONEXISTENT")
-    await _write_quota(session)
+    session.write(_quota_line(quota))
     return Reply()
 
 
@@ -214,8 +215,11 @@ async def get_quota_root(session: Session, tagged: commands.Tagged) -> Reply:
     assert isinstance(command, commands.GetQuotaRoot)
     if all(mailbox.name != command.mailbox for mailbox in await session.opened.mailboxes()):
         return reply_to(NoSuchMailbox())
-    session.write(responses.untagged(b"QUOTAROOT", responses.mailbox(command.mailbox), _ROOT))
-    await _write_quota(session)
+    quota = await session.opened.quota()
+    roots = (_ROOT,) if quota.limit else ()
+    session.write(responses.untagged(b"QUOTAROOT", responses.mailbox(command.mailbox), *roots))
+    if quota.limit:
+        session.write(_quota_line(quota))
     return Reply()
 
 
@@ -224,8 +228,8 @@ async def set_quota(session: Session, tagged: commands.Tagged) -> Reply:
     return no(b"Quotas are set by the operator", b"NOPERM")
 
 
-async def _write_quota(session: Session) -> None:
-    quota = await session.opened.quota()
+def _quota_line(quota: Quota) -> bytes:
     # STORAGE counts units of 1024 octets (RFC 9208 section 5.1).
-    resource = b"STORAGE %d %d" % (-(-quota.used // 1024), quota.limit // 1024) if quota.limit else b""
-    session.write(responses.untagged(b"QUOTA", _ROOT, b"(" + resource + b")"))
+    return responses.untagged(
+        b"QUOTA", _ROOT, b"(STORAGE %d %d)" % (-(-quota.used // 1024), quota.limit // 1024)
+    )

@@ -13,13 +13,18 @@ _EMPTY_TEXT: Final = b'("TEXT" "PLAIN" NIL NIL NIL "7BIT" 0 0'
 
 def envelope(value: Envelope) -> bytes:
     """ENVELOPE. Sender and Reply-To default to From."""
+    from_ = _mailboxes(value.from_)
+    sender, reply_to = (
+        from_ if not boxes or boxes == value.from_ else _mailboxes(boxes)
+        for boxes in (value.sender, value.reply_to)
+    )
     return b"(%b)" % b" ".join(
         (
             nstring(value.date),
             nstring(value.subject),
-            _mailboxes(value.from_),
-            _mailboxes(value.sender or value.from_),
-            _mailboxes(value.reply_to or value.from_),
+            from_,
+            sender,
+            reply_to,
             _mailboxes(value.to),
             _mailboxes(value.cc),
             _mailboxes(value.bcc),
