@@ -280,3 +280,39 @@ async def test_one_client_cannot_hold_the_loop(server: Server) -> None:
     assert not greedy.reader.at_eof()
     answered = greedy.reader._buffer.count(b"a OK")  # type: ignore[attr-defined]
     assert answered < 8000
+
+
+async def test_idle_ends_with_the_time_for_it(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("postroom.imap.idling.STILL_HERE", 0.1)
+    peer = await logged_in(server)
+    server.surroundings.config = msgspec.structs.replace(server.surroundings.config, idle_timeout=0.5)
+    await say(peer, b"a IDLE\r\n")
+    assert await peer.line() == b"+ idling"
+    assert await peer.line() == b"* OK Still here"
+    heard = await peer.closed()
+    assert heard.endswith(b"* BYE Autologout, idle for too long\r\n")
+
+
+async def test_idle_ends_with_done_and_nothing_else(server: Server) -> None:
+    peer = await logged_in(server)
+    await say(peer, b"a IDLE\r\n")
+    assert await peer.line() == b"+ idling"
+    await say(peer, b"b NOOP\r\n")
+    assert await peer.line() == b"a BAD DONE expected"
+    await say(peer, b"c IDLE\r\ndone\r\nd NOOP\r\n")
+    assert await until(peer, b"d ") == b"+ idling\r\nc OK IDLE completed\r\nd OK NOOP completed\r\n"
+
+
+async def test_large_messages_go_through_whole(server: Server) -> None:
+    peer = await logged_in(server)
+    mail = b"Subject: large\r\n\r\n" + bytes(random.Random(3).choices(b"abcdefgh\t ", k=900_000)) + b"\r\n"
+    await say(peer, b"a APPEND INBOX {%d+}\r\n" % len(mail) + mail + b"\r\nb SELECT INBOX\r\n")
+    assert b"b OK" in await until(peer, b"b ")
+    await say(peer, b"c FETCH 1 (BODY.PEEK[] BODY.PEEK[TEXT]<100000.300000>)\r\n")
+    start = b"* 1 FETCH (BODY[] {%d}\r\n" % len(mail)
+    heard = await peer.reader.readexactly(len(start) + len(mail))
+    assert heard == start + mail
+    middle = b" BODY[TEXT]<100000> {300000}\r\n"
+    heard = await peer.reader.readexactly(len(middle) + 300_000)
+    assert heard == middle + mail[18:][100_000:400_000]
+    assert await until(peer, b"c ") == b")\r\nc OK FETCH completed\r\n"

@@ -1,6 +1,7 @@
 """News from process to process."""
 
 import asyncio
+import socket
 from pathlib import Path
 
 from postroom.runtime.notices import NoticeBoard, Notices
@@ -36,3 +37,15 @@ async def test_x23_garbage_on_the_socket_is_ignored(tmp_path: Path) -> None:
     teller.send("ada")
     await asyncio.wait_for(heard.wait(), 5)
     board.stop()
+
+
+async def test_sockets_of_the_dead_are_taken_away_and_others_stay(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as dead:
+        dead.bind(str(tmp_path / "dead.sock"))
+    living = NoticeBoard(str(tmp_path), "living")
+    await living.start()
+    other = NoticeBoard(str(tmp_path), "other")
+    await other.start()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["living.sock", "other.sock"]
+    living.stop()
+    other.stop()

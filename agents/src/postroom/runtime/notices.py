@@ -46,6 +46,7 @@ class NoticeBoard:
     async def start(self) -> None:
         """Open the socket. Raises OSError."""
         self._path.unlink(missing_ok=True)
+        _sweep(self._path.parent)
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         listening.setblocking(False)
         listening.bind(str(self._path))
@@ -82,3 +83,13 @@ class NoticeBoard:
         for account in heard:
             for callback in tuple(self._watchers.get(account, ())):
                 callback()
+
+
+def _sweep(directory: Path) -> None:
+    """Take away the sockets of watchers that died without doing so: telling them would cost a call each, for ever."""
+    for path in directory.glob("*.sock"):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect(str(path))
+            except ConnectionRefusedError:
+                path.unlink()
