@@ -22,8 +22,8 @@ async def kill_and_count(kills: int, messages: int, seed: int) -> None:
             acknowledged: set[str] = set()
             feeding = asyncio.ensure_future(_feed(spool, messages, acknowledged, chance))
             for _ in range(kills):
-                target = len(acknowledged) + chance.randrange(1, max(2, messages // kills))
-                await site.until(lambda: len(acknowledged) >= min(target, messages))
+                target = min(messages, len(acknowledged) + chance.randrange(1, max(2, messages // kills)))
+                await site.until(lambda target=target: len(acknowledged) >= target)  # type: ignore[misc]
                 await asyncio.sleep(chance.random() * 0.1)
                 agent = chance.choice(("relay", "relay", "mda"))
                 site.kill(agent)

@@ -159,6 +159,8 @@ class Site:
         messages, identities = 0, []
         for path in self.folder.glob("accounts/**/account.db"):
             with closing(sqlite3.connect(path, timeout=20)) as database:
+                if not database.execute("PRAGMA user_version").fetchone()[0]:
+                    continue  # only being made
                 messages += database.execute("SELECT count(*) FROM messages").fetchone()[0]
                 identities += [row[0] for row in database.execute("SELECT queue_id FROM deliveries")]
         return messages, identities

@@ -99,9 +99,13 @@ async def test_a_full_disk_is_unavailable_and_recovers(tmp_path: Path) -> None:
     try:
         spool = spool_in(disk)
         accepted = set()
-        with pytest.raises(Unavailable):
+
+        async def fill() -> None:
             while True:
                 accepted.add(await put(spool, message(mailbox(1)), HEAD, b"x" * 100_000))
+
+        with pytest.raises(Unavailable):
+            await fill()
         with pytest.raises(Unavailable):
             await put(spool, message(mailbox(1)), HEAD, b"x" * 8_000_000)
         assert ids(disk) == accepted

@@ -74,7 +74,7 @@ async def outside(request: pytest.FixtureRequest) -> AsyncIterator[World]:
             await site.until(lambda: "ready" in site.log("relay") and "ready" in site.log("mda"))
             yield World(site, spool, exchange)
         finally:
-            site.stop()
+            await asyncio.to_thread(site.stop)  # the exchange goes on answering meanwhile
             await spool.close()
             await exchange.stop()
             transport.close()
@@ -217,7 +217,7 @@ async def test_the_end_waits_for_what_runs_and_gives_back_the_rest(outside: Worl
     outside.exchange.release.set()
     assert await asyncio.to_thread(process.wait, 20) == 0
     taken = len(outside.exchange.taken)
-    assert 0 < taken
+    assert taken > 0
     entries = outside.queue("list")
     assert len(entries) == 30 - taken
     assert all(entry["queue_name"] == "incoming" for entry in entries)  # no lease is left

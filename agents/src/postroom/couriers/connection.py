@@ -129,24 +129,29 @@ class PeerConnection(asyncio.Protocol):
 
     async def _reply(self, seconds: float) -> Reply:
         """The next reply, which must be whole when the time is over."""
+        reply = self._heard()
+        if reply is not None:
+            return reply
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
-        while True:
-            try:
-                reply = self._reader.next_reply()
-            except ReplyError as error:
-                self.abort()
-                raise ConnectionLost(f"not an SMTP server's reply: {error}") from error
-            if reply is not None:
-                return reply
-            if self._problem:
-                raise ConnectionLost(self._problem)
-            self._waiting = loop.create_future()
-            timer = loop.call_at(deadline, self._fail, "timed out while waiting for a reply")
-            try:
+        timer = loop.call_later(seconds, self._fail, "timed out while waiting for a reply")
+        try:
+            while reply is None:
+                self._waiting = loop.create_future()
                 await self._waiting
-            finally:
-                timer.cancel()
+                reply = self._heard()
+        finally:
+            timer.cancel()
+        return reply
+
+    def _heard(self) -> Reply | None:
+        try:
+            reply = self._reader.next_reply()
+        except ReplyError as error:
+            self.abort()
+            raise ConnectionLost(f"not an SMTP server's reply: {error}") from error
+        if reply is None and self._problem:
+            raise ConnectionLost(self._problem)
+        return reply
 
     async def start_tls(self, context: ssl.SSLContext, name: str, seconds: float) -> ssl.SSLObject:
         """Begin TLS. Raises ssl.SSLError (CertificateError among them), ConnectionLost."""

@@ -72,6 +72,9 @@ class LmtpLine:
         except (ConnectionLost, client.OutOfStep) as error:
             problem = lost(self._path, str(error), transaction.sent)
             broken = True
+        except Exception as error:  # a fault of ours must stop neither the line nor the message
+            problem = Reply(451, "4.3.5", f"internal error of the relay: {type(error).__name__}")
+            self._connection.abort()
         replies = [reply or problem or lost(self._path, "no reply", transaction.sent) for reply in transaction.replies]
         if problem is not None or not transaction.reusable:
             self._drop()

@@ -23,6 +23,11 @@ _CHANGES: Final = {
 }
 
 
+_MESSAGES: Final = (
+    "SELECT seq, id, arrived, sender, origin, size, message_id, client, account FROM message WHERE {} ORDER BY seq"
+)
+
+
 class Change(Enum):
     """What can be done to messages."""
 
@@ -97,8 +102,7 @@ def entries(paths: Sequence[str], selection: Selection) -> Iterator[QueueEntry]:
         with closing(connection) as database:
             condition, values = _condition(selection)
             found = database.execute(
-                "SELECT seq, id, arrived, sender, origin, size, message_id, client, account FROM message"  # noqa: S608
-                f" WHERE {condition} ORDER BY seq",
+                _MESSAGES.format(condition),
                 values,
             )
             for row in found:
@@ -122,9 +126,8 @@ def _condition(selection: Selection) -> tuple[str, dict[str, Any]]:
     for name, column in (("recipient", "address"), ("destination", "destination")):
         wanted = getattr(selection, name)
         if wanted:
-            parts.append(
-                f"EXISTS (SELECT 1 FROM recipient WHERE message = seq AND {column} {_match(wanted)} :{name})"
-            )
+            matches = f"{column} {_match(wanted)} :{name}"
+            parts.append(f"EXISTS (SELECT 1 FROM recipient WHERE message = seq AND {matches})")  # noqa: S608
             values[name] = _pattern(wanted)
     return " AND ".join(parts), values
 
@@ -154,7 +157,7 @@ def change(entry_batch: Sequence[QueueEntry], what: Change, now: float) -> int:
     ):
         for entry in entry_batch:
             assert entry.spool == path
-            statement = f"{_CHANGES[what.value]} AND message = :seq"  # noqa: S608
+            statement = f"{_CHANGES[what.value]} AND message = :seq"
             count += database.execute(statement, {"now": now, "seq": entry.seq}).rowcount
             files += _finished(database, entry.seq) if what is Change.DELETE else []
     for name in files:

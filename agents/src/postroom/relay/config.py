@@ -21,7 +21,7 @@ class RelayConfig(Settings, frozen=True, kw_only=True):
     mx_ports: dict[str, int] = {}  # host name to port, where it is not smtp_port (sandbox, tests)
     max_deliveries: int = 100  # at the same time
     max_deliveries_per_destination: int = 5
-    lmtp_connections: int = 4
+    lmtp_connections: int = 10
     connect_timeout: float = 30.0
     reply_timeout: float = 300.0
     retry_minimum: float = 300.0

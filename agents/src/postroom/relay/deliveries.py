@@ -98,6 +98,7 @@ class Deliveries:
         assert dispatcher is not None
         reply = attempt.replies[0]
         now = parts.clock.now()
+        dispatcher.forget_old(parts.clock.steady())
         for claim in dispatcher.unreachable(lane, parts.clock.steady() + schedule.minimum, str(reply)):
             moment = Moment(now, attempt.host, random.random(), attempted=False)  # noqa: S311
             later = Attempt([reply] * len(claim.rows), attempt.host, reached=False)

@@ -25,6 +25,7 @@ class Lane:
     running: int = 0
     share: int = SLOW_START
     queued: bool = False  # waits for its turn
+    full: bool = False  # nothing more is claimed until half of what it holds is done
     unreachable_until: float = 0.0  # steady seconds
     reason: str = ""
 
@@ -55,11 +56,11 @@ class Dispatcher:
 
     def window(self) -> int:
         """Recipients that one destination may hold."""
-        return 2 * self.per_destination
+        return max(50, 4 * self.per_destination)
 
     def full(self) -> list[str]:
         """Destinations that hold as much as they may."""
-        return [lane.destination for lane in self._lanes.values() if lane.held >= self.window()]
+        return [lane.destination for lane in self._lanes.values() if lane.full]
 
     def submit(self, claim: Claim) -> bool:
         """Take a claim; False when its lane holds enough already (it is to be given back)."""
@@ -67,7 +68,8 @@ class Dispatcher:
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = Lane(claim.hop, claim.destination, share=min(SLOW_START, self.per_destination))
-        if self._stopped or lane.held >= self.window():
+        lane.full = lane.held >= self.window()
+        if self._stopped or lane.full:
             return False
         lane.held += len(claim.rows)
         lane.backlog.append(claim)
@@ -99,6 +101,7 @@ class Dispatcher:
         finally:
             lane.running -= 1
             lane.held -= len(claim.rows)
+            lane.full = lane.full and lane.held > self.window() // 2
             self._queue(lane)
             if not lane.held and not lane.unreachable_until:
                 self._lanes.pop((lane.hop, lane.destination), None)
@@ -117,6 +120,7 @@ class Dispatcher:
         waiting = list(lane.backlog)
         lane.backlog.clear()
         lane.held -= sum(len(claim.rows) for claim in waiting)
+        lane.full = False
         return waiting
 
     def forget_old(self, steady: float) -> None:

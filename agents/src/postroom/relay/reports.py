@@ -111,7 +111,7 @@ class Reporter:
             to, date(int(now)), f"<{identity}@{self._host}>", f"report.{identity}", (authres.verdict_field(verdict),)
         )
         whole = action is Action.FAILED and facts.ret != "HDRS" and facts.size <= dsn.MOST_QUOTED
-        body = b"".join(content.chunks())[len(content.head) :] if whole else None
+        body = _body(content) if whole else None
         head, text = dsn.notification(report, covering, content.head, body)
         await self._accept(identity, now, recipients, head, text, double=bool(addressee.preface))
         kind = "sender non-delivery notification" if action is Action.FAILED else "sender delay notification"
@@ -154,6 +154,14 @@ class Reporter:
             await self._spool.accept(message, head, draft, 0)
         finally:
             draft.discard()
+
+
+def _body(content: StoredContent) -> bytes | None:
+    """None when it cannot be read (any more): the report goes out without it."""
+    try:
+        return b"".join(content.chunks())[len(content.head) :]
+    except OSError:
+        return None
 
 
 def _wanted(verdict: Verdict, action: Action) -> bool:

@@ -221,7 +221,7 @@ class Spools:
     async def _keep_leases(self) -> None:
         while not self._stopping:
             await asyncio.sleep(RENEW)
-            for tender in list(self._tenders.values()):
+            for tender in list(self._tenders.values()) if self._busy() else ():
                 with suppress(sqlite3.Error, OSError):
                     await tender.call(partial(tender.reader.renew, self._clock.now() + LEASE))
 
