@@ -238,6 +238,7 @@ def processor_seconds(pid: int) -> float:
 
 def measure(server: Server, load: Load, source: Path, root: Path) -> tuple[float, float]:
     """Messages per second, and processor seconds per 1000 messages; every message must be on disk."""
+    os.sync()  # what another server's run left to be written must not be written during this one
     before, used = server.accepted(), server.processor_seconds()
     command = [str(source), "-s", "20", "-m", str(load.messages), "-l", str(load.octets), "-f", "x@outside.example",
                "-t", RECIPIENT, *(["-d"] if load.kept else []), f"127.0.0.1:{server.port}"]  # fmt: skip

@@ -1,0 +1,67 @@
+"""Memory of all seven agents at rest, as their shares of it (PSS), and a name server for what must ask one."""
+
+import contextlib
+import multiprocessing
+import smtplib
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import debian
+from load import Mailboxes
+from ours import AGENTS, postroom
+from postroom.runtime.nameserver import NameServer
+from processes import Running, proportional_mib
+
+GOAL_MIB = 300.0
+REST_SECONDS = 2.0
+
+
+def idle(rounds: int) -> Iterator[dict[str, Any]]:
+    """Each agent started by its own console script; one message delivered; then nothing happens any more."""
+    del rounds  # memory does not fluctuate
+    with tempfile.TemporaryDirectory(dir=debian.BUILD) as name, name_server() as resolver:
+        folder = Path(name) / "host"
+        changes = [("mta", "verify_authentication", True)]
+        with postroom(folder, ["ada"], AGENTS, resolver=resolver, changes=changes) as running:
+            _deliver(running, folder)
+            time.sleep(REST_SECONDS)
+            shares = {agent: proportional_mib(pid) for agent, pid in zip(AGENTS, running.pids, strict=True)}
+    total = sum(shares.values())
+    yield {
+        "name": "idle_memory_of_all_agents",
+        "ratio": round(GOAL_MIB / total, 3),
+        "unit": "MiB PSS",
+        "postroom": round(total, 1),
+        "goal": GOAL_MIB,
+        "agents": {agent: round(share, 1) for agent, share in shares.items()},
+    }
+
+
+def _deliver(running: Running, folder: Path) -> None:
+    with smtplib.SMTP("127.0.0.1", running.port, timeout=20) as client:
+        client.sendmail("x@outside.example", ["ada@alpha.example"], "From: x@outside.example\r\n\r\nHello.\r\n")
+    arrived = Mailboxes(folder)
+    deadline = time.monotonic() + 20
+    while arrived() < 1:
+        if time.monotonic() > deadline:
+            raise SystemExit("bench: the message did not arrive")
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def name_server() -> Iterator[str]:
+    """A resolver for which no name exists; where it listens."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as endpoint:
+        endpoint.bind(("127.0.0.1", 0))
+        serve = NameServer({}).serve
+        process = multiprocessing.get_context("fork").Process(target=serve, args=(endpoint,), daemon=True)
+        process.start()
+        try:
+            yield f"127.0.0.1:{endpoint.getsockname()[1]}"
+        finally:
+            process.terminate()
+            process.join()
