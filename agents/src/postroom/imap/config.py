@@ -1,6 +1,21 @@
 """Settings of the imap agent."""
 
-from postroom.runtime.config import Settings
+from typing import Final
+
+from postroom.runtime.config import Settings, check
+
+_LEAST: Final = {
+    "max_message_bytes": 65_536,
+    "max_line": 8000,  # RFC 2683 section 3.2.1.5
+    "max_line_before_login": 1024,
+    "max_connections": 1,
+    "max_connections_per_client": 1,
+    "max_connections_per_account": 1,
+    "max_errors": 1,
+    "login_timeout": 0.1,
+    "idle_timeout": 0.1,
+    "open_accounts": 1,
+}
 
 
 class ImapConfig(Settings, frozen=True, kw_only=True):
@@ -21,3 +36,14 @@ class ImapConfig(Settings, frozen=True, kw_only=True):
     idle_timeout: float = 1800.0  # RFC 3501 section 5.4
     open_accounts: int = 256
     trusted_clients: list[str] = []
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, least in _LEAST.items():
+            check(getattr(self, name) >= least, name, getattr(self, name), f"at least {least}")
+        check(
+            self.max_line_before_login <= 8192,
+            "max_line_before_login",
+            self.max_line_before_login,
+            "at most 8192: strangers get no more memory",
+        )

@@ -1,0 +1,24 @@
+"""Settings that cannot work are refused by name."""
+
+import pytest
+from postroom.imap.config import ImapConfig
+
+
+def test_defaults_are_usable() -> None:
+    config = ImapConfig(host_name="mail.a.example")
+    assert config.idle_timeout >= 1800  # RFC 3501 section 5.4
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"max_line": 100},
+        {"max_line_before_login": 100_000},
+        {"max_errors": 0},
+        {"idle_timeout": 0.0},
+        {"max_message_bytes": 10},
+    ],
+)
+def test_settings_that_cannot_work_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        ImapConfig(host_name="mail.a.example", **wrong)  # type: ignore[arg-type]
