@@ -28,10 +28,11 @@ class Model:
 
     def __init__(self) -> None:
         self.greeted = self.extended = self.mail = False
-        self.recipients = self.refused = 0
+        self.recipients: set[str] = set()
+        self.refused = 0
 
     def forget(self) -> None:
-        self.mail, self.recipients, self.refused = False, 0, 0
+        self.mail, self.recipients, self.refused = False, set(), 0
 
     def expects(self, command: str) -> str:
         verb = command.split(maxsplit=1)[0]
@@ -71,7 +72,7 @@ class Model:
         if command.endswith("<"):
             return "501"
         if "ada" in command or "bob" in command:
-            self.recipients += 1
+            self.recipients.add(command)
             return "250"
         self.refused += 1
         return "550"
@@ -106,7 +107,7 @@ async def _talk(client: Dialog, commands: list[str]) -> list[int]:
             client.send(content)
             assert (await client.reply())[:3] == outcome
             if outcome == "250":
-                accepted.append(min(model.recipients, 2))
+                accepted.append(len(model.recipients))
             model.forget()
     return accepted
 

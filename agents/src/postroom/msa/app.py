@@ -46,6 +46,7 @@ class MsaAgent(Agent[MsaConfig]):
         self._spool.open()
         self._directory = SqliteDirectory(config.directory_path)
         self._counters = Counters(config.counters_path)
+        self._logins = AuthClient(config.auth_socket)
         self._reception = self._new_reception(config)
         self._servers = [self._new_server(config, manner) for manner in MANNERS]
         for server in self._servers:
@@ -70,7 +71,7 @@ class MsaAgent(Agent[MsaConfig]):
                 self._directory, config.host_name, clock, read_srs_secrets(config.srs_secrets_file)
             ),
             directory=self._directory,
-            logins=AuthClient(config.auth_socket),
+            logins=self._logins,
             counters=self._counters,
             clock=clock,
             log=self.log,

@@ -5,7 +5,9 @@ refusal to reply. Anything unexpected becomes one log line and a 421.
 """
 
 import asyncio
+import socket
 import ssl
+import struct
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from postroom.contracts.errors import MailError
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 MAX_AUTH_LINE: Final = 12288  # RFC 4954 section 4
 HANDSHAKE_SECONDS: Final = 30.0
+PEER_CREDENTIALS: Final = struct.Struct("iII")  # pid, uid, gid: unix(7)
 _LONG_VERBS: Final = frozenset({b"MAIL", b"RCPT"})
 
 
@@ -49,6 +52,8 @@ class SmtpSession(Stream):
             return  # after a TLS handshake: the conversation goes on
         self.transport = transport
         self.client.address = self.server.name_of(transport)
+        if self.server.manner.local:
+            self.client.user = user_of(transport)
         if refusal := self.server.admit(self):
             self._gone_soon(refusal)
             return
@@ -320,6 +325,18 @@ VERBS: Final[dict[str, Any]] = {
     for name in vars(SmtpSession)
     if name.startswith("smtp_")
 }
+
+
+def user_of(transport: asyncio.BaseTransport) -> str:
+    """Who is at the other end of a unix socket, as the kernel says; for the log only.
+
+    A service with PrivateUsers sees all others as one, so nothing may be decided by it.
+    """
+    found = transport.get_extra_info("socket")
+    if found is None:
+        return ""
+    credentials = found.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER_CREDENTIALS.size)
+    return f"uid-{PEER_CREDENTIALS.unpack(credentials)[1]}"
 
 
 def envelope_text(address: Address | None) -> str:
