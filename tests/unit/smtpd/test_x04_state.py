@@ -112,7 +112,7 @@ async def _talk(client: Dialog, commands: list[str]) -> list[int]:
     return accepted
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.sampled_from(COMMANDS), min_size=20, max_size=120))
 def test_commands_in_any_order(commands: list[str]) -> None:
     asyncio.run(play(commands))
