@@ -26,15 +26,17 @@ lock: $(STAMP) ## Lock the requirements anew
 demo: $(STAMP) ## Two companies on this machine: hosts, mail both ways, and a table of what was proved
 	@tools/demo.sh
 
-test: lint test-rooms test-hosts ## All tests, from parsers to real hosts
+test: lint test-hosts test-rooms ## All tests, from parsers to real hosts
 
 test-rooms: $(STAMP) ## Tests that need no hosts
+	@tools/install_test_tools.sh
 	$(PYTEST) $(PYTEST_OPTIONS)
 
 test-hosts: $(STAMP) ## The two companies by Molecule: create, converge, idempotence, verify, destroy
 	@tools/test_hosts.sh
 
 soak: $(STAMP) ## The reliability tests with large numbers
+	@tools/install_test_tools.sh
 	SOAK=$${SOAK:-1} $(PYTEST) tests/soak $(PYTEST_OPTIONS)
 
 lint: $(STAMP) ## Types, style, directions of imports, roles
