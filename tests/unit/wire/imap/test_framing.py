@@ -126,3 +126,37 @@ def _until_fatal(found: list[Event]) -> list[Event]:
         if isinstance(event, Refused) and event.fatal:
             return found[: place + 1]
     return found
+
+
+def test_x05_many_small_literals_are_refused_as_one_command() -> None:
+    framer = Framer(Limits(command=65_536, literal=65_536, skip=100))
+    found = events(framer, b"a X" + b" {0+}\r\n" * 200 + b"\r\nb NOOP\r\n")
+    assert found == [Refused(b"a", b"Literal too large", fatal=False), Frame(b"b NOOP")]
+
+
+@pytest.mark.parametrize("size", [1, 5, 1000])
+def test_what_follows_a_refused_literal_is_no_command(size: int) -> None:
+    octets = b"a X {150+}\r\n" + b"x" * 150 + b" {10+}\r\nb LOGOUT\r\n {2+}\r\nhi end\r\nc NOOP\r\n"
+    framer, found = Framer(LIMITS), []
+    for start in range(0, len(octets), size):
+        found += events(framer, octets[start : start + size])
+    assert found == [Refused(b"a", b"Literal too large", fatal=False), Frame(b"c NOOP")]
+
+
+@pytest.mark.parametrize("line", [b"a X\0 {10+}\r\n", b"a X {10+}\n", b"a\rX {10+}\r\n"])
+def test_what_follows_a_malformed_line_is_no_command(line: bytes) -> None:
+    (refused, *_) = events(Framer(LIMITS), line + b"b LOGOUT\r\n")
+    assert isinstance(refused, Refused)
+    assert refused.fatal
+
+
+def test_a_refused_command_may_go_on_for_long() -> None:
+    framer = Framer(Limits(command=65_536, literal=65_536, skip=100))
+    assert events(framer, b"a X" + b" {0+}\r\n" * 20_000) == []
+    assert len(events(framer, b"\r\n")) == 1
+
+
+def test_a_literal_too_large_in_a_refused_command_ends_the_connection() -> None:
+    (refused,) = events(Framer(LIMITS), b"a X {150+}\r\n" + b"x" * 150 + b" {99999+}\r\n")
+    assert isinstance(refused, Refused)
+    assert refused.fatal

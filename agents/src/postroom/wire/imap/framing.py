@@ -10,9 +10,11 @@ from typing import Final
 import msgspec
 
 _LITERAL: Final = re.compile(rb"\{(\d++)(\+?)\}\Z")
+_UNASKED: Final = re.compile(rb"\{(\d++)\+\}\r?\Z")
+_TAIL: Final = 64  # octets that an announcement at a line's end can have
 _TAG: Final = re.compile(rb"([!#$&',\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]{1,64}+) ")
 _MESSAGE: Final = re.compile(rb"[^ ]+ APPEND (?:.)", re.IGNORECASE | re.DOTALL)
-_MOST_LITERALS: Final = 1000
+_MOST_LITERALS: Final = 128
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -57,8 +59,10 @@ class Framer:
         "_literals",
         "_message_seen",
         "_missing",
+        "_rest",
         "_searched",
         "_size",
+        "_skipped_for_good",
         "_skipping",
         "_text",
         "limits",
@@ -70,6 +74,8 @@ class Framer:
         self._searched = 0
         self._missing = -1  # octets of the literal being read, or -1
         self._skipping: Refused | None = None
+        self._skipped_for_good = True
+        self._rest = b""  # the end of a line that is being skipped
         self._forget()
 
     @property
@@ -93,7 +99,9 @@ class Framer:
                 if not self._skip():
                     return None
                 refusal, self._skipping = self._skipping, None
-                return refusal
+                if self._skipped_for_good:
+                    return refusal
+                return Refused(refusal.tag, refusal.text, fatal=True)
             if self._missing >= 0 and not self._take_literal():
                 return None
             line = self._take_line(self.limits.command - self._size)
@@ -118,8 +126,10 @@ class Framer:
         self._drop(end + 1)
         if line[-1:] != b"\r" or b"\r" in line[:-1] or b"\0" in line:
             self._text += line
+            # A literal that follows without waiting must not be taken for commands.
+            follows = _UNASKED.search(line) is not None
             return self._refusal(
-                b"Lines end with CR LF and hold no CR, LF or NUL", fatal=False, too_big=False
+                b"Lines end with CR LF and hold no CR, LF or NUL", fatal=follows, too_big=False
             )
         return line[:-1]
 
@@ -164,17 +174,34 @@ class Framer:
         return None
 
     def _skip(self) -> bool:
-        """Read past a refused literal and the rest of its line."""
-        if self._missing >= 0:
-            gone = min(self._missing, len(self._buffer))
+        """Read past refused literals up to the end of the command; False while it has not come."""
+        while True:
+            gone = min(max(self._missing, 0), len(self._buffer))
             self._drop(gone)
             self._missing -= gone
-            if self._missing:
+            if self._missing > 0:
                 return False
-            self._missing = -1
+            line = self._skip_line()
+            if line is None:
+                return False
+            follows = _UNASKED.search(line)
+            self._missing = int(follows[1]) if follows else -1
+            if follows is None or self._missing > self.limits.skip:
+                # Too large to be read over, and what follows must not be taken for commands.
+                self._skipped_for_good = follows is None
+                self._missing = -1
+                return True
+
+    def _skip_line(self) -> bytes | None:
+        """Drop the rest of a line; its last octets, or None while its end has not come."""
         end = self._buffer.find(b"\n")
+        seen = self._buffer if end < 0 else self._buffer[:end]
+        self._rest = (self._rest + seen[-_TAIL:])[-_TAIL:]
         self._drop(len(self._buffer) if end < 0 else end + 1)
-        return end >= 0
+        if end < 0:
+            return None
+        line, self._rest = self._rest, b""
+        return bytes(line)
 
     def _take_literal(self) -> bool:
         size = self._missing
