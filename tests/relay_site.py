@@ -119,9 +119,7 @@ class Site:
 
     def spool(self, agent: str = "mta") -> Spool:
         """An open spool for writing."""
-        spool = Spool(
-            f"{self.folder}/spool/{agent}", 1, CLOCK, fail, run_directory=f"{self.folder}/run"
-        )
+        spool = Spool(f"{self.folder}/spool/{agent}", 1, CLOCK, fail, run_directory=f"{self.folder}/run")
         spool.open()
         return spool
 
@@ -176,7 +174,9 @@ class Site:
             for agent, process in self.running.items():
                 assert process.poll() is None, f"{agent} ended:\n{self.log(agent)}"
             if time.monotonic() > deadline:
-                raise AssertionError("it did not happen:\n" + self.log("relay")[-4000:] + self.log("mda")[-2000:])
+                raise AssertionError(
+                    "it did not happen:\n" + self.log("relay")[-4000:] + self.log("mda")[-2000:]
+                )
             await asyncio.sleep(0.02)
 
 
@@ -193,7 +193,10 @@ class Dns(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         query = dns.message.from_wire(data)
         question = query.question[0]
-        name, kind = question.name.to_text(omit_final_dot=True).lower(), dns.rdatatype.to_text(question.rdtype)
+        name, kind = (
+            question.name.to_text(omit_final_dot=True).lower(),
+            dns.rdatatype.to_text(question.rdtype),
+        )
         reply = dns.message.make_response(query, recursion_available=True)
         if (name, kind) in self.zone:
             reply.answer.append(dns.rrset.from_text(question.name, 60, "IN", kind, *self.zone[name, kind]))

@@ -83,7 +83,9 @@ async def test_an_id_that_is_there_is_accepted_and_not_stored_again(intake: Inta
     assert stored(tmp_path) == {envelope.id: HEAD + b"first"}
 
 
-async def test_a_session_that_goes_away_does_not_take_its_message_along(intake: Intake, tmp_path: Path) -> None:
+async def test_a_session_that_goes_away_does_not_take_its_message_along(
+    intake: Intake, tmp_path: Path
+) -> None:
     tasks = [asyncio.ensure_future(put(intake, message(mailbox(1)), HEAD, b"x")) for _ in range(20)]
     await asyncio.sleep(0)
     tasks[3].cancel()

@@ -23,13 +23,18 @@ def ids(tmp_path: Path) -> list[str]:
     """Three messages in two spools: to b.example (deferred), to c.example, from the null sender to a mailbox."""
 
     async def fill() -> list[str]:
-        spools = [Spool(f"{tmp_path}/{name}", 1, CLOCK, fail, run_directory=str(tmp_path)) for name in ("mta", "msa")]
+        spools = [
+            Spool(f"{tmp_path}/{name}", 1, CLOCK, fail, run_directory=str(tmp_path))
+            for name in ("mta", "msa")
+        ]
         for spool in spools:
             spool.open()
         found = [await put(spools[0], message(world("bob@b.example"), size=20), HEAD, b"text\r\n")]
         reader = SpoolReader(spools[0].path, "relay")
         (claim,) = reader.turnover([], Wanted(10), time.time(), time.time() + 60)
-        later = Outcome(claim.facts.seq, 0, time.time() + 3600, "mx.b.example", "4.7.1", "451 4.7.1 greylisted")
+        later = Outcome(
+            claim.facts.seq, 0, time.time() + 3600, "mx.b.example", "4.7.1", "451 4.7.1 greylisted"
+        )
         reader.turnover([later], Wanted(0), time.time(), 0)
         found.append(await put(spools[1], message(world("eve@c.example"), size=20), HEAD, b""))
         bounce = message(mailbox(1), sender="", origin=Origin.REPORT)
@@ -53,7 +58,11 @@ def test_json_lines_have_the_fields_of_postqueue(tmp_path: Path, ids: list[str])
     entries = {entry["queue_id"]: entry for entry in listed(tmp_path)}
     assert set(entries) == set(ids)
     first = entries[ids[0]]
-    assert (first["queue_name"], first["sender"], first["message_size"]) == ("deferred", "ada@alpha.example", 20)
+    assert (first["queue_name"], first["sender"], first["message_size"]) == (
+        "deferred",
+        "ada@alpha.example",
+        20,
+    )
     (recipient,) = first["recipients"]  # type: ignore[misc]
     assert recipient["address"] == "bob@b.example"
     assert recipient["delay_reason"] == "451 4.7.1 greylisted"

@@ -21,7 +21,9 @@ async def greet(peer: Peer) -> None:
     await peer.say(*HELLO)
 
 
-async def run(folder: Path, count: int, *scripts: Callable[[Peer], Awaitable[None]]) -> tuple[list[Attempt], int]:
+async def run(
+    folder: Path, count: int, *scripts: Callable[[Peer], Awaitable[None]]
+) -> tuple[list[Attempt], int]:
     """Hand over `count` messages to two recipients each; the attempts, and how many connections were made."""
     waiting, used, problems = list(scripts), [0], []
 
@@ -127,7 +129,7 @@ async def garbage(peer: Peer) -> None:
 
 async def silent(peer: Peer) -> None:
     await peer.reader.read(1 << 16)
-    await asyncio.sleep(10)
+    await asyncio.Event().wait()
 
 
 async def one_reply_for_two(peer: Peer) -> None:
@@ -139,7 +141,9 @@ async def one_reply_for_two(peer: Peer) -> None:
 
 
 @pytest.mark.parametrize("script", [garbage, silent, one_reply_for_two], ids=lambda script: script.__name__)
-async def test_what_the_server_leaves_open_stays_in_the_queue(tmp_path: Path, script: Callable[..., object]) -> None:
+async def test_what_the_server_leaves_open_stays_in_the_queue(
+    tmp_path: Path, script: Callable[..., object]
+) -> None:
     attempts, _ = await run(tmp_path, 1, script)  # type: ignore[arg-type]
     assert codes(attempts)[0][1] == 451
     assert not attempts[0].reached
@@ -148,7 +152,9 @@ async def test_what_the_server_leaves_open_stays_in_the_queue(tmp_path: Path, sc
 async def test_no_mda_is_a_temporary_failure(tmp_path: Path) -> None:
     line = LmtpLine(str(tmp_path / "none"), "mail.a.example")
     attempts: list[Attempt] = []
-    errands = [Errand(Outgoing("", (("x@a.example", ""),)), Parcel("", 0, False, lambda: ()), attempts.append)]
+    errands = [
+        Errand(Outgoing("", (("x@a.example", ""),)), Parcel("", 0, False, lambda: ()), attempts.append)
+    ]
     await line.run(lambda: errands.pop(0) if errands else None)
     assert codes(attempts) == [[451]]
     assert not attempts[0].reached

@@ -18,7 +18,9 @@ from postroom.wire.smtp.client import Outgoing
 MESSAGE = b"Subject: x\r\n\r\n.dot\r\ntext\r\n"
 Serve = Callable[["Peer"], Awaitable[None]]
 ZONE: dict[Query, Answer] = {
-    Query("b.example", RecordType.MX): Answer(Status.FOUND, (Mx(10, "mx1.b.example"), Mx(20, "mx2.b.example"))),
+    Query("b.example", RecordType.MX): Answer(
+        Status.FOUND, (Mx(10, "mx1.b.example"), Mx(20, "mx2.b.example"))
+    ),
     Query("mx1.b.example", RecordType.A): Answer(Status.FOUND, ("127.0.0.1",)),
     Query("mx2.b.example", RecordType.A): Answer(Status.FOUND, ("127.0.0.1",)),
     Query("dead.example", RecordType.MX): Answer(Status.FOUND, (Mx(0, ""),)),
@@ -54,7 +56,9 @@ class Peer:
         await self.say("220 mx ESMTP")
         await self.hear("EHLO mail.a.example")
         lines = ["mx", *keywords]
-        await self.say(*(f"250{'-' if number + 1 < len(lines) else ' '}{text}" for number, text in enumerate(lines)))
+        await self.say(
+            *(f"250{'-' if number + 1 < len(lines) else ' '}{text}" for number, text in enumerate(lines))
+        )
 
     async def message(self) -> bytes:
         return await self.reader.readuntil(b"\r\n.\r\n")
@@ -114,7 +118,9 @@ async def courier_for(servers: Servers, ca_file: str = "", scale: float = 1.0) -
         await servers.close()
 
 
-async def send(courier: SmtpCourier, *recipients: str, text: bytes = MESSAGE, domain: str = "b.example") -> Attempt:
+async def send(
+    courier: SmtpCourier, *recipients: str, text: bytes = MESSAGE, domain: str = "b.example"
+) -> Attempt:
     addresses = tuple((address, "") for address in recipients or ("bob@b.example",))
     parcel = Parcel("id", len(text), not text.isascii(), lambda: (text,))
     async with asyncio.timeout(20):
@@ -269,7 +275,9 @@ async def test_each_recipient_has_its_own_reply() -> None:
     async def mixed(peer: Peer) -> None:
         await peer.greet("PIPELINING")
         await peer.hear("MAIL", "RCPT", "RCPT", "RCPT", "DATA")
-        await peer.say("250 ok", "550-5.1.1 no such", "550 5.1.1 user", "451 4.7.1 greylisted", "250 ok", "354 go")
+        await peer.say(
+            "250 ok", "550-5.1.1 no such", "550 5.1.1 user", "451 4.7.1 greylisted", "250 ok", "354 go"
+        )
         await peer.message()
         await peer.say("250 2.0.0 taken")
 

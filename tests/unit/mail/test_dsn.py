@@ -14,13 +14,20 @@ from postroom.mail.headertext import UnsafeText
 DATE = "Mon, 23 Nov 2026 04:00:00 +0000"
 COVERING = Covering("ada@a.example", DATE, "<1@mail.b.example>", "report.1")
 BOB = ReportedRecipient(
-    "bob@c.example", "5.1.1", "550 5.1.1 no such user", "mx.c.example", "list@b.example", "rfc822;list+2Bx@b.example"
+    "bob@c.example",
+    "5.1.1",
+    "550 5.1.1 no such user",
+    "mx.c.example",
+    "list@b.example",
+    "rfc822;list+2Bx@b.example",
 )
 HEAD = b"From: <ada@a.example>\r\nSubject: hello\r\n\r\n"
 
 
 def report(*recipients: ReportedRecipient, action: Action = Action.FAILED) -> Report:
-    return Report(action, "mail.b.example", recipients or (BOB,), "0abc", DATE, "env+2Bid", "<m@a.example>", DATE)
+    return Report(
+        action, "mail.b.example", recipients or (BOB,), "0abc", DATE, "env+2Bid", "<m@a.example>", DATE
+    )
 
 
 def read(head: bytes, body: bytes) -> EmailMessage:

@@ -74,7 +74,9 @@ async def test_a_relay_that_died_is_known_by_its_lock(spool: Spool, tmp_path: Pa
     alive.close()
 
 
-async def test_a_message_goes_with_its_last_recipient_and_its_file_with_it(spool: Spool, tmp_path: Path) -> None:
+async def test_a_message_goes_with_its_last_recipient_and_its_file_with_it(
+    spool: Spool, tmp_path: Path
+) -> None:
     await put(spool, message(mailbox(1), world("b@b.example")), HEAD, b"x" * 300_000)
     reader = SpoolReader(spool.path, "me")
     first, second = reader.turnover([], ALL, NOW, NOW + 60)

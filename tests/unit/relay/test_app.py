@@ -93,7 +93,9 @@ def make_keys(folder: Path) -> dict[str, bytes]:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         (folder / f"{selector}.pem").write_bytes(pem)
-        records[f"{selector}._domainkey.alpha.example"] = dkim.load_key("alpha.example", selector, pem).record.encode()
+        records[f"{selector}._domainkey.alpha.example"] = dkim.load_key(
+            "alpha.example", selector, pem
+        ).record.encode()
     return records
 
 
@@ -160,7 +162,9 @@ async def test_a_dead_destination_is_asked_once_for_all_and_retried_on_demand(ou
     port = outside.exchange.port
     await outside.exchange.stop()
     identities = [await outside.send(f"b{number}@beta.example") for number in range(60)]
-    await outside.site.until(lambda: all(entry["queue_name"] == "deferred" for entry in outside.queue("list")))
+    await outside.site.until(
+        lambda: all(entry["queue_name"] == "deferred" for entry in outside.queue("list"))
+    )
     entries = outside.queue("list", "--destination", "beta.example")
     assert {entry["queue_id"] for entry in entries} == set(identities)
     assert all("Connection refused" in entry["recipients"][0]["delay_reason"] for entry in entries)
@@ -187,7 +191,9 @@ async def test_sessions_are_shared_by_messages(outside: World) -> None:
     assert outside.exchange.connections <= 10
 
 
-@pytest.mark.parametrize("outside", [{"warn_after": 1.0, "retry_minimum": 0.5, "retry_maximum": 0.5}], indirect=True)
+@pytest.mark.parametrize(
+    "outside", [{"warn_after": 1.0, "retry_minimum": 0.5, "retry_maximum": 0.5}], indirect=True
+)
 async def test_a_warning_is_sent_once(outside: World) -> None:
     await outside.send("later@beta.example")
     warning = await outside.mail(b"Your message is delayed")
@@ -198,7 +204,9 @@ async def test_a_warning_is_sent_once(outside: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "outside", [{"expire_after": 1.0, "retry_minimum": 0.5, "retry_maximum": 0.5, "warn_after": 0.0}], indirect=True
+    "outside",
+    [{"expire_after": 1.0, "retry_minimum": 0.5, "retry_maximum": 0.5, "warn_after": 0.0}],
+    indirect=True,
 )
 async def test_mail_is_given_up(outside: World) -> None:
     await outside.send("later@beta.example")
@@ -226,7 +234,15 @@ async def test_the_end_waits_for_what_runs_and_gives_back_the_rest(outside: Worl
 async def test_messages_can_be_shown_and_deleted(outside: World) -> None:
     identity = await outside.send("later@beta.example")
     await outside.site.until(lambda: outside.queue("show", identity)[0]["queue_name"] == "deferred")
-    command = [BIN / "postroom", "queue", "show", identity, "--content", "--spools", f"{outside.site.folder}/spool"]
+    command = [
+        BIN / "postroom",
+        "queue",
+        "show",
+        identity,
+        "--content",
+        "--spools",
+        f"{outside.site.folder}/spool",
+    ]
     assert subprocess.run(command, capture_output=True, check=True).stdout == HEAD + BODY
     assert outside.queue("delete", identity)[0]["recipients"] == 1
     assert outside.queue("list") == []

@@ -8,7 +8,9 @@ from postroom.relay.dispatch import Dispatcher, Lane
 
 
 def claim(destination: str, number: int = 0) -> Claim:
-    facts = Facts(number, str(number), 0.0, "", Origin.LOCAL, 0, "", "", False, "", "", "", False, "", "", "", "")
+    facts = Facts(
+        number, str(number), 0.0, "", Origin.LOCAL, 0, "", "", False, "", "", "", False, "", "", "", ""
+    )
     row = Row(0, "x", "", "", "", "", 0, False, "", "", "")
     return Claim("spool", facts, Hop.WORLD, destination, "", (row,), None, 0.0, False)
 

@@ -20,13 +20,28 @@ from postroom.wire.smtp.replies import Reply
 
 from ...relay_site import CLOCK
 
-PIECES = [b"\r\n", b"\r", b"\n", b"\0", b".", b"..", b"a", b"text", b"\r\n.\r\n", b"\n.\n", b"\r.\r", b"\r\n."]
+PIECES = [
+    b"\r\n",
+    b"\r",
+    b"\n",
+    b"\0",
+    b".",
+    b"..",
+    b"a",
+    b"text",
+    b"\r\n.\r\n",
+    b"\n.\n",
+    b"\r.\r",
+    b"\r\n.",
+]
 HEAD = b"From: <a@a.example>\r\nSubject: x\r\n\r\n"
 SCHEDULE = Schedule(300.0, 14_400.0, 14_400.0, 432_000.0, 86_400.0)
 
 
 def claim(origin: Origin = Origin.LOCAL, hop: Hop = Hop.WORLD, **row: object) -> Claim:
-    facts = Facts(1, "id", 0.0, "a@a.example", origin, 0, "", "", False, "", "", "7BIT", False, "", "", "", "")
+    facts = Facts(
+        1, "id", 0.0, "a@a.example", origin, 0, "", "", False, "", "", "7BIT", False, "", "", "", ""
+    )
     one = Row(0, "b@b.example", "", "", "", "", 0, False, "", "", "")._replace(**row)  # type: ignore[arg-type]
     return Claim("spool", facts, hop, "b.example", "a@a.example", (one,), None, 0.0, False)
 

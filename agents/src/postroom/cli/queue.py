@@ -180,11 +180,10 @@ def _register(what: Change, help_text: str) -> None:
         as_json: bool,
         yes: bool = True,
     ) -> None:
-        if what is Change.DELETE and everything and not yes:
+        selection = Selection(ids, sender, recipient, destination)
+        if what is Change.DELETE and everything and selection == Selection() and not yes:
             click.confirm("Delete every message in the queue for ever?", abort=True, err=True)
-        _change(
-            what, Selection(ids, sender, recipient, destination), everything, root, run_directory, as_json
-        )
+        _change(what, selection, everything, root, run_directory, as_json)
 
     if what is Change.DELETE:
         click.option("--yes", is_flag=True, help="Do not ask before --all.")(command)

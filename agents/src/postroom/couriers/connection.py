@@ -155,7 +155,9 @@ class PeerConnection(asyncio.Protocol):
 
     async def start_tls(self, context: ssl.SSLContext, name: str, seconds: float) -> ssl.SSLObject:
         """Begin TLS. Raises ssl.SSLError (CertificateError among them), ConnectionLost."""
-        if self._reader.unread:  # whoever slipped this in wants it taken for the server's words (RFC 3207 section 6)
+        if (
+            self._reader.unread
+        ):  # whoever slipped this in wants it taken for the server's words (RFC 3207 section 6)
             self.abort()
             raise ConnectionLost("octets behind the reply to STARTTLS")
         assert self._transport is not None

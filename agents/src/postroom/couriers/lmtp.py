@@ -66,7 +66,9 @@ class LmtpLine:
         broken = False
         assert self._connection is not None
         try:
-            await self._connection.converse(transaction.run(opened=opened, behind=behind), errand.parcel.chunks)
+            await self._connection.converse(
+                transaction.run(opened=opened, behind=behind), errand.parcel.chunks
+            )
         except client.Refused as refusal:
             problem = refusal.reply
         except (ConnectionLost, client.OutOfStep) as error:
@@ -75,7 +77,10 @@ class LmtpLine:
         except Exception as error:  # a fault of ours must stop neither the line nor the message
             problem = Reply(451, "4.3.5", f"internal error of the relay: {type(error).__name__}")
             self._connection.abort()
-        replies = [reply or problem or lost(self._path, "no reply", transaction.sent) for reply in transaction.replies]
+        replies = [
+            reply or problem or lost(self._path, "no reply", transaction.sent)
+            for reply in transaction.replies
+        ]
         if problem is not None or not transaction.reusable:
             self._drop()
         reached = not broken
@@ -105,7 +110,9 @@ class LmtpLine:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                _, connection = await loop.create_unix_connection(lambda: PeerConnection(self._scale), self._path)
+                _, connection = await loop.create_unix_connection(
+                    lambda: PeerConnection(self._scale), self._path
+                )
         except TimeoutError:
             raise ConnectionLost("connection timed out") from None
         except OSError as error:

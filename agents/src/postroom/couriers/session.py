@@ -78,7 +78,9 @@ class SessionOpener:
         self._known[host] = (weaker, asyncio.get_running_loop().time() + REMEMBERED)
         return weaker
 
-    async def _introduce(self, connection: PeerConnection, host: str, label: str, security: Security) -> Session:
+    async def _introduce(
+        self, connection: PeerConnection, host: str, label: str, security: Security
+    ) -> Session:
         await connection.converse(client.greeting())
         server = await connection.converse(client.hello(self._name))
         if "STARTTLS" not in server or security is Security.PLAIN:

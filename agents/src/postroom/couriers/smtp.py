@@ -46,7 +46,9 @@ class SmtpCourier:
         self._shuffle = shuffle
         self._idle: dict[str, list[tuple[Session, asyncio.TimerHandle]]] = {}
 
-    async def deliver(self, destination: str, outgoing: Outgoing, parcel: Parcel, *, by_mx: bool = True) -> Attempt:
+    async def deliver(
+        self, destination: str, outgoing: Outgoing, parcel: Parcel, *, by_mx: bool = True
+    ) -> Attempt:
         """One attempt. `by_mx` False: the destination is a host, its address records count."""
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -202,7 +204,11 @@ def _unfit(session: Session, parcel: Parcel) -> Reply | None:
     """Why this server cannot take this message at all. RFC 1870 section 6.1, RFC 6152 section 3."""
     limit = session.server.size_limit
     if limit and parcel.size > limit:
-        return Reply(552, "5.3.4", f"message of {parcel.size} octets is over the limit {limit} of {session.host}")
+        return Reply(
+            552, "5.3.4", f"message of {parcel.size} octets is over the limit {limit} of {session.host}"
+        )
     if parcel.eight_bit and "8BITMIME" not in session.server:
-        return Reply(554, "5.6.3", f"{session.host} takes no 8-bit messages, and converting would break signatures")
+        return Reply(
+            554, "5.6.3", f"{session.host} takes no 8-bit messages, and converting would break signatures"
+        )
     return None

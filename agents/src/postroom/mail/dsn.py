@@ -88,7 +88,9 @@ def eight_bit(body: bytes) -> bool:
     return not body.isascii()
 
 
-def _covering_fields(report: Report, covering: Covering, boundary: str, *, eight_bit: bool) -> Iterator[bytes]:
+def _covering_fields(
+    report: Report, covering: Covering, boundary: str, *, eight_bit: bool
+) -> Iterator[bytes]:
     failed = report.action is Action.FAILED
     yield from covering.fields
     yield field("From", f"Mail delivery at {report.reporter} <mailer-daemon@{report.reporter}>")
@@ -116,11 +118,12 @@ def _for_people(report: Report, covering: Covering) -> bytes:
         until = f" until {report.retry_until}" if report.retry_until else ""
         paragraphs.append(f"It stays in the queue and is tried again{until}.\r\nYou need not send it again.")
     else:
-        paragraphs.append("It will not be tried again. What was said is above; your message, or its\r\n"
-                          "beginning, is attached.")
+        paragraphs.append(
+            "It will not be tried again. What was said is above; your message, or its\r\n"
+            "beginning, is attached."
+        )
     paragraphs.append(
-        f"If you need help, write to postmaster@{report.reporter}\r\n"
-        f"and name the queue id {report.queue_id}."
+        f"If you need help, write to postmaster@{report.reporter}\r\nand name the queue id {report.queue_id}."
     )
     return ("\r\n\r\n".join(paragraphs) + "\r\n").encode("ascii", "replace")
 

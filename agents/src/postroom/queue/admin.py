@@ -16,16 +16,15 @@ AT_ONCE: Final = 500  # messages changed in one transaction
 
 _IDLE: Final = "(owner IS NULL OR due <= :now)"  # no relay works on it
 _CHANGES: Final = {
-    "retry": f"UPDATE recipient SET due = {RETRY_NOW}, owner = NULL WHERE {_IDLE} AND due IS NOT NULL",  # noqa: S608
+    "retry": f"UPDATE recipient SET due = {RETRY_NOW}, owner = NULL"  # noqa: S608
+    f" WHERE {_IDLE} AND due IS NOT NULL",
     "hold": f"UPDATE recipient SET due = NULL, owner = NULL WHERE {_IDLE} AND due IS NOT NULL",  # noqa: S608
     "release": "UPDATE recipient SET due = :now WHERE due IS NULL",
     "delete": f"DELETE FROM recipient WHERE {_IDLE}",  # noqa: S608
 }
 
 
-_MESSAGES: Final = (
-    "SELECT seq, id, arrived, sender, origin, size, message_id, client, account FROM message WHERE {} ORDER BY seq"
-)
+_MESSAGES: Final = "SELECT seq, id, arrived, sender, origin, size, message_id, client, account FROM message WHERE {} ORDER BY seq"
 
 
 class Change(Enum):

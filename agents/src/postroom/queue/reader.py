@@ -125,7 +125,19 @@ class SpoolReader:
     def _settle(self, outcomes: Sequence[Outcome], now: float) -> list[str]:
         done = [(o.seq, o.number, self._owner) for o in outcomes if o.due is None]
         later = [
-            (o.due, o.host, o.status, o.reply, o.attempted, o.attempted, now, o.warned, o.seq, o.number, self._owner)
+            (
+                o.due,
+                o.host,
+                o.status,
+                o.reply,
+                o.attempted,
+                o.attempted,
+                now,
+                o.warned,
+                o.seq,
+                o.number,
+                self._owner,
+            )
             for o in outcomes
             if o.due is not None
         ]

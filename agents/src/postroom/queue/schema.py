@@ -101,8 +101,12 @@ def connect(path: str, *, durable: bool) -> sqlite3.Connection:
     is no spool (yet).
     """
     database = sqlite3.connect(
-        f"file:{_quoted(path)}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None,
-        check_same_thread=False, cached_statements=64,
+        f"file:{_quoted(path)}?mode=rw",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=64,
     )
     try:
         version = database.execute("PRAGMA user_version").fetchone()[0]
@@ -130,7 +134,9 @@ class Turn:
 
     def __init__(self, path: str) -> None:
         self._descriptor = os.open(
-            f"{path.removesuffix('.db')}.turn", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE
+            f"{path.removesuffix('.db')}.turn",
+            os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW,
+            FILE_MODE,
         )
         with suppress(PermissionError):
             os.fchmod(self._descriptor, FILE_MODE)

@@ -5,6 +5,7 @@ meanwhile goes into the next. Large bodies are files, synchronised and renamed b
 """
 
 import asyncio
+import errno
 import fcntl
 import os
 import sqlite3
@@ -118,7 +119,9 @@ class Spool:
         raise OSError("64 processes write under this name")
 
     def _remove_leftovers(self) -> None:
-        kept = {name for (name,) in self._database.execute("SELECT body_file FROM message WHERE body_file <> ''")}
+        kept = {
+            name for (name,) in self._database.execute("SELECT body_file FROM message WHERE body_file <> ''")
+        }
         for name in os.listdir(self._directory):
             if name.startswith(f"{self.name}.") and name.endswith((".draft", ".body")) and name not in kept:
                 os.unlink(f"{self._directory}/{name}")
@@ -155,7 +158,7 @@ class Spool:
             if self._closed:
                 raise Unavailable("spool is closed")
             if body is None:
-                name = await loop.run_in_executor(self._syncer, self._sync_body, draft)
+                name = await self._kept(draft)
             done = loop.create_future()
             self._waiting.append(_Waiting(message, head, body, name, body_start if name else 0, done))
             if self._committing is None:
@@ -164,12 +167,20 @@ class Spool:
         finally:
             draft.discard()
 
-    def _sync_body(self, draft: SpooledDraft) -> str:
+    async def _kept(self, draft: SpooledDraft) -> str:
+        """The name of the file that holds the body, on disk."""
         try:
-            name = draft.settle()
-            os.fsync(self._folder)
+            return await asyncio.get_running_loop().run_in_executor(self._syncer, self._sync_body, draft)
         except OSError as error:
+            if error.errno == errno.EIO:
+                self._fail(
+                    f"spool {self._directory}: {error.strerror}: stopping, since the disk loses what it takes"
+                )
             raise Unavailable(f"spool: {error.strerror}") from error
+
+    def _sync_body(self, draft: SpooledDraft) -> str:
+        name = draft.settle()
+        os.fsync(self._folder)
         return name
 
     async def _commit_waiting(self) -> None:

@@ -50,7 +50,9 @@ class RelayAgent(Agent[RelayConfig]):
         self._keys = DkimKeys(config.dkim_directory, directory)
         secrets = read_srs_secrets(config.srs_secrets_file)
         router = DirectoryRouter(directory, config.host_name, service.clock, secrets)
-        self._spools = Spools(_places(config, service.worker), service.clock, self.log, self._submit, self._room)
+        self._spools = Spools(
+            _places(config, service.worker), service.clock, self.log, self._submit, self._room
+        )
         self._courier = self._new_courier(config)
         parts = Parts(
             self._courier,
@@ -62,10 +64,15 @@ class RelayAgent(Agent[RelayConfig]):
         )
         self._deliveries = Deliveries(parts, _schedule(config), self._local_room)
         self._dispatcher = self._deliveries.dispatcher = Dispatcher(
-            self._deliveries.deliver, self._spools.wake, config.max_deliveries, config.max_deliveries_per_destination
+            self._deliveries.deliver,
+            self._spools.wake,
+            config.max_deliveries,
+            config.max_deliveries_per_destination,
         )
         scale = config.reply_timeout / COMMAND
-        lines = [LmtpLine(config.lmtp_socket, config.host_name, scale) for _ in range(config.lmtp_connections)]
+        lines = [
+            LmtpLine(config.lmtp_socket, config.host_name, scale) for _ in range(config.lmtp_connections)
+        ]
         self._local = LocalDelivery(
             lines, parts.maker, self._spools.load, self._deliveries.conclude_local, service.clock.now
         )
@@ -127,14 +134,20 @@ class RelayAgent(Agent[RelayConfig]):
 
 def _schedule(config: RelayConfig) -> Schedule:
     return Schedule(
-        config.retry_minimum, config.retry_maximum, config.warn_after, config.expire_after, config.expire_bounce_after
+        config.retry_minimum,
+        config.retry_maximum,
+        config.warn_after,
+        config.expire_after,
+        config.expire_bounce_after,
     )
 
 
 def _places(config: RelayConfig, worker: int) -> Places:
     directories = list(dict.fromkeys((*config.spool_directories, config.report_spool_directory)))
     longest = max(2 * config.retry_maximum, 3600.0)
-    return Places(directories, config.report_spool_directory, config.run_directory, f"relay-{worker}", longest)
+    return Places(
+        directories, config.report_spool_directory, config.run_directory, f"relay-{worker}", longest
+    )
 
 
 def main() -> NoReturn:

@@ -61,7 +61,10 @@ class Deliveries:
                 content = await self._parts.spools.load(claim)
             attempt, attempted = await self._attempt(lane, claim, content)
         except (LookupError, sqlite3.Error) as error:
-            attempt, attempted = _nothing(claim, Reply(451, "4.3.0", f"message cannot be read: {error}")), False
+            attempt, attempted = (
+                _nothing(claim, Reply(451, "4.3.0", f"message cannot be read: {error}")),
+                False,
+            )
         except Exception as error:  # a fault of ours must not take the message out of the queue, nor stop it
             self._parts.log.error(f"{claim.facts.id}: {where(error)}", QUEUE_ID=claim.facts.id)
             attempt, attempted = _nothing(claim, Reply(451, "4.3.5", "internal error of the relay")), True
@@ -75,14 +78,18 @@ class Deliveries:
         if claim.forced:
             lane.unreachable_until = 0.0
         elif lane.unreachable_until > parts.clock.steady():
-            return _nothing(claim, Reply(451, "4.4.1", f"not tried, since a moment ago: {lane.reason}")), False
+            return _nothing(
+                claim, Reply(451, "4.4.1", f"not tried, since a moment ago: {lane.reason}")
+            ), False
         try:
             parcel = await parts.maker.make(claim, content)
         except Unfit as unfit:
             return _nothing(claim, unfit.reply), True
         recipients = tuple((row.address, recipient_wishes(row.notify, row.orcpt)) for row in claim.rows)
         facts = claim.facts
-        outgoing = Outgoing(claim.sender, recipients, parcel.size, parcel.eight_bit, "", facts.envid, facts.ret)
+        outgoing = Outgoing(
+            claim.sender, recipients, parcel.size, parcel.eight_bit, "", facts.envid, facts.ret
+        )
         attempt = await parts.courier.deliver(
             claim.destination, outgoing, parcel, by_mx=claim.hop is Hop.WORLD
         )
@@ -139,7 +146,9 @@ class Deliveries:
                 await self._parts.reporter.tell(claim, verdicts, attempt.host, content, self.schedule)
             except Exception as error:
                 if not isinstance(error, MailError):
-                    self._parts.log.error(f"{claim.facts.id}: no report: {where(error)}", QUEUE_ID=claim.facts.id)
+                    self._parts.log.error(
+                        f"{claim.facts.id}: no report: {where(error)}", QUEUE_ID=claim.facts.id
+                    )
                 verdicts = self._untold(claim, attempt, verdicts)
         self._settle(claim, attempt, verdicts, began)
 
@@ -148,7 +157,8 @@ class Deliveries:
         now = self._parts.clock.now()
         due = self.schedule.next_attempt(now, now, random.random())  # noqa: S311
         return [
-            verdict if verdict.tell is None else _kept(claim, verdict, attempt.host, due) for verdict in verdicts
+            verdict if verdict.tell is None else _kept(claim, verdict, attempt.host, due)
+            for verdict in verdicts
         ]
 
     def _settle(self, claim: Claim, attempt: Attempt, verdicts: Sequence[Verdict], began: float) -> None:
@@ -160,7 +170,12 @@ class Deliveries:
     def _log(self, claim: Claim, attempt: Attempt, verdict: Verdict, began: float) -> None:
         facts, row = claim.facts, verdict.row
         original = f" orig_to=<{row.original}>," if row.original and row.original != row.address else ""
-        parts = (claim.claimed - facts.arrived, began - claim.claimed, attempt.connect_seconds, attempt.send_seconds)
+        parts = (
+            claim.claimed - facts.arrived,
+            began - claim.claimed,
+            attempt.connect_seconds,
+            attempt.send_seconds,
+        )
         self._parts.log.info(
             f"{facts.id}: to=<{row.address}>,{original} relay={attempt.host},"
             f" delay={max(self._parts.clock.now() - facts.arrived, 0):.2f},"
@@ -192,6 +207,10 @@ def _nothing(claim: Claim, reply: Reply) -> Attempt:
 
 def _kept(claim: Claim, verdict: Verdict, host: str, due: float) -> Verdict:
     outcome = verdict.outcome._replace(
-        due=due, host=host, status=status_of(verdict.reply), reply=str(verdict.reply), warned=verdict.row.warned
+        due=due,
+        host=host,
+        status=status_of(verdict.reply),
+        reply=str(verdict.reply),
+        warned=verdict.row.warned,
     )
     return verdict._replace(status="deferred", outcome=outcome)

@@ -67,7 +67,9 @@ class Dispatcher:
         key = (claim.hop, claim.destination)
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = Lane(claim.hop, claim.destination, share=min(SLOW_START, self.per_destination))
+            lane = self._lanes[key] = Lane(
+                claim.hop, claim.destination, share=min(SLOW_START, self.per_destination)
+            )
         lane.full = lane.held >= self.window()
         if self._stopped or lane.full:
             return False

@@ -77,6 +77,15 @@ def _judge(  # noqa: PLR0913, PLR0917
 def given_back(claim: Claim, now: float) -> list[Outcome]:
     """The claim as it was before: it was never begun."""
     return [
-        Outcome(claim.facts.seq, row.number, now, row.host, row.status, row.reply, attempted=False, warned=row.warned)
+        Outcome(
+            claim.facts.seq,
+            row.number,
+            now,
+            row.host,
+            row.status,
+            row.reply,
+            attempted=False,
+            warned=row.warned,
+        )
         for row in claim.rows
     ]

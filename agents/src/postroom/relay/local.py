@@ -63,7 +63,9 @@ class LocalDelivery:
             assert content is not None
             self._refuse(claim, content, unfit.reply)
         except (LookupError, sqlite3.Error) as error:
-            self._refuse(claim, StoredContent(b"\r\n", 2, b""), Reply(451, "4.3.0", f"message cannot be read: {error}"))
+            self._refuse(
+                claim, StoredContent(b"\r\n", 2, b""), Reply(451, "4.3.0", f"message cannot be read: {error}")
+            )
         else:
             self._enqueue(claim, content, parcel)
 
@@ -95,7 +97,9 @@ class LocalDelivery:
 
         recipients = tuple((row.address, "") for row in claim.rows)
         facts = claim.facts
-        outgoing = Outgoing(claim.sender, recipients, parcel.size, parcel.eight_bit, facts.id, facts.envid, facts.ret)
+        outgoing = Outgoing(
+            claim.sender, recipients, parcel.size, parcel.eight_bit, facts.id, facts.envid, facts.ret
+        )
         return Errand(outgoing, parcel, done)
 
     def drop_backlog(self) -> list[Claim]:

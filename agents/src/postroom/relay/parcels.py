@@ -65,7 +65,9 @@ class ParcelMaker:
         source = _repairing(content) if repairs else content.chunks
         signature = b"" if claim.hop is Hop.MAILBOX else findings.signature
         size = content.size + len(signature)
-        return Parcel(claim.facts.id, size, findings.eight_bit, _behind(signature, source) if signature else source)
+        return Parcel(
+            claim.facts.id, size, findings.eight_bit, _behind(signature, source) if signature else source
+        )
 
     async def _findings(self, claim: Claim, content: StoredContent) -> _Findings:
         signs = bool(claim.facts.signing_domain) and claim.hop is not Hop.MAILBOX

@@ -19,7 +19,9 @@ from postroom.queue.rows import Claim, StoredContent
 from postroom.relay.judgement import Verdict, status_of
 from postroom.runtime.log import Log
 
-DOUBLE_BOUNCE: Final = "double-bounce"  # in `client` of reports to the postmaster: nobody hears when those fail
+DOUBLE_BOUNCE: Final = (
+    "double-bounce"  # in `client` of reports to the postmaster: nobody hears when those fail
+)
 _POSTMASTER: Final = Address("postmaster", "")  # the host's, RFC 5321 section 4.5.1
 _UNKNOWN_SENDER: Final = (
     "This message came from outside and nothing vouches for its sender\r\n<{}>,\r\nwho therefore is not told."
@@ -54,7 +56,9 @@ class Reporter:
     ) -> None:
         """Report what happened to a claim's recipients. Raises Unavailable: it has to be said later."""
         for action in Action:
-            concerned = [verdict for verdict in verdicts if verdict.tell is action and _wanted(verdict, action)]
+            concerned = [
+                verdict for verdict in verdicts if verdict.tell is action and _wanted(verdict, action)
+            ]
             if not concerned:
                 continue
             addressee = self._addressee(claim, action)
@@ -64,7 +68,9 @@ class Reporter:
     def _addressee(self, claim: Claim, action: Action) -> _Addressee | None:
         facts = claim.facts
         if claim.sender:
-            forwarded = claim.sender[:3].lower() == "srs"  # rewritten on its way outside: the first sender counts
+            forwarded = (
+                claim.sender[:3].lower() == "srs"
+            )  # rewritten on its way outside: the first sender counts
             sender = facts.sender if forwarded and facts.sender else claim.sender
             if facts.origin is not Origin.INBOUND or facts.vouched or sender != facts.sender:
                 return _Addressee(sender)
@@ -108,7 +114,11 @@ class Reporter:
         reasons = ("not delivered, and nothing vouches for the sender",) if addressee.junk else ()
         verdict = authres.Verdict(addressee.junk, reasons)
         covering = Covering(
-            to, date(int(now)), f"<{identity}@{self._host}>", f"report.{identity}", (authres.verdict_field(verdict),)
+            to,
+            date(int(now)),
+            f"<{identity}@{self._host}>",
+            f"report.{identity}",
+            (authres.verdict_field(verdict),),
         )
         whole = action is Action.FAILED and facts.ret != "HDRS" and facts.size <= dsn.MOST_QUOTED
         body = _body(content) if whole else None
@@ -129,7 +139,9 @@ class Reporter:
             except MailError as error:
                 if error.temporary:
                     raise
-        self._log.error(f"nobody can be told: <{addressee.address}> has no mailbox and there is no postmaster")
+        self._log.error(
+            f"nobody can be told: <{addressee.address}> has no mailbox and there is no postmaster"
+        )
         return ()
 
     async def _accept(  # noqa: PLR0913
@@ -175,7 +187,9 @@ def _reported(verdict: Verdict, host: str) -> ReportedRecipient:
     said = str(reply) if verdict.status != "expired" else f"{reply} (given up after too long a time)"
     status = status_of(reply)
     if verdict.status == "expired":
-        status = f"5{status[1:]}" if status[2:3] == "4" else "5.4.7"  # RFC 3463 section 3.5: delivery time expired
+        status = (
+            f"5{status[1:]}" if status[2:3] == "4" else "5.4.7"
+        )  # RFC 3463 section 3.5: delivery time expired
     remote = "" if host in ("", "none") else host.partition("[")[0]
     return ReportedRecipient(row.address, status, said, remote, row.original, row.orcpt)
 

@@ -60,7 +60,12 @@ class Spools:
     """Claims from all spools and settles to them. `submit` takes a claim or refuses it, `room` says how many."""
 
     def __init__(
-        self, places: Places, clock: Clock, log: Log, submit: Callable[[Claim], bool], room: Callable[[], Wanted]
+        self,
+        places: Places,
+        clock: Clock,
+        log: Log,
+        submit: Callable[[Claim], bool],
+        room: Callable[[], Wanted],
     ) -> None:
         self._places = places
         self._clock = clock
@@ -85,7 +90,10 @@ class Spools:
             asyncio.get_running_loop().add_reader(self._heard.fileno(), self._on_notice)
         except OSError as error:
             self._log.warning(f"{self._places.run_directory}: {error.strerror}: looking every {LOOK:.0f} s")
-        self._helpers = [asyncio.ensure_future(self._keep_looking()), asyncio.ensure_future(self._keep_leases())]
+        self._helpers = [
+            asyncio.ensure_future(self._keep_looking()),
+            asyncio.ensure_future(self._keep_leases()),
+        ]
 
     def _on_notice(self) -> None:
         assert self._heard is not None

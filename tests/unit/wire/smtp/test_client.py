@@ -73,7 +73,10 @@ def test_xforward_is_sent_only_where_it_is_offered() -> None:
     outgoing = Outgoing("", (("bob@b.example", ""),), ident="0abc")
     offering = Capabilities("mda", {"XFORWARD": "NAME IDENT"})
     transaction = Transaction(offering, outgoing, lmtp=True)
-    assert converse(transaction.run(), OK, OK, OK, GO, OK)[:2] == [b"XFORWARD IDENT=0abc\r\n", b"MAIL FROM:<>\r\n"]
+    assert converse(transaction.run(), OK, OK, OK, GO, OK)[:2] == [
+        b"XFORWARD IDENT=0abc\r\n",
+        b"MAIL FROM:<>\r\n",
+    ]
     assert b"XFORWARD" not in Transaction(PIPELINING, outgoing).opening
 
 
@@ -91,7 +94,10 @@ def test_replies_out_of_step_end_the_conversation(replies: tuple[Reply, ...]) ->
 
 
 def test_helo_where_ehlo_is_unknown() -> None:
-    assert converse(client.hello("a.example"), Reply(502), OK) == [b"EHLO a.example\r\n", b"HELO a.example\r\n"]
+    assert converse(client.hello("a.example"), Reply(502), OK) == [
+        b"EHLO a.example\r\n",
+        b"HELO a.example\r\n",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -104,17 +110,24 @@ def test_no_address_can_carry_a_second_command(address: str) -> None:
         client.path(address)
 
 
-@pytest.mark.parametrize("address", ["", "a+b@b.example", '"a b"@c.example', "SRS0=x=y=z=u@b.example", "a@[192.0.2.1]"])
+@pytest.mark.parametrize(
+    "address", ["", "a+b@b.example", '"a b"@c.example', "SRS0=x=y=z=u@b.example", "a@[192.0.2.1]"]
+)
 def test_addresses_go_out_as_they_are(address: str) -> None:
     assert client.path(address) == b"<%s>" % address.encode()
 
 
 def test_parameters_are_passed_on_only_when_well_formed() -> None:
-    assert client.recipient_wishes("NEVER", "rfc822;a+2Bb@c.example") == "NOTIFY=NEVER ORCPT=rfc822;a+2Bb@c.example"
+    assert (
+        client.recipient_wishes("NEVER", "rfc822;a+2Bb@c.example")
+        == "NOTIFY=NEVER ORCPT=rfc822;a+2Bb@c.example"
+    )
     assert not client.recipient_wishes("NEVER X", "rfc822;a b")
 
 
-LINES = st.lists(st.sampled_from([b".", b"..", b"a", b"", b".a", b"\r\n", b"a.b"]), max_size=12).map(b"\r\n".join)
+LINES = st.lists(st.sampled_from([b".", b"..", b"a", b"", b".a", b"\r\n", b"a.b"]), max_size=12).map(
+    b"\r\n".join
+)
 
 
 @settings(max_examples=10_000)

@@ -14,7 +14,9 @@ def _pieces(octets: bytes, size: int) -> list[bytes]:
 
 
 def _is_clean(octets: bytes) -> bool:
-    return b"\0" not in octets and not octets.replace(b"\r\n", b"").strip(b"abcdefghijklmnopqrstuvwxyz.\xc3\xa9")
+    return b"\0" not in octets and not octets.replace(b"\r\n", b"").strip(
+        b"abcdefghijklmnopqrstuvwxyz.\xc3\xa9"
+    )
 
 
 @given(HOSTILE, st.integers(1, 9))
