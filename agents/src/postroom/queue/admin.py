@@ -24,7 +24,8 @@ _CHANGES: Final = {
 }
 
 
-_MESSAGES: Final = "SELECT seq, id, arrived, sender, origin, size, message_id, client, account FROM message WHERE {} ORDER BY seq"
+_COLUMNS: Final = "seq, id, arrived, sender, origin, size, message_id, client, account"
+_MESSAGES: Final = f"SELECT {_COLUMNS} FROM message WHERE {{}} ORDER BY seq"  # noqa: S608
 
 
 class Change(Enum):
