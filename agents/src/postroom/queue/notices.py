@@ -27,8 +27,8 @@ class RelayNotices:
                 self._socket.sendto(spool.encode(), path)
             except BlockingIOError:  # it has more notices waiting than it needs
                 pass
-            except OSError:
-                self._looked = float("-inf")
+            except OSError:  # that relay is gone
+                self._paths = tuple(other for other in self._paths if other != path)
 
     def _relays(self) -> tuple[str, ...]:
         now = self._steady()
@@ -44,9 +44,24 @@ class RelayNotices:
         self._socket.close()
 
 
+def _remove_stale(directory: str) -> None:
+    """Sockets of relays that were killed."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as probe:
+        for name in os.listdir(directory):
+            if name.endswith(_SUFFIX):
+                try:
+                    probe.connect(f"{directory}/{name}")
+                except ConnectionRefusedError:
+                    with suppress(OSError):
+                        os.unlink(f"{directory}/{name}")
+                except OSError:
+                    continue
+
+
 def bind_notices(directory: str, name: str) -> socket.socket:
     """The relay's end: a datagram socket that anybody on the host may wake. Raises OSError."""
-    path = f"{directory}/{name}{_SUFFIX}"
+    _remove_stale(directory)
+    path = f"{directory}/{name}-{os.getpid()}{_SUFFIX}"
     with suppress(FileNotFoundError):
         os.unlink(path)
     heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
