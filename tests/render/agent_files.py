@@ -25,8 +25,8 @@ def load(path: Path) -> Any:
     return (ready().load_from_file(str(path), trusted_as_template=True) or {}) if path.exists() else {}
 
 
-def rendered(agent: str, **given: Any) -> dict[str, list[dict[str, Any]]]:
-    """`files` and `secret_files` as the module agent_files receives them, for the role's defaults and what is given."""
+def rendered(agent: str, **given: Any) -> dict[str, Any]:
+    """`files`, `secret_files` and `secrets` as agent_files gets them, for the role's defaults and what is given."""
     (task,) = load(ROLES / agent / "tasks/agent.yml")
     (write,) = load(ROLES / "agent/tasks/configure.yml")
     variables: dict[str, Any] = {}
@@ -43,7 +43,7 @@ def rendered(agent: str, **given: Any) -> dict[str, list[dict[str, Any]]]:
     variables["ansible_search_path"] = [str(ROLES / "agent"), str(ROLES / agent)]
     variables["ansible_managed"] = "Ansible managed"
     templar = Templar(loader=ready(), variables=variables)
-    found: dict[str, list[dict[str, Any]]] = templar.template(write["agent_files"])
+    found: dict[str, Any] = templar.template(write["agent_files"])
     return found
 
 

@@ -70,21 +70,18 @@ def test_a_bad_value_is_refused_with_its_name(tmp_path: Path) -> None:
 def test_srs_secrets_are_files_of_their_agent_alone(agent: str, tmp_path: Path) -> None:
     assert rendered(agent)["secret_files"] == []
     given = {f"{agent}_srs_secrets": ["newer", "older"]}
-    (file,) = rendered(agent, **given)["secret_files"]
-    assert file == {
-        "path": f"/etc/postroom/{agent}.srs-secrets",
-        "content": "newer\nolder\n",
-        "group": f"postroom-{agent}",
-    }
-    assert loaded(agent, tmp_path, **given).srs_secrets_file == file["path"]
+    found = rendered(agent, **given)
+    path = f"/etc/postroom/{agent}.srs-secrets"
+    assert found["secret_files"] == [{"path": path, "group": f"postroom-{agent}"}]
+    assert found["secrets"] == {path: "newer\nolder\n"}
+    assert loaded(agent, tmp_path, **given).srs_secrets_file == path
 
 
 def test_signing_keys_are_files_of_the_relay_alone() -> None:
-    files = rendered("relay", relay_dkim_keys={"alpha.example": {"ed1": "PEM 1\n", "rsa1": "PEM 2"}})
-    assert [(file["path"], file["content"], file["group"]) for file in files["secret_files"]] == [
-        ("/etc/postroom/dkim/alpha.example/ed1.pem", "PEM 1\n", "postroom-relay"),
-        ("/etc/postroom/dkim/alpha.example/rsa1.pem", "PEM 2\n", "postroom-relay"),
-    ]
+    found = rendered("relay", relay_dkim_keys={"alpha.example": {"ed1": "PEM 1\n", "rsa1": "PEM 2"}})
+    ed1, rsa1 = (f"/etc/postroom/dkim/alpha.example/{selector}.pem" for selector in ("ed1", "rsa1"))
+    assert found["secret_files"] == [{"path": path, "group": "postroom-relay"} for path in (ed1, rsa1)]
+    assert found["secrets"] == {ed1: "PEM 1\n", rsa1: "PEM 2\n"}
     assert "d /etc/postroom/dkim/alpha.example 0750 root postroom-relay -" in content(
         "relay", "tmpfiles.d/postroom-relay.conf", relay_dkim_keys={"alpha.example": {}}
     )

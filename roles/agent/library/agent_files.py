@@ -37,16 +37,21 @@ options:
         elements: str
         default: []
   secret_files:
-    description: The same for files whose content is shown nowhere.
+    description: The same for files whose content is shown nowhere; it stands in O(secrets).
     type: list
     elements: dict
     default: []
     suboptions:
       path: {description: Where., type: path, required: true}
-      content: {description: What., type: str, required: true}
       owner: {description: The owning user., type: str, default: root}
       group: {description: The owning group., type: str, default: root}
       mode: {description: Mode as octal digits., type: str, default: "0440"}
+  secrets:
+    description:
+      - Path to content of the secret files. An option of its own, since Ansible writes all others into the journal of
+        the host, parts of them that are marked no_log included.
+    type: dict
+    default: {}
 attributes:
   check_mode: {support: full, description: Says what would be written.}
   diff_mode: {support: full, description: Shows each file's lines.}
@@ -75,7 +80,6 @@ paths:
 
 SECRET_FILE = {
     "path": {"type": "path", "required": True},
-    "content": {"type": "str", "required": True, "no_log": True},
     "owner": {"type": "str", "default": "root"},
     "group": {"type": "str", "default": "root"},
     "mode": {"type": "str", "default": "0440"},
@@ -95,13 +99,17 @@ def main() -> None:
         argument_spec={
             "files": {"type": "list", "elements": "dict", "required": True, "options": FILE},
             "secret_files": {"type": "list", "elements": "dict", "default": [], "options": SECRET_FILE},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
         },
         supports_check_mode=True,
-        no_log=True,  # Ansible writes each argument into the journal of the host, keys and all
     )
     changed: list[str] = []
     diffs: list[dict[str, str]] = []
-    secret = [{**file, "accept": [], "secret": True} for file in module.params["secret_files"]]
+    contents = module.params["secrets"]
+    secret = [
+        {**file, "content": contents[file["path"]], "accept": [], "secret": True}
+        for file in module.params["secret_files"]
+    ]
     for file in in_order(module.params["files"], secret):
         present = read(file["path"])
         if present == file["content"] and attributes(file["path"]) == wanted_attributes(file):
