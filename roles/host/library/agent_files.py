@@ -1,0 +1,1 @@
+../../agent/library/agent_files.py
