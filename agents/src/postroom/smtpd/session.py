@@ -14,7 +14,7 @@ from postroom.contracts.errors import MailError
 from postroom.mail.address import Address
 from postroom.smtpd import sayings as say
 from postroom.smtpd.reception import Client
-from postroom.smtpd.stream import ConnectionEnd, Receiving, Stream
+from postroom.smtpd.stream import OUTPUT_WATER, ConnectionEnd, Receiving, Stream
 from postroom.smtpd.transaction import Transaction
 from postroom.wire import sasl
 from postroom.wire.smtp import commands
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from postroom.smtpd.server import SmtpServer
 
 MAX_AUTH_LINE: Final = 12288  # RFC 4954 section 4
+TURN: Final = 64  # commands
 HANDSHAKE_SECONDS: Final = 30.0
 PEER_CREDENTIALS: Final = struct.Struct("iII")  # pid, uid, gid: unix(7)
 _LONG_VERBS: Final = frozenset({b"MAIL", b"RCPT"})
@@ -97,9 +98,11 @@ class SmtpSession(Stream):
                 self._errors += 1
                 if self._errors >= limits.errors:
                     raise ConnectionEnd(say.TOO_MANY_ERRORS.octets)
-            if self._pending > 16384:
+            if self._pending > OUTPUT_WATER:
                 self.flush()
                 await self.drained()
+            if self._commands % TURN == 0:
+                await asyncio.sleep(0)  # a long pipeline must not keep the others waiting
 
     async def _answer(self, line: bytes | None) -> Reply:
         if line is None:
