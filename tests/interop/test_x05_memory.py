@@ -1,0 +1,120 @@
+"""X5: a hundred strangers per port who never end what they began: little memory, others served, no agent dies."""
+
+import selectors
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from ..clients import imap, message, smtp, wait_for
+from ..conftest import Sandbox
+from ..raw import AGENT, GREETED, SERVICES, connect
+
+STRANGERS = 100
+KEPT = 65_536  # octets of a session's own
+READ = 262_144  # octets that the event loop takes from a socket at once
+PLAIN = KEPT + READ + 65_536  # with the objects of socket and session
+SECURED = PLAIN + 3 * READ  # TLS has buffers of its own for what is encrypted and for what is decrypted
+WAITING = 4_000_000  # octets that each tries to send
+PIECES = {
+    "smtp": [b"EHLO " + b"x" * 4000, b"MAIL FROM:<" + b"a" * 5000, b"NOOP\r\n" * 800, b"\0" * 4096],
+    "submission": [b"AUTH PLAIN " + b"QUJD" * 1000, b"x" * 4096],
+    "submissions": [b"AUTH PLAIN " + b"QUJD" * 1000, b"AUTH LOGIN\r\n" + b"QUJD" * 1000],
+    "imap": [b"(" * 4096, b"a ID (" + b'"k" "v" ' * 500, b"a LOGIN {4096+}\r\n" + b"x" * 4096],
+    "imaps": [b"a X {99999999+}\r\n" + b"x" * 4096, b"a AUTHENTICATE PLAIN\r\n" + b"QUJD" * 1000],
+    "pop3": [b"USER " + b"x" * 4096, b"CAPA\r\n" * 700],
+    "pop3s": [b"AUTH PLAIN\r\n" + b"QUJD" * 1000, b"\xff" * 4096],
+}
+
+
+@pytest.fixture(scope="module")
+def site(start_sandbox: Callable[..., Sandbox]) -> Sandbox:
+    trusted = [part for agent in ("mta", "msa", "imap", "pop3")
+               for part in ("--set", f'{agent}.trusted_clients=["127.0.0.0/8"]')]  # fmt: skip
+    return start_sandbox("--user", "ada@alpha.example:secret of ada", *trusted)
+
+
+def resident(site: Sandbox, service: str) -> int:
+    """Octets of the agent's own memory."""
+    text = Path(f"/proc/{site.pid('alpha.example', AGENT[service])}/statm").read_text().split()
+    return (int(text[1]) - int(text[2])) * 4096
+
+
+class Stranger:
+    """One connection that sends without end and never reads but to learn of its end."""
+
+    def __init__(self, connection: socket.socket, piece: bytes) -> None:
+        self.connection, self.piece, self.sent, self.closed = connection, piece, 0, False
+        connection.setblocking(False)
+
+    def push(self) -> None:
+        """Send what the socket takes."""
+        try:
+            self.sent += self.connection.send(self.piece)
+        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            pass
+        except OSError:
+            self.closed = True
+        self.closed = self.closed or self.sent >= WAITING
+
+
+def storm(strangers: list[Stranger], look: Callable[[], None], seconds: float) -> None:
+    """Until all are turned away or have sent all, or for that long: then they stand there, holding what they can."""
+    ends = time.monotonic() + seconds
+    with selectors.DefaultSelector() as waiting:
+        for one in strangers:
+            waiting.register(one.connection, selectors.EVENT_WRITE, one)
+        while waiting.get_map() and time.monotonic() < ends:
+            for key, _ in waiting.select(0.2):
+                for _ in range(8):
+                    key.data.push()
+                if key.data.closed:
+                    waiting.unregister(key.fileobj)
+            look()
+
+
+@pytest.mark.parametrize(
+    ("service", "piece"), [(service, piece) for service in SERVICES for piece in PIECES[service]],
+    ids=lambda value: value if isinstance(value, str) else repr(value[:14]),
+)  # fmt: skip
+def test_strangers_are_kept_small(site: Sandbox, service: str, piece: bytes) -> None:
+    pid = site.pid("alpha.example", AGENT[service])
+    connect(site, "alpha.example", service).close()  # what the first connection costs is no stranger's doing
+    before = resident(site, service)
+    highest = before
+
+    def look() -> None:
+        nonlocal highest
+        highest = max(highest, resident(site, service))
+
+    strangers = [Stranger(connect(site, "alpha.example", service), piece) for _ in range(STRANGERS)]
+    try:
+        storm(strangers, look, 4.0)
+        begun = time.monotonic()
+        serve_others(site, service)
+        assert time.monotonic() - begun < 10
+        look()
+    finally:
+        for one in strangers:
+            with suppress(OSError):
+                one.connection.close()
+    each = PLAIN if service in GREETED else SECURED
+    assert highest - before < STRANGERS * each, f"{(highest - before) // STRANGERS} octets per stranger"
+    assert site.pid("alpha.example", AGENT[service]) == pid
+    assert "Traceback" not in site.log("alpha.example", AGENT[service])
+
+
+def serve_others(site: Sandbox, service: str) -> None:
+    """Somebody decent is served by the same agent."""
+    if AGENT[service] == "mta":
+        with smtp(site, "alpha.example") as client:
+            text = message("x@outside.example", "ada@alpha.example", subject="x")
+            client.sendmail("x@outside.example", ["ada@alpha.example"], text)
+    elif AGENT[service] == "imap":
+        imap(site, "ada@alpha.example").logout()
+    else:
+        wait_for(lambda: connect(site, "alpha.example", service, 10.0), 10).close()
