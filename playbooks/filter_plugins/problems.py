@@ -25,8 +25,10 @@ UNITS = {
     "Gi": 2**30,
     "Ti": 2**40,
 }
-PERSON_OPTIONS = {"name", "address", "aliases", "quota", "enabled"}
-DOMAIN_OPTIONS = {"home", "mx", "alias_of", "catch_all", "dmarc", "spf_include", "dkim_rsa_bits"}
+PERSON_LIMITS = ("messages_per_day", "recipients_per_day")
+PERSON_OPTIONS = {"name", "address", "aliases", "quota", "enabled", "state", "send_as", *PERSON_LIMITS}
+PERSON_STATES = ("active", "disabled", "deleted")
+DOMAIN_OPTIONS = {"home", "mx", "alias_of", "catch_all", "dmarc", "spf_include", "dkim_rsa_bits", "separator"}
 DMARC_OPTIONS = {"policy", "subdomain_policy", "reports"}
 DMARC_POLICIES = ("none", "quarantine", "reject")  # RFC 9989 section 4.7
 CLIENT_SERVICES = ("submissions", "submission", "imaps", "imap", "pop3s", "pop3")
@@ -168,6 +170,7 @@ def people_problems(company: Company, known: set[str]) -> Iterator[str]:
             yield f"{where} is {options!r}: write {{name: …, address: …, quota: …}}"
             continue
         yield from unknown_options(where, options, PERSON_OPTIONS)
+        yield from person_rights_problems(where, options)
         if not options.get("name"):
             yield f"{where}: name is missing: write the person's name"
         yield from own_address_problems(f"{where}: address", options.get("address"), company, known)
@@ -178,6 +181,19 @@ def people_problems(company: Company, known: set[str]) -> Iterator[str]:
                 quota_bytes(options["quota"])
             except ValueError as error:
                 yield f"{where}: quota {error}: write a number and a unit"
+
+
+def person_rights_problems(where: str, options: Mapping[str, Any]) -> Iterator[str]:
+    """What a person may do, and whether still."""
+    if options.get("state", "active") not in PERSON_STATES:
+        yield f"{where}: state is {options['state']!r}: use one of {', '.join(PERSON_STATES)}"
+    for limit in PERSON_LIMITS:
+        value = options.get(limit, 0)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            yield f"{where}: {limit} is {value!r}: write a number, or 0 for the usual limit"
+    for address in options.get("send_as") or []:
+        if not is_mail_address(address):
+            yield f"{where}: send_as has {address!r}: write an address such as info@example.org"
 
 
 def alias_problems(company: Company, known: set[str]) -> Iterator[str]:
