@@ -7,14 +7,13 @@ Ratios above 1 mean that Postroom is faster; for memory, that it stays below its
 """
 
 import argparse
-import contextlib
 import json
 import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import debian
 import load
@@ -41,48 +40,54 @@ DELIVERING = (
 VERIFYING = Load("smtp_accept_4k_new_connections_spf_dkim_dmarc_checked", 2000, 4096)
 
 
-@contextlib.contextmanager
-def folders() -> Iterator[tuple[Path, Path]]:
-    """One for each side, on the same file system."""
-    with contextlib.ExitStack() as kept:
-        ours, theirs = (Path(kept.enter_context(tempfile.TemporaryDirectory(dir=debian.BUILD))) for _ in range(2))
-        yield ours / "host", theirs
+class Bench(NamedTuple):
+    """Where it runs, and how often. Folders stay to the end: ext4 is slow where much was freed just before."""
+
+    base: Path
+    rounds: int
+
+    def folders(self, part: str) -> tuple[Path, Path]:
+        """One for each side, on the same file system."""
+        ours, theirs = self.base / part / "ours", self.base / part / "theirs"
+        theirs.mkdir(parents=True)
+        self.base.chmod(0o755)  # Postfix's own user goes through it
+        return ours, theirs
 
 
-def accepting(rounds: int) -> Iterator[Row]:
+def accepting(bench: Bench) -> Iterator[Row]:
     """What is accepted stays in the spool or the hold queue."""
     names = ACCOUNTS[:1]
+    ours, theirs = bench.folders("accept")
     with (
-        folders() as (ours, theirs),
         postroom(ours, names, ("mta",)) as mine,
         debian.postfix(theirs, names, held=True) as other,
     ):
         sides = (mine, lambda: load.in_spool(ours)), (other, lambda: load.held_by_postfix(theirs))
-        yield from compared(sides, ACCEPTING, names, rounds, "postfix")
+        yield from compared(sides, ACCEPTING, names, bench.rounds, "postfix")
 
 
-def delivering(rounds: int) -> Iterator[Row]:
+def delivering(bench: Bench) -> Iterator[Row]:
     """From the first connection until the last message is in its mailbox."""
+    ours, theirs = bench.folders("mailbox")
     with (
-        folders() as (ours, theirs),
         postroom(ours, ACCOUNTS, CHAIN) as mine,
         debian.postfix_and_dovecot(theirs, ACCOUNTS) as other,
     ):
         sides = (mine, load.Mailboxes(ours)), (other, load.Maildirs(theirs))
-        yield from compared(sides, DELIVERING, ACCOUNTS, rounds, "postfix_dovecot")
+        yield from compared(sides, DELIVERING, ACCOUNTS, bench.rounds, "postfix_dovecot")
 
 
-def verifying(rounds: int) -> Iterator[Row]:
+def verifying(bench: Bench) -> Iterator[Row]:
     """With the checks of senders that Postroom makes by default and Postfix alone does not make at all."""
     names, changes = ACCOUNTS[:1], [("mta", "verify_authentication", True)]
+    ours, theirs = bench.folders("checked")
     with (
-        folders() as (ours, theirs),
         memory.name_server() as resolver,
         postroom(ours, names, ("mta",), resolver=resolver, changes=changes) as mine,
         debian.postfix(theirs, names, held=True) as other,
     ):
         sides = (mine, lambda: load.in_spool(ours)), (other, lambda: load.held_by_postfix(theirs))
-        yield from compared(sides, (VERIFYING,), names, rounds, "postfix")
+        yield from compared(sides, (VERIFYING,), names, bench.rounds, "postfix")
 
 
 def compared(
@@ -120,7 +125,12 @@ def line(one: Row) -> str:
     return f"{one['name']:<55}{one['ratio']:>7.2f}{cells}"
 
 
-PARTS = {"accept": accepting, "mailbox": delivering, "checked": verifying, "memory": memory.idle}
+def resting(bench: Bench) -> Iterator[Row]:
+    """All seven agents after one message."""
+    yield memory.idle(bench.base / "memory")
+
+
+PARTS = {"accept": accepting, "mailbox": delivering, "checked": verifying, "memory": resting}
 
 
 def main() -> None:
@@ -134,10 +144,11 @@ def main() -> None:
     debian.unpack()
     print(f"{'':<55}{'ratio':>7}{'Postroom':>12}{'the other':>12}{'CPU s/1000':>12}{'the other':>12}", flush=True)
     rows: list[Row] = []
-    for part in options.only:
-        for one in PARTS[part](options.rounds):
-            rows.append(one)
-            print(line(one), flush=True)
+    with tempfile.TemporaryDirectory(dir=debian.BUILD) as base:
+        for part in options.only:
+            for one in PARTS[part](Bench(Path(base), options.rounds)):
+                rows.append(one)
+                print(line(one), flush=True)
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(rows, indent=2) + "\n")
     print(f"written to {options.json}", file=sys.stderr)

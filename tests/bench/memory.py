@@ -4,13 +4,11 @@ import contextlib
 import multiprocessing
 import smtplib
 import socket
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import debian
 from load import Mailboxes
 from ours import AGENTS, postroom
 from postroom.runtime.nameserver import NameServer
@@ -20,18 +18,19 @@ GOAL_MIB = 300.0
 REST_SECONDS = 2.0
 
 
-def idle(rounds: int) -> Iterator[dict[str, Any]]:
+def idle(folder: Path) -> dict[str, Any]:
     """Each agent started by its own console script; one message delivered; then nothing happens any more."""
-    del rounds  # memory does not fluctuate
-    with tempfile.TemporaryDirectory(dir=debian.BUILD) as name, name_server() as resolver:
-        folder = Path(name) / "host"
-        changes = [("mta", "verify_authentication", True)]
-        with postroom(folder, ["ada"], AGENTS, resolver=resolver, changes=changes) as running:
-            _deliver(running, folder)
-            time.sleep(REST_SECONDS)
-            shares = {agent: proportional_mib(pid) for agent, pid in zip(AGENTS, running.pids, strict=True)}
+    folder.mkdir()
+    changes = [("mta", "verify_authentication", True)]
+    with (
+        name_server() as resolver,
+        postroom(folder / "host", ["ada"], AGENTS, resolver=resolver, changes=changes) as running,
+    ):
+        _deliver(running, folder / "host")
+        time.sleep(REST_SECONDS)
+        shares = {agent: proportional_mib(pid) for agent, pid in zip(AGENTS, running.pids, strict=True)}
     total = sum(shares.values())
-    yield {
+    return {
         "name": "idle_memory_of_all_agents",
         "ratio": round(GOAL_MIB / total, 3),
         "unit": "MiB PSS",
