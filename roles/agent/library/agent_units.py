@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -18,7 +19,8 @@ description:
 options:
   service: {description: The service unit., type: str, required: true}
   sockets:
-    description: Its socket units. One that began before its file was changed is bound anew, with the service down.
+    description: Its socket units. One that began before its file was changed is bound anew, with the service down; one
+      that is no longer named is removed.
     type: list
     elements: str
     default: []
@@ -60,6 +62,7 @@ actions:
 """
 
 
+FOLDER = Path("/etc/systemd/system")
 PROPERTIES = "Id,LoadState,ActiveState,UnitFileState,NeedDaemonReload,FragmentPath,DropInPaths,{}"
 BEGUN = ("ExecMainStartTimestampMonotonic", "ActiveEnterTimestampMonotonic")  # of a service, of a socket
 
@@ -114,7 +117,23 @@ class Units:
         unit = self.known[name]
         return [path for path in [unit["FragmentPath"], *unit["DropInPaths"].split()] if path]
 
+    def leave_old_sockets(self) -> None:
+        """Stop and remove socket units of this agent that it no longer has."""
+        stem = self.service.removesuffix(".service")
+        old = [path for path in sorted(FOLDER.glob(f"{stem}-*.socket")) if path.name not in self.sockets]
+        if not old:
+            return
+        if self.active(self.service):  # it holds the sockets too
+            self.do("stop", self.service)
+            self.known[self.service]["ActiveState"] = "inactive"
+        self.do("disable", "--now", *[path.name for path in old])
+        if not self.module.check_mode:
+            for path in old:
+                path.unlink()
+            self.call("daemon-reload")
+
     def have_all_running(self) -> None:
+        self.leave_old_sockets()
         if any(
             unit["NeedDaemonReload"] == "yes" or unit["LoadState"] == "not-found"
             for unit in self.known.values()
