@@ -142,6 +142,22 @@ async def test_without_the_auth_agent_logins_wait(host: Host) -> None:
             host.client().login("ada@a.example", "secret")
 
     await asyncio.to_thread(work)
+    line = await host.line("imap")
+    assert b"LOGIN failed: client=127.0.0.1" in line
+    assert f"{host.folder}/auth.sock".encode() in line
+    assert b"secret" not in line
+
+
+async def test_a_damaged_mailbox_is_told_to_the_operator(host: Host) -> None:
+    (host.folder / "accounts/ada").mkdir()
+    (host.folder / "accounts/ada/account.db").write_bytes(b"this is no database" * 100)
+
+    def work() -> None:
+        with pytest.raises(imaplib.IMAP4.error, match="UNAVAILABLE"):
+            host.client().login("ada@a.example", "secret")
+
+    await asyncio.to_thread(work)
+    assert b"LOGIN failed: client=127.0.0.1 account ada: mailbox database: " in await host.line("imap")
 
 
 def test_check_config(tmp_path: Path) -> None:

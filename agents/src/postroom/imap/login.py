@@ -116,6 +116,6 @@ async def _enter(session: Session, message: bytes) -> Reply:
     around.log.info(
         f"login: account={login_.address} client={client} tls={session.connection.tls_version}",
         client=client,
-        account=known.id,
+        ACCOUNT=known.id,
     )
     return Reply(b"OK", b"Logged in", b"CAPABILITY " + session.capabilities())

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from postroom.contracts.errors import MailError, NoSuchMailbox
+from postroom.contracts.errors import MailError, NoSuchMailbox, Unavailable
 from postroom.contracts.mailbox import MailAccount
 from postroom.imap.refusals import Reply, bad, reply_to
 from postroom.imap.surroundings import Surroundings
@@ -168,6 +168,8 @@ class Session:
         try:
             reply = await self.handlers[type(command)](self, tagged)
         except MailError as error:
+            if isinstance(error, Unavailable):
+                self._log_failure(tagged.verb, error)
             reply = reply_to(error)
         except NoSuchMessage:
             reply = bad(b"No message has this number")
@@ -182,6 +184,16 @@ class Session:
 
     def _answer(self, tag: bytes, reply: Reply, verb: bytes = b"") -> None:
         self.write(responses.status(tag, reply.condition, reply.text or verb + b" completed", reply.code))
+
+    def _log_failure(self, verb: bytes, error: Unavailable) -> None:
+        """What keeps a login or a mailbox from working is for the operator to mend; the client hears no reason."""
+        client = self.connection.peer
+        account = f" account={self.account_id}" if self.account_id else ""
+        self.surroundings.log.warning(
+            f"{verb.decode()} failed: client={client}{account} {error}",
+            client=client,
+            ACCOUNT=self.account_id,
+        )
 
     def _count_error(self) -> None:
         self._errors += 1

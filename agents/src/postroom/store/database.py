@@ -191,14 +191,17 @@ class Database:
             self.folder.remove(name)
 
 
-def as_refusal(error: Exception) -> Exception:
-    """What the caller of the store hears: a MailError, or SyncFailed, or the mistake itself."""
+def as_refusal(error: Exception, where: str = "") -> Exception:
+    """What the caller of the store hears: a MailError, or SyncFailed, or the mistake itself.
+
+    `where` goes in front of the reason, for callers that cannot say which account it was.
+    """
     if isinstance(error, MailError | files.SyncFailed):
         return error
     if isinstance(error, sqlite3.Error):
         if getattr(error, "sqlite_errorcode", 0) in _SYNC_ERRORS:
             return files.SyncFailed(f"fsync: {error}")
-        return Unavailable(f"mailbox database: {error}")
+        return Unavailable(f"{where}mailbox database: {error}")
     if isinstance(error, OSError):
-        return Unavailable(f"mailbox files: {error.strerror}")
+        return Unavailable(f"{where}mailbox files: {error.strerror}")
     return error

@@ -214,7 +214,7 @@ class SqliteStore:
                 if work.call:
                     _call(database, work, work.call)
         except Exception as error:
-            refusal = as_refusal(error)
+            refusal = as_refusal(error, f"account {entry.id}: ")
             for work in works:
                 work.error = work.error or refusal
 
