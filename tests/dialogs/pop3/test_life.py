@@ -70,3 +70,17 @@ def served(server: Server) -> bytes:
     client.close()
     assert certificate
     return bytes(certificate)
+
+
+def test_new_limits_count_after_a_reload(own_server: Server) -> None:
+    user, other = own_server.new_person(LETTER), own_server.new_person(LETTER)
+    settings = own_server.folder / "pop3.toml"
+    settings.write_text(f"max_connections = 1\n{settings.read_text()}")
+    opened = connect(own_server, user)
+    own_server.processes["pop3"].send_signal(signal.SIGHUP)
+    told = own_server.processes["pop3"].stderr
+    assert told is not None
+    assert any("read again" in line for line in iter(told.readline, ""))
+    with pytest.raises((poplib.error_proto, ConnectionError, ssl.SSLError, EOFError)):
+        connect(own_server, other)
+    opened.quit()

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import trustme
+from postroom.runtime import connections
 from postroom.runtime.config import ConfigError
-from postroom.runtime.connections import Caps, Connection, Listener, PeerInjected
+from postroom.runtime.connections import Caps, Connection, Crowd, Listener, PeerInjected
 from postroom.runtime.log import Log
 from postroom.runtime.tls import TlsStore
 
@@ -122,7 +123,7 @@ async def test_x34_a_failed_handshake_is_one_line(
     reader, writer = await server.open()
     writer.write(b"EHLO there\r\n\r\n")
     assert await reader.read() == b""
-    while server.listener.connections:
+    while server.listener.crowd.total:
         await asyncio.sleep(0)
     assert len(capsys.readouterr().err.splitlines()) == 1
 
@@ -135,6 +136,39 @@ async def test_a_client_over_its_cap_is_told_and_others_are_served(
     assert await opened[2][0].read() == b"421 too many\r\n"
     opened[0][1].write(b"x")
     assert await opened[0][0].readexactly(8 + 1) == b"hello \r\nx"
+
+
+async def test_listeners_with_one_crowd_count_together(serve: Callable[..., Awaitable[Server]]) -> None:
+    crowd, caps = Crowd(), Caps(total=10, per_client=1)
+    plain = await serve(caps=caps, crowd=crowd)
+    other = await serve(caps=caps, crowd=crowd, refuse=b"full\r\n")
+    _, first = await plain.open()
+    reader, _ = await other.open()
+    assert await reader.read() == b"full\r\n"
+    first.close()
+    async with asyncio.timeout(10):
+        while crowd.total:
+            await asyncio.sleep(0.01)
+    assert not crowd.clients
+    reader, _ = await other.open()
+    assert await reader.readline() == b"hello \r\n"
+
+
+async def test_what_a_peer_does_not_take_is_dropped(
+    serve: Callable[..., Awaitable[Server]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "LINGER", 0.1)
+    lost = asyncio.Event()
+
+    async def generous(connection: Connection) -> None:
+        monkeypatch.setattr(connection, "connection_lost", lambda exc: lost.set())
+        connection.write(b"x" * 20_000_000)
+
+    server = await serve(generous)
+    reader, _ = await server.open(limit=1024)
+    async with asyncio.timeout(10):
+        await lost.wait()
+    assert not reader.at_eof()
 
 
 async def test_trusted_clients_have_no_cap_of_their_own(serve: Callable[..., Awaitable[Server]]) -> None:

@@ -10,7 +10,7 @@ from postroom.imap.handlers import HANDLERS
 from postroom.imap.session import Session
 from postroom.imap.surroundings import Surroundings
 from postroom.runtime.config import ConfigError, Settings
-from postroom.runtime.connections import Caps, Connection, Listener, networks
+from postroom.runtime.connections import Caps, Connection, Crowd, Listener, networks
 from postroom.runtime.notices import NoticeBoard, Notices
 from postroom.runtime.service import Agent, Service, run
 from postroom.runtime.tls import TlsStore
@@ -55,10 +55,10 @@ class ImapAgent(Agent[ImapConfig]):
         """Read the certificates, listen for news, accept connections."""
         self._tls.load()
         await self._board.start()
-        caps = _caps(self.config)
+        caps, crowd = _caps(self.config), Crowd()
         self._listeners = {
-            "imap": Listener(self.log, self._serve, caps, refuse=FULL),
-            "imaps": Listener(self.log, self._serve, caps, tls=self._tls.context),
+            "imap": Listener(self.log, self._serve, caps, refuse=FULL, crowd=crowd),
+            "imaps": Listener(self.log, self._serve, caps, tls=self._tls.context, crowd=crowd),
         }
         for name, listener in self._listeners.items():
             await listener.start(self.service.sockets(name))

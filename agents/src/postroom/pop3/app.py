@@ -10,7 +10,7 @@ from postroom.pop3.config import Pop3Config
 from postroom.pop3.conversation import Conversation, Surroundings
 from postroom.pop3.login import Entrance
 from postroom.runtime.config import ConfigError
-from postroom.runtime.connections import Caps, Connection, Listener, networks
+from postroom.runtime.connections import Caps, Connection, Crowd, Listener, networks
 from postroom.runtime.notices import Notices
 from postroom.runtime.service import Agent, run
 from postroom.runtime.tls import TlsStore
@@ -45,11 +45,9 @@ class Pop3Agent(Agent[Pop3Config]):
             self._auth, directory, self._store, lambda: f"{os.getpid()}.{next(numbers)}"
         )
         self._conversations: set[Conversation] = set()
-        caps = Caps(
-            config.max_connections, config.max_connections_per_client, networks(config.trusted_clients)
-        )
-        plain = Listener(self.log, self._serve, caps, refuse=FULL)
-        secured = Listener(self.log, self._serve, caps, tls=self._certificates.context)
+        caps, crowd = _caps(config), Crowd()
+        plain = Listener(self.log, self._serve, caps, refuse=FULL, crowd=crowd)
+        secured = Listener(self.log, self._serve, caps, tls=self._certificates.context, crowd=crowd)
         self._listeners = (plain, secured)
         sockets = service.sockets("pop3"), service.sockets("pop3s")
         if not any(sockets):
@@ -60,9 +58,12 @@ class Pop3Agent(Agent[Pop3Config]):
             await listener.start(listening)
 
     async def reload(self, config: Pop3Config) -> None:
-        """New certificates for new connections; settings as well."""
+        """Certificates and limits for new connections; paths change with the next start."""
+        caps = _caps(config)
         self._certificates.reload()
         self.config = config
+        for listener in self._listeners:
+            listener.caps = caps
 
     async def drain(self) -> None:
         """Let commands that are under way finish."""
@@ -87,15 +88,21 @@ class Pop3Agent(Agent[Pop3Config]):
 
     @staticmethod
     def check(config: Pop3Config) -> None:
-        """Raises ConfigError: no mailboxes, or networks that are none."""
+        """Raises ConfigError: no mailboxes, certificates that do not fit, or networks that are none."""
         if not os.access(config.accounts_directory, os.R_OK | os.W_OK | os.X_OK):
             raise ConfigError(
                 f"accounts_directory = {config.accounts_directory!r}: not a folder that can be written"
             )
-        try:
-            networks(config.trusted_clients)
-        except ValueError as error:
-            raise ConfigError(f"trusted_clients: {error}: give networks such as 192.0.2.0/24") from error
+        TlsStore(config.tls_directory).load()
+        _caps(config)
+
+
+def _caps(config: Pop3Config) -> Caps:
+    try:
+        trusted = networks(config.trusted_clients)
+    except ValueError as error:
+        raise ConfigError(f"trusted_clients: {error}: give networks such as 192.0.2.0/24") from error
+    return Caps(config.max_connections, config.max_connections_per_client, trusted)
 
 
 def main() -> None:

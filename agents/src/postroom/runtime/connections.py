@@ -11,17 +11,19 @@ import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import cast
 
 from postroom.runtime.log import Log
 from postroom.runtime.service import where
 
 UNREAD_LIMIT = 65_536
+LINGER = 30.0  # seconds in which a peer has to take what was written before the end
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class PeerInjected(Exception):
-    """Octets arrived in plain text behind the command that starts TLS: they may be an attacker's (RFC 3207 section 6)."""
+    """Plain octets came behind the command that starts TLS: they may be an attacker's (RFC 3207 section 6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +171,10 @@ class Connection(asyncio.Protocol):
             self.cipher = (found.cipher() or ("",))[0]
 
     def close(self) -> None:
-        """Close after what is written has gone out."""
-        if self._transport:
+        """Close after what is written has gone out; a peer that does not take it is cut off in the end."""
+        if self._transport and not self._transport.is_closing():
+            if self._transport.get_write_buffer_size():
+                asyncio.get_running_loop().call_later(LINGER, self._transport.abort)
             self._transport.close()
 
     def abort(self) -> None:
@@ -183,6 +187,26 @@ Handler = Callable[[Connection], Awaitable[None]]
 
 
 @dataclass
+class Crowd:
+    """Who is connected. Listeners that are given the same crowd count together."""
+
+    total: int = 0
+    clients: Counter[str] = field(default_factory=Counter)
+
+    def enter(self, client: str) -> None:
+        """One connection more."""
+        self.total += 1
+        self.clients[client] += 1
+
+    def leave(self, client: str) -> None:
+        """One connection less."""
+        self.total -= 1
+        self.clients[client] -= 1
+        if not self.clients[client]:
+            del self.clients[client]
+
+
+@dataclass
 class Listener:
     """Accepts connections on sockets of one kind. `tls` given: TLS begins at once; `refuse` is said when full."""
 
@@ -191,8 +215,7 @@ class Listener:
     caps: Caps
     tls: Callable[[], ssl.SSLContext] | None = None
     refuse: bytes = b""
-    connections: set[Connection] = field(default_factory=set)
-    _clients: Counter[str] = field(default_factory=Counter)
+    crowd: Crowd = field(default_factory=Crowd)
     _accepting: list[asyncio.Task[None]] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -215,14 +238,19 @@ class Listener:
             if self._crowded(peer):
                 self._turn_away(accepted, peer)
                 continue
+            self.crowd.enter(peer)
             task = asyncio.ensure_future(self._serve(accepted, Connection(peer, self)))
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(partial(self._gone, peer))
+
+    def _gone(self, peer: str, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self.crowd.leave(peer)
 
     def _crowded(self, peer: str) -> bool:
-        if len(self.connections) >= self.caps.total:
+        if self.crowd.total >= self.caps.total:
             return True
-        return self._clients[peer] >= self.caps.per_client and not self.caps.trusts(peer)
+        return self.crowd.clients[peer] >= self.caps.per_client and not self.caps.trusts(peer)
 
     def _turn_away(self, accepted: socket.socket, peer: str) -> None:
         self.log.warning(f"too many connections: client={peer}", client=peer)
@@ -232,8 +260,6 @@ class Listener:
         accepted.close()
 
     async def _serve(self, accepted: socket.socket, connection: Connection) -> None:
-        self.connections.add(connection)
-        self._clients[connection.peer] += 1
         try:
             await self._attach(accepted, connection)
             await self.handler(connection)
@@ -249,10 +275,6 @@ class Listener:
             self.log.error(f"internal error: client={connection.peer} {where(error)}", client=connection.peer)
         finally:
             connection.close()
-            self.connections.discard(connection)
-            self._clients[connection.peer] -= 1
-            if not self._clients[connection.peer]:
-                del self._clients[connection.peer]
 
     async def _attach(self, accepted: socket.socket, connection: Connection) -> None:
         loop = asyncio.get_running_loop()

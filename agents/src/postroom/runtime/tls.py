@@ -1,4 +1,4 @@
-"""Certificates of a host: one folder per name with `fullchain.pem` and `key.pem`, chosen by SNI, read again on demand."""
+"""Certificates of a host: a folder per name with `fullchain.pem` and `key.pem`, chosen by SNI, read again on demand."""
 
 import asyncio.sslproto
 import os
