@@ -14,6 +14,6 @@ if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
 fi
 echo "venv: installing the locked requirements into .venv"
 [ -x .venv/bin/python ] || python3 -m venv .venv
-.venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements/controller.txt
-.venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e agents
+.venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r requirements/controller.txt
+.venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e agents
 echo "venv: ready after $(($(date +%s) - started)) s"
