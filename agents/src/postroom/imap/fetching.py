@@ -130,8 +130,8 @@ class _Fetch:
         out = self._out
         out += b"* %d FETCH (" % self._view.number(row.uid)
         items: list[FetchItem] = self._items
-        if tell_flags and Item.FLAGS not in items:
-            items = [Item.FLAGS, *items]
+        if tell_flags:
+            items = [*self._told_with_flags(), *items]
         for place, item in enumerate(items):
             if place:
                 out += b" "
@@ -143,6 +143,11 @@ class _Fetch:
         self._out += b")\r\n"
         if len(self._out) >= BATCH:
             await self._write_out()
+
+    def _told_with_flags(self) -> list[Item]:
+        """What goes with \\Seen that this FETCH has set (RFC 3501 section 6.4.5, RFC 7162 section 3.2)."""
+        wanted = [Item.FLAGS, Item.MODSEQ] if self._session.condstore else [Item.FLAGS]
+        return [item for item in wanted if item not in self._items]
 
     async def _content(self, uid: int) -> bytes:
         """The message, or as much of it as holds the header when that is all that is asked for."""

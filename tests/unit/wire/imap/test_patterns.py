@@ -54,3 +54,13 @@ def test_x06_long_hostile_names() -> None:
         begun = time.process_time()
         assert not any(map(matches, names))
         assert time.process_time() - begun < 0.1
+
+
+def test_names_are_found_however_they_were_typed() -> None:
+    assert matcher("Entwu\u0308rfe")("Entw\u00fcrfe")
+    assert matcher("Entwu\u0308*")("Entw\u00fcrfe")
+
+
+def test_the_longest_name_can_be_asked_for() -> None:
+    name = "/".join(["a" * 249] * 4)
+    assert matcher(name)(name)

@@ -6,18 +6,20 @@ end can still reach includes all that a later one can, as long as no level ends 
 """
 
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import Final
 
-LONGEST: Final = 512  # characters; more than any name has
+LONGEST: Final = 1024  # characters; more than any name has
 
 _WILD: Final = re.compile(r"[*%]*\*[*%]*|%+")
 
 
 def matcher(pattern: str) -> Callable[[str], bool]:
-    """A function that tells whether a mailbox name matches; a leading INBOX matches in any case."""
+    """A function that tells whether a mailbox name (NFC) matches; a leading INBOX matches in any case."""
     if len(pattern) > LONGEST:
         return lambda name: False
+    pattern = unicodedata.normalize("NFC", pattern)
     if pattern[:5].upper() == "INBOX" and (len(pattern) == 5 or pattern[5] in "/*%"):
         pattern = "INBOX" + pattern[5:]
     simple = _WILD.sub(lambda run: "*" if "*" in run[0] else "%", pattern)
