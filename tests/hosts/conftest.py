@@ -1,5 +1,7 @@
 """Tests on running hosts, over SSH. A failing test prints the end of the host's journal."""
 
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ JOURNAL_LINES = 60
 
 def pytest_configure(config: pytest.Config) -> None:
     """Use the demo's inventory, and say plainly how its hosts are reached: testinfra reads templates as they stand."""
+    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     if not config.option.ansible_inventory:
         config.option.ansible_inventory = str(INVENTORY)
     runner = AnsibleRunner.get_runner(config.option.ansible_inventory)
