@@ -158,6 +158,13 @@ async def test_a_sender_for_whom_nothing_vouches_is_not_told(outside: World) -> 
     assert b"Status: 5.1.10" in outside.exchange.taken[0]
 
 
+async def test_long_senders_are_told_too(outside: World) -> None:
+    sender = f"{'bounces-' * 9}42@beta.example"  # over 64 octets, as senders of bounces often are
+    await outside.send("null@null.example", sender=sender, origin=Origin.INBOUND, vouched=True)
+    await outside.site.until(lambda: len(outside.exchange.taken) == 1)
+    assert f"To: <{sender}>".encode() in outside.exchange.taken[0].replace(b"\r\n ", b" ")
+
+
 async def test_a_dead_destination_is_asked_once_for_all_and_retried_on_demand(outside: World) -> None:
     port = outside.exchange.port
     await outside.exchange.stop()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from postroom.contracts.directory import Account, Domain, Entry, Kind, Rights
 from postroom.contracts.errors import NoSuchRecipient, NotOurDomain
-from postroom.mail.address import Address, parse_address
+from postroom.mail.address import Address, parse_address, parse_path
 from postroom.runtime.clock import SystemClock
 from postroom.runtime.config import ConfigError
 from postroom.smtpd.routing import DirectoryRouter, read_srs_secrets
@@ -101,3 +101,18 @@ def test_secrets(tmp_path: Path) -> None:
     assert read_srs_secrets("") == ()
     with pytest.raises(ConfigError):
         read_srs_secrets(str(tmp_path / "missing"))
+
+
+async def test_a_list_keeps_the_null_sender() -> None:
+    """A report to a list whose members refuse it must not be reported to the list's owner, perhaps the list."""
+    assert await senders(router(), "list@alpha.example", "y@elsewhere.example") == {"own@alpha.example"}
+    assert await senders(router(), "list@alpha.example", "") == {None}
+
+
+async def test_what_was_rewritten_goes_back_to_long_senders_too() -> None:
+    rewriting = router(secrets=(b"sixteen octets or more",))
+    for sender in (f"{'bounces-' * 9}42@elsewhere.example", f"SRS0=hash=ab=first.example={'y' * 60}@fw.example"):
+        (rewritten,) = await senders(rewriting, "out@alpha.example", sender)
+        assert rewritten is not None
+        (row,) = await rewriting.route(parse_path(rewritten), "", relay=False)
+        assert row.address == sender

@@ -62,6 +62,18 @@ def parse_domain(text: str) -> str:
     return text.lower()
 
 
+def parse_path(text: str) -> Address:
+    """An address as it comes and goes in envelopes: the local part may be longer than 64 octets.
+
+    Senders of bounces and rewritten senders are, and do travel (RFC 5321 section 4.5.3.1); what needs quotes may
+    not. Raises AddressError.
+    """
+    local, _, domain = text.rpartition("@")
+    if len(local) <= MAX_LOCAL or len(text) > MAX_ADDRESS or not _DOT_STRING.fullmatch(local):
+        return parse_address(text)
+    return Address(local, parse_address(f"x@{domain}").domain)
+
+
 def parse_address(text: str) -> Address:
     """`local@domain` as RFC 5321's Mailbox: dot-string or quoted-string, domain or address literal, ASCII only.
 

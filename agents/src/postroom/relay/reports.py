@@ -9,7 +9,7 @@ from postroom.contracts.clock import Clock
 from postroom.contracts.errors import MailError
 from postroom.contracts.queue import Intake, Origin, QueuedMessage, QueuedRecipient
 from postroom.mail import dsn
-from postroom.mail.address import Address, AddressError, parse_address
+from postroom.mail.address import Address, AddressError, parse_path
 from postroom.mail.dsn import Action, Covering, Report, ReportedRecipient
 from postroom.mail.ids import queue_id
 from postroom.policy import authres
@@ -132,7 +132,7 @@ class Reporter:
         addresses = [_POSTMASTER]
         with suppress(AddressError):
             if addressee.address:
-                addresses.insert(0, parse_address(addressee.address))
+                addresses.insert(0, parse_path(addressee.address))
         for address in addresses:
             try:
                 return await self._router.route(address, "", relay=bool(address.domain))

@@ -8,7 +8,7 @@ from postroom.contracts.clock import Clock
 from postroom.contracts.directory import Directory
 from postroom.contracts.errors import MailError, NoSuchRecipient
 from postroom.contracts.queue import Hop, QueuedRecipient
-from postroom.mail.address import Address, AddressError, parse_address
+from postroom.mail.address import Address, AddressError, parse_path
 from postroom.policy.route import POSTMASTER, Ask, Destination, Steps, route
 from postroom.policy.srs import Rewriter, SrsError
 from postroom.runtime.config import ConfigError
@@ -47,7 +47,7 @@ class DirectoryRouter:
         if isinstance(found, MailError):
             raise found
         rewritten = await self._rewritten(address, sender, found)
-        return tuple(_row(destination, address, rewritten) for destination in found)
+        return tuple(_row(destination, address, sender, rewritten) for destination in found)
 
     async def _postmaster(self, address: Address, sender: str) -> tuple[QueuedRecipient, ...]:
         """RFC 5321 section 4.5.1: `<postmaster>` is somebody's, whatever the domain."""
@@ -76,7 +76,7 @@ class DirectoryRouter:
     def _returned(self, rewriter: Rewriter, address: Address) -> QueuedRecipient:
         """Mail to an address that SRS has made goes back to the first sender. Raises NoSuchRecipient."""
         try:
-            target = parse_address(rewriter.reverse(str(address), int(self._clock.now())))
+            target = parse_path(rewriter.reverse(str(address), int(self._clock.now())))
         except (SrsError, AddressError) as error:
             raise NoSuchRecipient from error
         return QueuedRecipient(str(target), Hop.WORLD, target.domain, original=str(address))
@@ -99,8 +99,11 @@ class DirectoryRouter:
         return rewriter
 
 
-def _row(destination: Destination, given: Address, rewritten: str | None) -> QueuedRecipient:
-    sender = destination.sender
+def _row(
+    destination: Destination, given: Address, first_sender: str, rewritten: str | None
+) -> QueuedRecipient:
+    # a report that goes to a list stays one: with a sender it would be reported on (RFC 5321 section 4.5.5)
+    sender = destination.sender if first_sender else None
     if sender is None and destination.forwarded:
         sender = rewritten
     return QueuedRecipient(

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from postroom.mail.address import MAX_ADDRESS, MAX_LOCAL, Address, AddressError, parse_address
+from postroom.mail.address import MAX_ADDRESS, Address, AddressError, parse_path
 from postroom.wire.smtp.replies import Reply
 
 MAX_COMMAND: Final = 512  # RFC 5321 section 4.5.3.1.4, with the line end
@@ -20,7 +20,6 @@ _VERB: Final = re.compile(rb"[A-Za-z][A-Za-z0-9]*")
 _PARAMETER: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~]+))?")  # RFC 5321 esmtp-param
 _XTEXT: Final = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")  # RFC 3461 section 4
 _XCHAR: Final = re.compile(r"\+([0-9A-F]{2})")
-_LONG_LOCAL: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _HELO: Final = re.compile(r"[A-Za-z0-9_:.\[\]-]{1,255}")  # also what is no FQDN: RFC 5321 4.1.4
 _ROUTE: Final = re.compile(r"@[A-Za-z0-9.-]+(?:,@[A-Za-z0-9.-]+)*:")
 
@@ -184,10 +183,7 @@ def _address(path: str, refusal: Reply) -> Address:
         path = path[route.end() :]  # a source route is understood and ignored, RFC 5321 section 4.1.1.3
     if len(path) > MAX_ADDRESS:
         raise CommandError(refusal)
-    local, _, domain = path.rpartition("@")
-    long = len(local) > MAX_LOCAL and _LONG_LOCAL.fullmatch(local) is not None
     try:
-        # Senders of bounces and rewritten senders are longer than 64 octets and do travel (RFC 5321 4.5.3.1).
-        return Address(local, parse_address(f"x@{domain}").domain) if long else parse_address(path)
+        return parse_path(path)
     except AddressError as error:
         raise CommandError(refusal) from error
