@@ -21,6 +21,7 @@ SENDER_OK: Final = Reply(250, "2.1.0", "Sender OK")
 RECIPIENT_OK: Final = Reply(250, "2.1.5", "Recipient OK")
 GO_AHEAD: Final = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
 START_TLS: Final = Reply(220, "2.0.0", "Ready to start TLS")
+AUTH_UNAVAILABLE: Final = Reply(454, "4.7.0", "Temporary authentication failure")  # RFC 4954 section 6
 AUTHENTICATED: Final = Reply(235, "2.7.0", "Authentication successful")
 VRFY: Final = Reply(252, "2.5.0", "Send some mail and see")
 EXPN: Final = Reply(502, "5.5.1", "EXPN not implemented")

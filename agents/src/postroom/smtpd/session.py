@@ -10,7 +10,7 @@ import ssl
 import struct
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from postroom.contracts.errors import MailError
+from postroom.contracts.errors import MailError, Unavailable
 from postroom.mail.address import Address
 from postroom.smtpd import sayings as say
 from postroom.smtpd.reception import Client
@@ -196,9 +196,13 @@ class SmtpSession(Stream):
             return say.UNKNOWN_MECHANISM
         except sasl.SaslError as error:
             return Reply(501, "5.5.2", str(error))
-        self.client.login = await self.server.reception.authenticate(
-            self.client, finished.mechanism, finished.response
-        )
+        try:
+            self.client.login = await self.server.reception.authenticate(
+                self.client, finished.mechanism, finished.response
+            )
+        except Unavailable as error:  # 451 is no reply to AUTH: clients would not know that it is about the login
+            self.server.refused(self.client, self._transaction, b"AUTH", say.AUTH_UNAVAILABLE, error)
+            return say.AUTH_UNAVAILABLE
         return say.AUTHENTICATED
 
     async def _sasl(self, mechanism: str, initial: bytes) -> sasl.Finished:
