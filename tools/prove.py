@@ -88,7 +88,7 @@ import asyncio
 from postroom.policy.lookups import Query, RecordType
 from postroom.runtime.resolver import Resolver
 answer = asyncio.run(Resolver("127.0.0.1:53").lookup(Query("beta.example", RecordType.MX)))
-print(answer.status.value, *(mx.host for mx in answer.exchanges), "validated" if answer.authenticated else "not validated")
+print(*(mx.host for mx in answer.exchanges), "validated" if answer.authenticated else "not validated")
 """
 
 

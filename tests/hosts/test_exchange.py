@@ -95,7 +95,8 @@ def test_what_is_forwarded_outside_has_an_srs_sender_and_passes(site: HostsSite,
     (path,) = field(octets, "Return-Path")
     assert path.startswith("<SRS0=")
     assert path.endswith("@alpha.example>") or path.endswith("@mail.alpha.example>")
-    (results,) = field(octets, "Authentication-Results")
+    results = field(octets, "Authentication-Results")[0]  # below it stands what alpha has found
+    assert results.startswith("mail.beta.example;")
     assert "spf=pass" in results
     assert "dmarc=pass header.from=beta.example" in results
 
@@ -158,7 +159,7 @@ def test_unknown_people_are_refused_at_the_door(site: HostsSite) -> None:
 
 def test_wrong_passwords_are_refused_and_slowed_and_others_log_in(site: HostsSite) -> None:
     seconds = []
-    for number in range(6):
+    for number in range(4):
         started = time.monotonic()
         with smtp(site, "alpha.example", "submissions") as client, pytest.raises(smtplib.SMTPException):
             client.login(MARY, f"wrong {number}")
@@ -179,7 +180,8 @@ def test_no_password_goes_over_plain_text(site: HostsSite, service: str) -> None
         client.recv(4096)
         client.sendall(asked)
         offered = wait_for(lambda: client.recv(4096))
-        assert b"AUTH PLAIN" not in offered and b"AUTH=PLAIN" not in offered
+        assert b"AUTH PLAIN" not in offered
+        assert b"AUTH=PLAIN" not in offered
         client.sendall(tried)
         assert client.recv(4096)[:1] in (b"5", b"b", b"-")
 
