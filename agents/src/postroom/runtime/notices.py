@@ -8,10 +8,12 @@ import asyncio
 import contextlib
 import os
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 MAX_ACCOUNT = 128
+COARSE_NS = 100_000_000  # longer than a tick of any file system's clock
 Callback = Callable[[], None]
 
 
@@ -19,20 +21,31 @@ class Notices:
     """The teller. Never blocks and never fails."""
 
     def __init__(self, directory: str) -> None:
-        self._directory = Path(directory)
+        self._directory = directory
+        self._changed = 0  # when the folder changed last, nanoseconds
+        self._paths: tuple[str, ...] = ()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._socket.setblocking(False)
 
     def send(self, account: str) -> None:
         """Tell every watching process that something changed in this account."""
         try:
-            names = os.listdir(self._directory)
+            paths = self._watching()
         except OSError:
             return
-        for name in names:
-            if name.endswith(".sock"):
-                with contextlib.suppress(OSError):
-                    self._socket.sendto(account.encode(), str(self._directory / name))
+        for path in paths:
+            with contextlib.suppress(OSError):
+                self._socket.sendto(account.encode(), path)
+
+    def _watching(self) -> tuple[str, ...]:
+        """Sockets in the folder, which is read again when it has changed."""
+        changed = os.stat(self._directory).st_mtime_ns
+        if changed != self._changed:
+            names = os.listdir(self._directory)
+            self._paths = tuple(f"{self._directory}/{name}" for name in names if name.endswith(".sock"))
+            # A folder may change twice within one tick of its clock
+            self._changed = changed if time.time_ns() - changed > COARSE_NS else 0
+        return self._paths
 
 
 class NoticeBoard:
