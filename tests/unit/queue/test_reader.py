@@ -1,6 +1,7 @@
 """Claims, leases and outcomes: what one relay and two relays may see of a spool."""
 
 import asyncio
+import os
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -85,6 +86,48 @@ async def test_a_message_goes_with_its_last_recipient_and_its_file_with_it(
     reader.turnover(done([second]), Wanted(0), NOW, NOW + 60)
     assert not list(tmp_path.glob("mta/*.body"))
     assert list(admin.entries([spool.path], Selection())) == []
+
+
+async def test_a_file_goes_only_when_its_message_is_gone_for_good(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut a row must not come back without its body: the sender would be told that it failed."""
+    await put(spool, message(mailbox(1)), HEAD, b"x" * 300_000)
+    reader = SpoolReader(spool.path, "me")
+    claims = reader.turnover([], ALL, NOW, NOW + 60)
+    done_at_disk: list[str] = []
+    sync, unlink = os.fsync, os.unlink
+
+    def synced(descriptor: int) -> None:
+        done_at_disk.append(os.readlink(f"/proc/self/fd/{descriptor}").rpartition("/")[2])
+        sync(descriptor)
+
+    def unlinked(path: str) -> None:
+        done_at_disk.append(path[-5:])
+        unlink(path)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "unlink", unlinked)
+    reader.turnover(done(claims), Wanted(0), NOW, NOW + 60)
+    assert done_at_disk == ["mta-1.db-wal", ".body"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "unlink"])
+async def test_a_file_that_stays_does_not_stop_the_queue(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    await put(spool, message(mailbox(1)), HEAD, b"x" * 300_000)
+    reader = SpoolReader(spool.path, "me")
+    claims = reader.turnover([], ALL, NOW, NOW + 60)
+    identity = await put(spool, message(mailbox(2)), HEAD, b"x")
+
+    def broken(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, broken)
+        claims = reader.turnover(done(claims), ALL, NOW, NOW + 60)
+    assert rows(claims) == [(identity, 0)]  # a claim that nobody holds would wait for ever
 
 
 async def test_full_destinations_do_not_hide_others(spool: Spool) -> None:

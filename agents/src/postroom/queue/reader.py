@@ -108,10 +108,24 @@ class SpoolReader:
                 files = self._settle(outcomes, now)
                 if wanted.rows > 0:
                     claims = self._claim(wanted, now, lease_until)
-        for name in files:
-            with suppress(FileNotFoundError):
-                os.unlink(f"{self._folder}/{name}")
+        if files:
+            self._remove(files)
         return claims
+
+    def _remove(self, files: Iterable[str]) -> None:
+        """Bodies of messages that are done with; what cannot be removed stays until the writer begins anew.
+
+        First their rows are gone on disk: after a power cut none may come back without its body.
+        """
+        with suppress(OSError):
+            log = os.open(f"{self.path}-wal", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                os.fsync(log)
+            finally:
+                os.close(log)
+            for name in files:
+                with suppress(OSError):
+                    os.unlink(f"{self._folder}/{name}")
 
     def _anything_due(self, now: float) -> bool:
         due = self.next_due()

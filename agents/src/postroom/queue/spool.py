@@ -215,7 +215,7 @@ class Spool:
                     _insert(database, waiting)
         except (sqlite3.Error, OSError) as error:
             for waiting in batch:
-                if waiting.body_file:
+                if waiting.body_file and not _is_fatal(error):  # else the rows may be on disk after all
                     with suppress(OSError):
                         os.unlink(f"{self._directory}/{waiting.body_file}")
             return error
