@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from postroom.imap import session as sessions
 from postroom.wire.sasl import encode_line, plain_message
 
 from ..runner import Peer
@@ -316,3 +317,50 @@ async def test_large_messages_go_through_whole(server: Server) -> None:
     heard = await peer.reader.readexactly(len(middle) + 300_000)
     assert heard == middle + mail[18:][100_000:400_000]
     assert await until(peer, b"c ") == b")\r\nc OK FETCH completed\r\n"
+
+
+async def test_large_messages_wait_for_room(server: Server) -> None:
+    budget = server.surroundings.incoming
+    budget.octets = 1 << 20
+    ada, bob = await logged_in(server), await logged_in(server, "bob", "geheim")
+    await say(ada, b"a APPEND INBOX {900000}\r\n")
+    assert (await ada.line()).startswith(b"+ ")
+    await say(bob, b"a APPEND INBOX {800000+}\r\n" + b"x" * 400_000)
+    async with asyncio.timeout(10):
+        while not budget.waiting:
+            await asyncio.sleep(0.01)
+    await say(ada, b"x" * 900_000 + b"\r\n")
+    assert (await ada.line()).startswith(b"a OK")
+    await say(bob, b"x" * 400_000 + b"\r\n")
+    assert (await bob.line()).startswith(b"a OK")
+    assert budget.held == 0
+
+
+async def test_a_large_message_that_breaks_off_gives_its_room_back(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget = server.surroundings.incoming
+    leaving, slow = await logged_in(server), await logged_in(server, "bob", "geheim")
+    await say(leaving, b"a APPEND INBOX {900000}\r\n")
+    assert (await leaving.line()).startswith(b"+ ")
+    assert budget.held == 900_000
+    leaving.writer.close()
+    async with asyncio.timeout(10):
+        while budget.held:
+            await asyncio.sleep(0.01)
+    monkeypatch.setattr(sessions, "ROOM_SECONDS", 0.05)
+    monkeypatch.setattr(sessions, "SLOWEST", 1 << 30)
+    await say(slow, b"a APPEND INBOX {900000}\r\n")
+    assert await until(slow, b"* BYE") == b"+ OK\r\n* BYE Autologout, idle for too long\r\n"
+    assert budget.held == 0
+
+
+async def test_who_waits_for_room_too_long_is_sent_away(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.surroundings.incoming.octets = 1 << 20
+    await server.surroundings.incoming.take("bob", 1 << 20)
+    monkeypatch.setattr(sessions, "ROOM_SECONDS", 0.05)
+    peer = await logged_in(server)
+    await say(peer, b"a APPEND INBOX {900000}\r\n")
+    assert (await until(peer, b"* BYE")).startswith(b"* BYE Too many large messages")

@@ -67,6 +67,7 @@ class ImapAgent(Agent[ImapConfig]):
         """Certificates and limits are read again; sessions that are open keep what they have."""
         self._tls.reload()
         self.config = self._surroundings.config = config
+        self._surroundings.incoming.octets = config.append_room
         for listener in self._listeners.values():
             listener.caps = _caps(config)
 

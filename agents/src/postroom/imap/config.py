@@ -6,6 +6,7 @@ from postroom.runtime.config import Settings, check
 
 _LEAST: Final = {
     "max_message_bytes": 65_536,
+    "append_memory": 65_536,
     "max_line": 8000,  # RFC 2683 section 3.2.1.5
     "max_line_before_login": 1024,
     "max_connections": 1,
@@ -26,6 +27,7 @@ class ImapConfig(Settings, frozen=True, kw_only=True):
     tls_directory: str = "/etc/postroom/tls"
     auth_socket: str = "/run/postroom/auth.sock"
     max_message_bytes: int = 52_428_800  # APPEND
+    append_memory: int = 268_435_456  # messages that are being appended, in a process; at least one fits
     max_line: int = 65_536
     max_line_before_login: int = 8192
     max_connections: int = 2000
@@ -47,3 +49,8 @@ class ImapConfig(Settings, frozen=True, kw_only=True):
             self.max_line_before_login,
             "at most 8192: strangers get no more memory",
         )
+
+    @property
+    def append_room(self) -> int:
+        """Octets of messages that may be on their way in at a time."""
+        return max(self.append_memory, self.max_message_bytes)

@@ -28,6 +28,9 @@ _ALWAYS_LOOK: Final = (commands.Noop, commands.Check, commands.Idle, commands.Ex
 _NEVER_LOOK: Final = (commands.Logout, commands.Select, commands.Close, commands.Unselect)
 PIPELINED: Final = 8  # commands of one client in a row before others have their turn
 IN_COMMAND: Final = 300.0  # seconds of silence in the middle of a command
+LARGE: Final = 131_072  # octets of a literal that needs room in the budget of all sessions
+ROOM_SECONDS: Final = 60.0  # for which a large message may have to wait
+SLOWEST: Final = 16_384  # octets a second, at which a large message has to come
 _SHUTTING: Final = b"Server shuts down, come back in a moment"
 
 
@@ -45,6 +48,8 @@ class Session:
         "_dirty",
         "_errors",
         "_over",
+        "_reserved",
+        "_reserved_until",
         "_shutting",
         "_task",
         "account",
@@ -79,6 +84,8 @@ class Session:
         self._dirty = self._busy = self._over = self._shutting = False
         self._task: asyncio.Task[None] | None = None
         self._errors = 0
+        self._reserved = 0  # octets of the budget
+        self._reserved_until = 0.0
         self._deadline = surroundings.clock.steady() + surroundings.config.login_timeout
 
     # the loop
@@ -99,12 +106,15 @@ class Session:
         except TimeoutError:
             self.bye(b"Autologout, idle for too long")
         finally:
+            self._give_back()
             self.leave_account()
 
     async def _serve(self) -> None:
         turns = 0
         while not self._over:
             event = self.framer.next_event()
+            if self.framer.expected >= LARGE and not self._reserved:
+                await self._reserve(self.framer.expected)
             if event is None:
                 octets = await self.read()
                 if not octets:
@@ -114,15 +124,36 @@ class Session:
             self._busy = True
             await self._take(event)
             self._busy = False
+            if self._reserved and not self.framer.expected:
+                event = None  # holds the message
+                self._give_back()
             await self.connection.drain()
             turns += 1
             if turns % PIPELINED == 0:
                 await asyncio.sleep(0)
 
+    async def _reserve(self, octets: int) -> None:
+        """Room for a large message before it is read. Raises Bye when there is none for too long."""
+        try:
+            async with asyncio.timeout(ROOM_SECONDS):
+                await self.surroundings.incoming.take(self.account_id, octets)
+        except TimeoutError:
+            raise Bye("Too many large messages at a time, try again later") from None
+        self._reserved = octets
+        self._reserved_until = self.surroundings.clock.steady() + ROOM_SECONDS + octets / SLOWEST
+
+    def _give_back(self) -> None:
+        if self._reserved:
+            self.surroundings.incoming.give_back(self.account_id, self._reserved)
+            self._reserved = 0
+
     async def read(self) -> bytes:
         """The next octets; before login all reading together has `login_timeout` seconds. Raises TimeoutError."""
         if self.state is State.NOT_AUTHENTICATED:
             self.connection.timeout = max(self._deadline - self.surroundings.clock.steady(), 0.01)
+        elif self._reserved:
+            left = self._reserved_until - self.surroundings.clock.steady()
+            self.connection.timeout = max(min(IN_COMMAND, left), 0.01)
         elif self.framer.pending:
             self.connection.timeout = min(IN_COMMAND, self.surroundings.config.idle_timeout)
         else:

@@ -10,6 +10,7 @@ from postroom.contracts.auth import Authenticator
 from postroom.contracts.clock import Clock
 from postroom.contracts.directory import Directory
 from postroom.contracts.mailbox import Store
+from postroom.imap.budget import Budget
 from postroom.imap.config import ImapConfig
 from postroom.wire.imap.framing import Limits
 
@@ -49,6 +50,10 @@ class Surroundings:
     board: Board
     tls: Callable[[], ssl.SSLContext] | None = None
     logins: Counter[str] = field(default_factory=Counter)  # open sessions by account id
+    incoming: Budget = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.incoming = Budget(self.config.append_room)
 
     def limits_before_login(self) -> Limits:
         """What a stranger may send: short lines, and literals for name and password only."""

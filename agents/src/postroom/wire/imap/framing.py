@@ -84,6 +84,11 @@ class Framer:
         return bool(self._buffer or self._text)
 
     @property
+    def expected(self) -> int:
+        """Octets of the literal that is being read and kept, 0 for none."""
+        return 0 if self._skipping else max(self._missing, 0)
+
+    @property
     def held(self) -> int:
         """Octets held, for those who watch memory."""
         return len(self._buffer) + len(self._text) + sum(map(len, self._literals))
