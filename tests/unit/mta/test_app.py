@@ -151,7 +151,7 @@ async def test_msa_on_every_socket(tmp_path: Path) -> None:
     )
     async with process("msa", settings) as running:
         secured = await greeted(tls, ssl=client_tls(tmp_path), server_hostname=HOST)
-        assert (await secured.ask("AUTH PLAIN AGFkYQB4")).startswith("451 4.3.0")
+        assert (await secured.ask("AUTH PLAIN AGFkYQB4")).startswith("454 4.7.0")
         upgraded = await greeted(plain)
         assert (await upgraded.ask("STARTTLS")).startswith("220 ")
         await upgraded.start_tls(client_tls(tmp_path))

@@ -115,6 +115,16 @@ async def test_who_delivers_may_go_on(site: Site) -> None:
         assert (await client.send_message("a@b.example", ["ada@alpha.example"], MESSAGE)).startswith("250 ")
 
 
+@pytest.mark.settings(max_commands=5)
+async def test_recipients_that_are_taken_have_a_limit_of_their_own(site: Site) -> None:
+    client = await site.greeted()
+    await client.ask("MAIL FROM:<a@b.example>")
+    for _ in range(10):
+        assert (await client.ask("RCPT TO:<ada@alpha.example>")).startswith("250 ")
+    assert (await client.ask("RSET")).startswith("250 ")
+    assert (await client.ask("NOOP")).startswith("421 ")  # nothing came of them
+
+
 async def test_big_message_goes_to_a_file(site: Site) -> None:
     client = await site.greeted()
     body = b"".join(b"%07d line\r\n" % number for number in range(100_000))

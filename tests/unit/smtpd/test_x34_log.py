@@ -71,3 +71,17 @@ async def test_refusals_in_one_session_are_one_line_each(site: Site) -> None:
         await client.ask(f"RCPT TO:<no{number}@alpha.example>")
     assert len(site.log.lines) == 5
     assert all("reject: RCPT" in text for _, text in site.log.lines)
+
+
+async def test_a_refusal_tells_who_wrote_to_whom(site: Site) -> None:
+    client = await site.greeted()
+    await client.send_message("a@b.example", ["ada@alpha.example", "bob@alpha.example"], b"x\nx\r\n")
+    assert "from=<a@b.example> to=<ada@alpha.example> and 1 more" in site.log.lines[-1][1]
+    client = await site.greeted()
+    await client.send_message("a@b.example", ["ada@alpha.example"], b"Received: x\r\n" * 50 + b"\r\n")
+    assert "5.4.6" in site.log.lines[-1][1]
+    assert "from=<a@b.example> to=<ada@alpha.example> helo=" in site.log.lines[-1][1]
+    client = await site.logged_in("ada@alpha.example")
+    await client.ask("MAIL FROM:<bob@alpha.example>")
+    assert "reject: MAIL" in site.log.lines[-1][1]
+    assert "from=<bob@alpha.example> account=ada@alpha.example" in site.log.lines[-1][1]

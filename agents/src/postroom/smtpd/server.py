@@ -210,10 +210,17 @@ class SmtpServer:
         """A refusal worth a line: of a sender, a recipient, a message or a login."""
         verb = line.partition(b" ")[0][:8].decode("latin-1").upper().strip()
         words = [f"reject: {verb} from {client.address}: {reply}"]
-        if verb == "RCPT":
-            words.append(f"to={line[8:].strip()[:320].decode('latin-1')}")
-        if verb != "AUTH":
+        if verb == "MAIL":
+            words.append(f"from={_path_text(line[10:])}")
+        elif verb != "AUTH":
             words.append(f"from={envelope_text(transaction.mail.sender if transaction.mail else None)}")
+        if verb == "RCPT":
+            words.append(f"to={_path_text(line[8:])}")
+        elif transaction.accepted:
+            more = f" and {len(transaction.accepted) - 1} more" if len(transaction.accepted) > 1 else ""
+            words.append(f"to={envelope_text(transaction.accepted[0].given.address)}{more}")
+        if client.login:
+            words.append(f"account={client.login.address}")
         words.append(f"helo=<{client.helo}>")
         if isinstance(error, Unavailable) and error.args:
             words.append(f"reason={error}")
@@ -234,6 +241,11 @@ class SmtpServer:
     def failed(self, client: Client, error: Exception) -> None:
         """Something nobody expected."""
         self.log.error(f"internal error: client={client.address} {where(error)}", client=client.address)
+
+
+def _path_text(argument: bytes) -> str:
+    """What a client gave as an address, without the parameters behind it."""
+    return argument.strip()[:320].partition(b" ")[0].decode("latin-1")
 
 
 def _network(address: str) -> str:

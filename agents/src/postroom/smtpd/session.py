@@ -90,7 +90,7 @@ class SmtpSession(Stream):
                 raise ConnectionEnd(say.CLOSING.octets)
             line = await self.line(commands.MAX_MAIL_OR_RCPT, limits.command_timeout)
             self._commands += 1
-            if self._commands > limits.commands:
+            if self._commands - len(self._transaction.accepted) > limits.commands:
                 raise ConnectionEnd(say.TOO_MANY_COMMANDS.octets)
             reply = await self._answer(line)
             self.say(reply.octets)
@@ -200,7 +200,9 @@ class SmtpSession(Stream):
             self.client.login = await self.server.reception.authenticate(
                 self.client, finished.mechanism, finished.response
             )
-        except Unavailable as error:  # 451 is no reply to AUTH: clients would not know that it is about the login
+        except (
+            Unavailable
+        ) as error:  # 451 is no reply to AUTH: clients would not know that it is about the login
             self.server.refused(self.client, self._transaction, b"AUTH", say.AUTH_UNAVAILABLE, error)
             return say.AUTH_UNAVAILABLE
         return say.AUTHENTICATED
@@ -250,6 +252,10 @@ class SmtpSession(Stream):
             return commands.SYNTAX
         try:
             return await self._data(transaction)
+        except MailError as error:  # told while it is known whose message it was
+            reply = answer(error)
+            self.server.refused(self.client, transaction, b"DATA", reply, error)
+            return reply
         finally:
             transaction.reset()
 
