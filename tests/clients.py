@@ -72,13 +72,13 @@ def message(sender: str, *recipients: str, subject: str, text: str = TEXT) -> by
     return made.as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
-def smtp(site: Site, domain: str, service: str = "smtp") -> smtplib.SMTP:
+def smtp(site: Site, domain: str, service: str = "smtp", seconds: float = SECONDS) -> smtplib.SMTP:
     """A connection, under TLS except on `smtp`; greeted."""
     host, port = site.port(domain, service)
     if service == "submissions":
-        client: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=SECONDS, context=context(site, domain))
+        client: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=seconds, context=context(site, domain))
     else:
-        client = smtplib.SMTP(host, port, timeout=SECONDS)
+        client = smtplib.SMTP(host, port, timeout=seconds)
         if service == "submission":
             client.starttls(context=context(site, domain))
     client.ehlo("client.example")
