@@ -17,6 +17,7 @@ from postroom.queue.checkpoints import TOO_MUCH, checkpoint, log_size
 from postroom.queue.rows import Claim, Facts, Outcome, Row, StoredContent
 
 AT_ONCE: Final = 16_384  # octets up to which a body comes with its claim
+AT_ONCE_HERE: Final = 65_536  # the same for mailboxes of this host, of which few are held and not for long
 RETRY_NOW: Final = 0.0  # a `due` that says: an operator asked for it
 MOST_RECIPIENTS: Final = 100  # per transaction: what every server must take (RFC 5321 section 4.5.3.1.8)
 
@@ -178,8 +179,10 @@ class SpoolReader:
         self._database.executemany(_LEASE, [(lease_until, self._owner, row[0], row[1]) for row in rows])
         claims: list[Claim] = []
         for seq, group in groupby(rows, key=itemgetter(0)):
-            found = self._database.execute(_MESSAGE, (AT_ONCE, seq)).fetchone()
-            claims += _claims(self.path, _facts(found), self._content(found), list(group), now)
+            together = list(group)
+            here = all(row[2] == Hop.MAILBOX.value for row in together)
+            found = self._database.execute(_MESSAGE, (AT_ONCE_HERE if here else AT_ONCE, seq)).fetchone()
+            claims += _claims(self.path, _facts(found), self._content(found), together, now)
         return claims
 
     def _content(self, found: Sequence[Any]) -> StoredContent | None:

@@ -50,7 +50,11 @@ class ParcelMaker:
 
     def make_local(self, claim: Claim, content: StoredContent) -> Parcel:
         """For a small message to a mailbox: nothing to sign, nothing to wait for. Raises Unfit."""
-        return self._parcel(claim, content, _examine(content, [], 0))
+        if claim.facts.origin in _REPAIRABLE:
+            return self._parcel(claim, content, _examine(content, [], 0))
+        # The intake took no other line ends, and the mda looks again and would refuse them
+        eight_bit = not all(chunk.isascii() for chunk in content.chunks())
+        return self._parcel(claim, content, _Findings(True, eight_bit, b""))
 
     async def make(self, claim: Claim, content: StoredContent) -> Parcel:
         """Raises Unfit."""
