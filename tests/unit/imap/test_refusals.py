@@ -14,7 +14,7 @@ OURS = {kind for kind in leaves(errors.MailError) if kind.__module__ == errors._
 
 
 def test_the_table_is_complete() -> None:
-    assert set(REFUSALS) == OURS
+    assert set(REFUSALS) == OURS | {errors.Unavailable}
 
 
 @pytest.mark.parametrize("kind", sorted(OURS, key=lambda kind: kind.__name__))

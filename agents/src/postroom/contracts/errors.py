@@ -156,3 +156,7 @@ class Unavailable(MailError):
     """Something that we need is not to be had: disk, directory, store, auth agent, DNS."""
 
     temporary = True
+
+
+class StorageFull(Unavailable):
+    """The disk has no room for it now."""

@@ -56,6 +56,7 @@ REFUSALS: Final[Mapping[type[errors.MailError], Reply]] = {
     errors.LoginRefused: no(b"Authentication failed", b"AUTHENTICATIONFAILED"),
     errors.LoginThrottled: no(b"Too many failed logins, try again later", b"LIMIT"),
     errors.Unavailable: no(b"Temporarily not available, try again later", b"UNAVAILABLE"),
+    errors.StorageFull: no(b"No room for it now, try again later", b"UNAVAILABLE"),
 }
 _GENERAL: Final = no(b"Not possible", b"CANNOT")
 

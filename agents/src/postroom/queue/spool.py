@@ -19,7 +19,7 @@ from postroom.contracts.errors import Unavailable
 from postroom.contracts.queue import Draft, QueuedMessage
 from postroom.queue import schema
 from postroom.queue.checkpoints import Checkpointer
-from postroom.queue.drafts import SpooledDraft
+from postroom.queue.drafts import SpooledDraft, refusal
 from postroom.queue.notices import RelayNotices
 
 LARGEST_BATCH: Final = 200  # messages in one transaction: bounds the time others wait for their turn
@@ -176,7 +176,7 @@ class Spool:
                 self._fail(
                     f"spool {self._directory}: {error.strerror}: stopping, since the disk loses what it takes"
                 )
-            raise Unavailable(f"spool: {error.strerror}") from error
+            raise refusal(error) from error
 
     def _sync_body(self, draft: SpooledDraft) -> str:
         name = draft.settle()
@@ -203,7 +203,7 @@ class Spool:
             if refused is None:
                 waiting.done.set_result(None)
             else:
-                waiting.done.set_exception(Unavailable(f"spool: {refused}"))
+                waiting.done.set_exception(refusal(refused))
                 waiting.done.exception()  # the session may be gone: nobody is told then
         if refused is not None and _is_fatal(refused):
             self._fail(f"spool {self.path}: {refused}: stopping, since the disk may have lost what it took")

@@ -39,6 +39,7 @@ ANSWERS: Final[Mapping[type[errors.MailError], Reply]] = {
     errors.LoginRefused: Reply(535, "5.7.8", "Authentication credentials invalid"),
     errors.LoginThrottled: Reply(454, "4.7.0", "Too many failures, try again later"),
     errors.Unavailable: Reply(451, "4.3.0", "Service not available, try again later"),
+    errors.StorageFull: Reply(452, "4.3.1", "No room for it now, try again later"),
 }
 
 
