@@ -2,6 +2,7 @@
 # Remove the demo's hosts, their network, their images, and all that was built.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+rm -f inventory/demo/group_vars/all/secrets.yml
 if [ -x .venv/bin/ansible-playbook ] && command -v podman >/dev/null; then
     PATH=$PWD/.venv/bin:$PATH ansible-playbook molecule/resources/destroy.yml >/dev/null
     as_root=
@@ -11,6 +12,4 @@ if [ -x .venv/bin/ansible-playbook ] && command -v podman >/dev/null; then
     [ -z "$images" ] || $as_root podman rmi --force $images >/dev/null 2>&1 || true
 fi
 rm -rf build .venv .ansible .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-rm -f inventory/demo/group_vars/all/secrets.yml
-rm -rf .secrets/vault-password.demo
 echo "removed: the demo's hosts, network, images and secrets; build, .venv and caches"
