@@ -351,7 +351,9 @@ async def running(folder: Path, settings: Mapping[str, Any] | None = None) -> As
         directory=directory, logins=passwords, counters=counters,
     )  # fmt: skip
     servers = {"smtp": _server(mta, mta_limits(mta_config), Manner("smtp"), log, tls)}
-    servers |= {manner.service: _server(msa, msa_limits(msa_config), manner, log, tls) for manner in MANNERS}
+    servers |= {
+        manner.service: _server(msa, msa_limits(msa_config, manner), manner, log, tls) for manner in MANNERS
+    }
     site = Site(folder, servers, {}, zone, log, passwords, folder / "tls" / HOST / "fullchain.pem")
     for name, server in servers.items():
         await server.start([await _bind(site, name)])

@@ -112,6 +112,7 @@ async def test_names_and_senders(site: Site) -> None:
         (["-t"], b"To: <broken\n\nx\n", 65),
         (["root"], b"a\0b\n", 65),
         (["nobody"], b"x\n", 67),
+        (["-f", "\u00fc@x.example", "root"], b"x\n", 65),
         (["-bi"], b"", 0),
         (["-q"], b"", 0),
     ],
@@ -134,6 +135,29 @@ async def test_smtp_on_standard_input(site: Site) -> None:
     assert status == 0
     assert out.startswith(b"220 mail.alpha.example ")
     assert out.endswith(b"221 2.0.0 Bye\r\n")
+    assert len(site.queued("msa")) == 1
+
+
+async def test_who_does_not_read_the_answers_gets_a_status(site: Site) -> None:
+    script = 'exec 3>&1; { "$@"; echo $? >&3; } </dev/null | true'
+    process = await asyncio.create_subprocess_exec(
+        "sh", "-c", script, "sh", *COMMAND, "-bs",
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, sendmail.SOCKET_VARIABLE: str(site.socket_path)},
+    )  # fmt: skip
+    out, problems = await asyncio.wait_for(process.communicate(), 30)
+    assert out == b"75\n"
+    assert problems.startswith(b"sendmail: mail system: ")
+    assert problems.count(b"\n") == 1
+
+
+@pytest.mark.settings(max_recipients_local=120)
+async def test_more_recipients_than_a_person_may_have(site: Site) -> None:
+    header = b"".join(b"To: u%d@outside.example\n" % number for number in range(120))
+    assert (await run(site, "-t", stdin=header + b"\nx\n"))[0] == 0
+    (row,) = site.queued("msa")
+    assert len(row.recipients) == 120
+    assert (await run(site, "-t", "root", stdin=header + b"\nx\n"))[0] == 75
     assert len(site.queued("msa")) == 1
 
 

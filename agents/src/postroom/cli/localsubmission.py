@@ -124,8 +124,14 @@ def _socket(path: str) -> socket.socket:
 
 
 def pass_through(path: str) -> int:
-    """`-bs`: SMTP on standard input and output, spoken by the msa itself."""
-    stream = _socket(path)
+    """`-bs`: SMTP on standard input and output, spoken by the msa itself. Raises Failure."""
+    try:
+        return _passed(_socket(path))
+    except OSError as error:
+        raise Failure(EX_TEMPFAIL, f"mail system: {error.strerror or error}") from error
+
+
+def _passed(stream: socket.socket) -> int:
     waiting = [stream.fileno(), 0]
     while True:
         readable, _, _ = select.select(waiting, [], [], REPLY_SECONDS)

@@ -17,13 +17,13 @@ from postroom.cli import localsubmission as local
 from postroom.mail.headermailboxes import parse_address_list
 
 EX_OK, EX_USAGE, EX_DATAERR, EX_NOUSER = 0, 64, 65, 67
-EX_SOFTWARE, EX_TEMPFAIL, EX_NOPERM = 70, 75, 77
+EX_TEMPFAIL = 75
 
 SOCKET: Final = "/run/postroom/submit.sock"
 SOCKET_VARIABLE: Final = "POSTROOM_SENDMAIL_SOCKET"  # for a sandbox
 
 _WITH_VALUE: Final = frozenset("fFrNRVBCLOXhpo")  # options that take a value, attached or as the next word
-_FLAGS: Final = frozenset("tinvmsGUA")
+_FLAGS: Final = frozenset("tinvmsGU")
 _FIELD: Final = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _LOCAL_NAME: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+")
 _UNSAFE: Final = re.compile(r"[^ -~]")
@@ -113,8 +113,8 @@ def _option(options: Options, word: str, words: Iterator[str]) -> None:
         if letter == "q":
             options.mode = "q"
             return
-        if letter == "e":
-            return  # error reporting: always by exit status
+        if letter in "eA":
+            return  # error reporting is always by exit status, and there is one configuration
         if letter in _WITH_VALUE:
             value = word or next(words, None)
             if value is None:
@@ -217,9 +217,11 @@ class Message:
         return [address for value in values for address in addresses(value)]
 
     def complete(self, sender: str, name: str) -> None:
-        """Add From where it is missing (Date and Message-ID are the msa's)."""
+        """Add From where it is missing (Date and Message-ID are the msa's). Raises Refused."""
         if self.all(b"from"):
             return
+        if not sender.isascii():
+            raise Refused(EX_DATAERR, "the sender's address is not ASCII")
         self._fields.insert(0, f"From: {phrase(name)}<{sender}>\r\n".encode("ascii"))
 
     def octets(self) -> bytes:

@@ -56,7 +56,7 @@ class MsaAgent(Agent[MsaConfig]):
         return SmtpServer(
             host_name=config.host_name,
             reception=self._reception,
-            limits=limits(config),
+            limits=limits(config, manner),
             manner=manner,
             log=self.log,
             certificates=self._tls.context,
@@ -83,7 +83,7 @@ class MsaAgent(Agent[MsaConfig]):
         reception = self._new_reception(config)
         for server in self._servers:
             server.reception = reception
-            server.use(limits(config))
+            server.use(limits(config, server.manner))
         self.config = config
 
     async def drain(self) -> None:
@@ -97,18 +97,18 @@ class MsaAgent(Agent[MsaConfig]):
         """Certificates and secrets can be read."""
         TlsStore(config.tls_directory).load()
         read_srs_secrets(config.srs_secrets_file)
-        limits(config)
+        limits(config, MANNERS[0])
 
 
-def limits(config: MsaConfig) -> Limits:
-    """The servers' limits. Raises ConfigError: a trusted network is none."""
+def limits(config: MsaConfig, manner: Manner) -> Limits:
+    """A server's limits. Raises ConfigError: a trusted network is none."""
     try:
         networks(config.trusted_clients)
     except ValueError as error:
         raise ConfigError(f"trusted_clients: {error}") from error
     return Limits(
         message_octets=config.max_message_bytes,
-        recipients=config.max_recipients,
+        recipients=config.max_recipients_local if manner.local else config.max_recipients,
         connections=config.max_connections,
         connections_per_client=config.max_connections_per_client,
         commands=config.max_commands,

@@ -12,6 +12,7 @@ class MsaConfig(Settings, frozen=True, kw_only=True):
     auth_socket: str = "/run/postroom/auth.sock"
     max_message_bytes: int = 52_428_800
     max_recipients: int = 100
+    max_recipients_local: int = 1000  # for programs of this host, which do not try again with fewer
     max_connections: int = 500
     max_connections_per_client: int = 20
     max_commands: int = 1000
