@@ -249,6 +249,9 @@ class MemoryAccount:
     async def head(self, mailbox: int, uid: int, octets: int) -> bytes:
         return (await self.content(mailbox, uid))[:octets]
 
+    async def piece(self, mailbox: int, uid: int, start: int, end: int) -> bytes:
+        return (await self.content(mailbox, uid))[start:end]
+
     async def append(self, name: str, messages: Sequence[NewMessage]) -> Appended:
         box = self._box(name)
         self._demand(sum(len(message.content) for message in messages))

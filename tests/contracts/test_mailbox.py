@@ -107,6 +107,16 @@ async def test_the_beginning_of_a_message(store: Store, ada: MailAccount, octets
         await ada.head(inbox, 2, octets)
 
 
+@pytest.mark.parametrize("start", [0, 3, len(PREFIX), len(PREFIX) + 5, 100_000])
+@pytest.mark.parametrize("octets", [0, 1, 20, 100_000])
+async def test_a_piece_of_a_message(store: Store, ada: MailAccount, start: int, octets: int) -> None:
+    inbox = await filled(store, 1)
+    whole = PREFIX + MESSAGE
+    assert await ada.piece(inbox, 1, start, start + octets) == whole[start : start + octets]
+    with pytest.raises(errors.MessageGone):
+        await ada.piece(inbox, 2, start, start + octets)
+
+
 async def test_the_second_copy_is_success_and_not_stored(store: Store, ada: MailAccount) -> None:
     assert await store.deliver([delivery(1), delivery(1)]) == (None, None)
     assert await store.deliver([delivery(1)]) == (None,)

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from postroom.contracts.mailbox import FlagMode
+from postroom.imap import fetching
 from postroom.imap import session as sessions
+from postroom.store.account import SqliteAccount
 from postroom.wire.sasl import encode_line, plain_message
 
 from ..runner import Peer
@@ -364,3 +367,48 @@ async def test_who_waits_for_room_too_long_is_sent_away(
     peer = await logged_in(server)
     await say(peer, b"a APPEND INBOX {900000}\r\n")
     assert (await until(peer, b"* BYE")).startswith(b"* BYE Too many large messages")
+
+
+async def test_messages_too_large_to_be_held_are_sent_piece_by_piece(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer = await logged_in(server)
+    mail = (
+        b"Subject: parts\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nfirst part\r\n"
+        b"--b\r\nContent-Type: text/html\r\n\r\n" + b"<p>second part</p>\r\n" * 50 + b"--b--\r\n"
+    )
+    await server.deliver("ada", mail)
+    wanted = (
+        b"UID FETCH 1 (BODY.PEEK[] BODY.PEEK[TEXT] BODY.PEEK[2]<3.500> BODY.PEEK[2]<90000.1> BODY.PEEK[2.MIME]"
+        b" BODY.PEEK[3] BODY.PEEK[HEADER.FIELDS (Subject)] BODY.PEEK[1]<2.4> RFC822.SIZE)\r\n"
+    )
+    await say(peer, b"a SELECT INBOX\r\n")
+    await until(peer, b"a ")
+    await say(peer, b"b " + wanted)
+    end = b"\r\nb OK UID FETCH completed\r\n"
+    whole = await peer.reader.readuntil(end)
+    monkeypatch.setattr(fetching, "LARGE", 10)
+    monkeypatch.setattr(fetching, "LARGE_PIECE", 7)
+    await say(peer, b"b " + wanted)
+    assert await peer.reader.readuntil(end) == whole
+
+
+async def test_a_message_that_vanishes_while_it_is_sent_ends_the_connection(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "LARGE", 10)
+    monkeypatch.setattr(fetching, "LARGE_PIECE", 7)
+    read = SqliteAccount.piece
+
+    async def vanishing(self: SqliteAccount, mailbox: int, uid: int, start: int, end: int) -> bytes:
+        if start:
+            await self.store(mailbox, (uid,), FlagMode.ADD, frozenset({"\\Deleted"}))
+            await self.expunge(mailbox)
+        return await read(self, mailbox, uid, start, end)
+
+    monkeypatch.setattr(SqliteAccount, "piece", vanishing)
+    await server.deliver("ada", SECRET)
+    peer = await logged_in(server)
+    await say(peer, b"a SELECT INBOX\r\nb FETCH 1 BODY.PEEK[]\r\n")
+    await until(peer, b"a ")
+    assert await peer.closed() == b"* 1 FETCH (BODY[] {%d}\r\n" % len(SECRET) + SECRET[:7]

@@ -182,6 +182,9 @@ class MailAccount(Protocol):
     async def head(self, mailbox: int, uid: int, octets: int) -> bytes:
         """The beginning of `content`: at least so many octets, or all there are. Raises MessageGone."""
 
+    async def piece(self, mailbox: int, uid: int, start: int, end: int) -> bytes:
+        """The octets of `content` from `start` to `end`, or to its end. Raises MessageGone."""
+
     async def append(self, name: str, messages: Sequence[NewMessage]) -> Appended:
         """All or nothing. Raises NoSuchMailbox, QuotaExceeded."""
 

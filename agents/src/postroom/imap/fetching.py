@@ -13,9 +13,17 @@ from postroom.imap.refusals import GONE, Reply
 from postroom.imap.session import Session
 from postroom.imap.view import View
 from postroom.mail.flags import SEEN
+from postroom.mail.mime import Part
 from postroom.wire.imap import commands, responses
 from postroom.wire.imap.fetchitems import FetchItem, Item, Section, Text
-from postroom.wire.imap.sections import header_end, needs_structure, slice_of
+from postroom.wire.imap.sections import (
+    chooses_fields,
+    cut,
+    header_end,
+    needs_structure,
+    region,
+    slice_of,
+)
 from postroom.wire.imap.structure import body, envelope
 
 ROWS: Final = 1000  # rows asked for at a time
@@ -23,6 +31,8 @@ DETAILS: Final = 100
 BATCH: Final = 65_536  # octets gathered before they are written
 PIECE: Final = 65_536
 HEAD: Final = 16_384  # octets in which most header blocks end
+LARGE: Final = 1 << 20  # octets of a message that is never held as a whole
+LARGE_PIECE: Final = 1 << 18
 
 _HEADERS: Final = (Text.HEADER, Text.FIELDS, Text.FIELDS_NOT)
 _STRUCTURED: Final = (Item.ENVELOPE, Item.BODY, Item.BODYSTRUCTURE)
@@ -118,7 +128,13 @@ class _Fetch:
 
     async def _answer_one(self, row: Row, detail: Detail | None, tell_flags: bool) -> None:
         content = b""
-        if self._needs_content:
+        large = row.size > LARGE and not self._header_only
+        if self._needs_content and large and detail is None:
+            detail = next(iter(await self._session.opened.details(self._view.id, (row.uid,))), None)
+            if detail is None:
+                self.missing = True
+                return
+        if self._needs_content and not large:
             try:
                 content = await self._content(row.uid)
             except MessageGone:
@@ -135,7 +151,10 @@ class _Fetch:
         for place, item in enumerate(items):
             if place:
                 out += b" "
-            if isinstance(item, Section):
+            if isinstance(item, Section) and large and detail is not None:
+                await self._large_section(item, row.uid, detail.structure)
+                out = self._out
+            elif isinstance(item, Section):
                 await self._section(item, content, detail)
                 out = self._out
             else:
@@ -170,6 +189,36 @@ class _Fetch:
         await self._write_out()
         for start in range(0, len(octets), PIECE):
             self._session.write(bytes(octets[start : start + PIECE]))
+            await self._session.connection.drain()
+
+    async def _large_section(self, section: Section, uid: int, root: Part) -> None:
+        """The same, read piece by piece as the client takes them. Raises ConnectionAbortedError: it is gone midway."""
+        found = region(section, root)
+        if found is None:
+            self._out += section.label + b" NIL"
+            return
+        start, end = found
+        try:
+            if chooses_fields(section):
+                octets = cut(section, await self._session.opened.piece(self._view.id, uid, start, end))
+                self._out += b"%b {%d}\r\n" % (section.label, len(octets))
+                self._out += octets
+                return
+            start = min(start + section.start, end)
+            end = end if section.count is None else min(start + section.count, end)
+            self._out += b"%b {%d}\r\n" % (section.label, end - start)
+            await self._stream(uid, start, end)
+        except MessageGone:
+            raise ConnectionAbortedError("message expunged while it was sent") from None
+
+    async def _stream(self, uid: int, start: int, end: int) -> None:
+        await self._write_out()
+        for place in range(start, end, LARGE_PIECE):
+            stop = min(place + LARGE_PIECE, end)
+            octets = await self._session.opened.piece(self._view.id, uid, place, stop)
+            if len(octets) != stop - place:
+                raise ConnectionAbortedError("message file is shorter than it was")
+            self._session.write(octets)
             await self._session.connection.drain()
 
     def _maker(self, item: FetchItem) -> Callable[[Row], bytes]:

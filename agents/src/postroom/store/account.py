@@ -116,6 +116,9 @@ class SqliteAccount:
             return found
         return await self._run(lambda db: reading.content(db, mailbox, uid, octets))
 
+    async def piece(self, mailbox: int, uid: int, start: int, end: int) -> bytes:
+        return await self._run(lambda db: reading.piece(db, mailbox, uid, start, end))
+
     async def append(self, name: str, messages: Sequence[NewMessage]) -> Appended:
         names = [self._store.new_name() for _ in messages]
         now, quota = self._now(), self._quota_bytes

@@ -67,12 +67,14 @@ class Folder:
             name, new_name, src_dir_fd=other.descriptor, dst_dir_fd=self.descriptor, follow_symlinks=False
         )
 
-    def read(self, name: str, limit: int | None = None) -> bytes:
-        """The octets of a file, or the first `limit` of them. Raises OSError."""
+    def read(self, name: str, limit: int | None = None, start: int = 0) -> bytes:
+        """The octets of a file from `start` on, or the first `limit` of these. Raises OSError."""
         descriptor = os.open(name, _READ, dir_fd=self.descriptor)
         try:
-            size = os.fstat(descriptor).st_size
+            size = os.fstat(descriptor).st_size - start
             size = size if limit is None else min(size, limit)
+            if start:
+                os.lseek(descriptor, start, os.SEEK_SET)
             pieces = []
             while size > 0 and (piece := os.read(descriptor, size)):
                 pieces.append(piece)

@@ -172,6 +172,16 @@ def content(database: Database, mailbox: int, uid: int, limit: int | None = None
     return prefix + octets if prefix else octets
 
 
+def piece(database: Database, mailbox: int, uid: int, start: int, end: int) -> bytes:
+    file, prefix, _ = _file(database, mailbox, uid)
+    front = prefix[start:end]
+    first = max(start - len(prefix), 0)
+    try:
+        return front + database.folder.read(file, end - len(prefix) - first, first)
+    except FileNotFoundError as error:
+        raise MessageGone("message is gone") from error
+
+
 def content_at_hand(database: Database, mailbox: int, uid: int) -> bytes | None:
     """The same for a small message that is in the system's cache; None when the disk would have to be waited for."""
     file, prefix, size = _file(database, mailbox, uid)

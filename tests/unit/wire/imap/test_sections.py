@@ -3,9 +3,9 @@
 import pytest
 from postroom.mail.mime import Envelope, Part
 from postroom.mail.mime_scan import scan
-from postroom.wire.imap import structure
+from postroom.wire.imap import sections, structure
 from postroom.wire.imap.fetchitems import Section, Text
-from postroom.wire.imap.sections import chosen_fields, slice_of
+from postroom.wire.imap.sections import chosen_fields, region, slice_of
 
 INNER = (
     b"Subject: inner\r\nContent-Type: multipart/mixed; boundary=i\r\n\r\n"
@@ -20,8 +20,14 @@ PLAIN = b"Subject: p\r\n\r\nbody\r\n"
 
 
 def cut(content: bytes, text: Text = Text.ALL, part: tuple[int, ...] = (), **other: object) -> bytes | None:
-    found = slice_of(Section(b"", text, part, **other), content, scan(content)[1])  # type: ignore[arg-type]
-    return None if found is None else bytes(found)
+    section, root = Section(b"", text, part, **other), scan(content)[1]  # type: ignore[arg-type]
+    found = slice_of(section, content, root)
+    where = region(section, root)
+    assert (where is None) is (found is None)
+    if found is None or where is None:
+        return None
+    assert sections.cut(section, content[slice(*where)]) == found
+    return bytes(found)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from postroom.mail.mime import Part
 from postroom.wire.imap.fetchitems import Section, Text
 
 _FIELD: Final = re.compile(rb"([^\r\n:]*+)[^\n]*+(?:\n[ \t][^\n]*+)*+\n?+")
-_HEADER_TEXTS: Final = (Text.HEADER, Text.FIELDS, Text.FIELDS_NOT)
 
 
 def needs_structure(section: Section) -> bool:
@@ -23,9 +22,41 @@ def slice_of(section: Section, content: bytes, root: Part | None) -> bytes | mem
 
     `root` may be None when `needs_structure` is false.
     """
-    octets = _whole(section, content, root)
-    if octets is None:
+    if section.part:
+        found = region(section, root) if root else None
+    else:
+        found = _of_message(section, 0, header_end(content), len(content))
+    if found is None:
         return None
+    return cut(section, memoryview(content)[slice(*found)])
+
+
+def region(section: Section, root: Part) -> tuple[int, int] | None:
+    """From where to where the section lies in a message, before fields are chosen and the partial range is cut out."""
+    if not section.part:
+        return _of_message(section, root.start, root.body, root.end)
+    part = _find(root, section.part)
+    if part is None:
+        return None
+    if section.text is Text.ALL:
+        return part.body, part.end
+    if section.text is Text.MIME:
+        return part.start, part.body
+    if not (part.type == b"MESSAGE" and part.subtype == b"RFC822" and part.parts):
+        return None
+    message = part.parts[0]
+    return _of_message(section, message.start, message.body, message.end)
+
+
+def chooses_fields(section: Section) -> bool:
+    """Whether the section is some fields of a header."""
+    return section.text in {Text.FIELDS, Text.FIELDS_NOT}
+
+
+def cut(section: Section, octets: bytes | memoryview) -> bytes | memoryview:
+    """What of the region's octets the section is."""
+    if chooses_fields(section):
+        octets = chosen_fields(bytes(octets), section.fields, without=section.text is Text.FIELDS_NOT)
     if section.start or section.count is not None:
         stop = None if section.count is None else section.start + section.count
         return octets[section.start : stop]
@@ -52,31 +83,10 @@ def chosen_fields(header: bytes, names: frozenset[bytes], *, without: bool) -> b
     return b"".join((*kept, b"\r\n"))
 
 
-def _whole(section: Section, content: bytes, root: Part | None) -> bytes | memoryview | None:
-    if not section.part:
-        return _of_message(section, content, 0, header_end(content), len(content))
-    part = _find(root, section.part) if root else None
-    if part is None:
-        return None
-    view = memoryview(content)
+def _of_message(section: Section, start: int, body: int, end: int) -> tuple[int, int]:
     if section.text is Text.ALL:
-        return view[part.body : part.end]
-    if section.text is Text.MIME:
-        return view[part.start : part.body]
-    if not (part.type == b"MESSAGE" and part.subtype == b"RFC822" and part.parts):
-        return None
-    message = part.parts[0]
-    return _of_message(section, content, message.start, message.body, message.end)
-
-
-def _of_message(section: Section, content: bytes, start: int, body: int, end: int) -> bytes | memoryview:
-    if section.text is Text.ALL:
-        return memoryview(content)[start:end]
-    if section.text is Text.TEXT:
-        return memoryview(content)[body:end]
-    if section.text in _HEADER_TEXTS and section.text is not Text.HEADER:
-        return chosen_fields(content[start:body], section.fields, without=section.text is Text.FIELDS_NOT)
-    return content[start:body]
+        return start, end
+    return (body, end) if section.text is Text.TEXT else (start, body)
 
 
 def _find(root: Part, path: tuple[int, ...]) -> Part | None:
