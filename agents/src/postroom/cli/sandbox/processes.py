@@ -1,5 +1,6 @@
 """The sandbox's processes: forked with everything imported, given their sockets as systemd gives them, kept alive."""
 
+import ctypes
 import fcntl
 import importlib
 import os
@@ -15,6 +16,7 @@ from typing import NoReturn
 
 FIRST = 3  # SD_LISTEN_FDS_START
 HIGH = 200  # above every descriptor that the sandbox holds
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 CRASHES = (
     5  # within CRASH_WINDOW seconds end the sandbox, unless they were asked for by a signal from outside
 )
@@ -128,9 +130,10 @@ class Supervisor:
     def _fork(self, process: Process) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
+        parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            _become(process)
+            _become(process, parent)
         self._running[pid] = process
         (process.state / f"{process.name}.pid").write_text(f"{pid}\n")
 
@@ -143,10 +146,11 @@ def _readiness(process: Process) -> socket.socket:
     return endpoint
 
 
-def _become(process: Process) -> NoReturn:
+def _become(process: Process, parent: int) -> NoReturn:
     """In the child: descriptors and environment as systemd makes them, then the work."""
     status = 70
     try:
+        _end_with(parent)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         signal.signal(
             signal.SIGINT, signal.SIG_IGN
@@ -175,6 +179,13 @@ def _become(process: Process) -> NoReturn:
         os.write(2, f"{type(error).__name__}: {error}\n".encode())
     finally:
         os._exit(status)
+
+
+def _end_with(parent: int) -> None:
+    """Have the kernel end this process when the sandbox is killed: nobody else would."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it was too late
+        os._exit(70)
 
 
 def _last_line(log: Path) -> str:
