@@ -6,6 +6,7 @@ The AD flag counts only when the resolver is on the loopback interface: from els
 
 import asyncio
 import ipaddress
+import time
 from collections.abc import Generator
 from typing import TypeVar
 
@@ -22,6 +23,7 @@ import dns.rdtypes.ANY.TXT
 import dns.rrset
 
 from postroom.policy.lookups import Answer, Mx, Query, Record, Status
+from postroom.runtime.answers import Answers, lifetime
 
 T = TypeVar("T")
 TRY_SECONDS = (2.0, 4.0, 8.0)
@@ -35,9 +37,13 @@ class Resolver:
         self._host = host.strip("[]")
         self._port = int(port)
         self._trusted = ipaddress.ip_address(self._host).is_loopback
+        self._answers = Answers(time.monotonic)
 
     async def lookup(self, query: Query) -> Answer:
         """The answer; a resolver that does not answer in 14 seconds is a temporary failure."""
+        known = self._answers.get(query)
+        if known is not None:
+            return known
         try:
             name = dns.name.from_text(query.name)
         except dns.exception.DNSException:
@@ -51,7 +57,9 @@ class Resolver:
                 )
             except (dns.exception.DNSException, OSError, EOFError):
                 continue
-            return self._answer(query, reply)
+            answer = self._answer(query, reply)
+            self._answers.keep(query, answer, lifetime(reply, found=answer.status is Status.FOUND))
+            return answer
         return Answer(Status.TEMPORARY)
 
     def _answer(self, query: Query, reply: dns.message.Message) -> Answer:
