@@ -86,10 +86,7 @@ def parse_address(text: str) -> Address:
         raise AddressError("address without @")
     if len(local) > MAX_LOCAL:
         raise AddressError("local part over 64 octets")
-    if _LITERAL.fullmatch(domain):
-        domain = domain.lower()
-    else:
-        domain = parse_domain(domain)
+    domain = domain.lower() if _LITERAL.fullmatch(domain) else parse_domain(domain)
     if _DOT_STRING.fullmatch(local):
         return Address(local, domain)
     if _QUOTED_STRING.fullmatch(local):
