@@ -374,6 +374,35 @@ async def test_a_broken_handshake_goes_on_without_tls() -> None:
         assert (attempt.replies[0].code, attempt.tls) == (250, "")
 
 
+async def test_a_handshake_that_is_cut_off_goes_on_without_tls() -> None:
+    async def cut_off(peer: Peer) -> None:
+        await peer.greet("STARTTLS")
+        await peer.hear("STARTTLS")
+        await peer.say("220 go")
+        await peer.reader.read(100)
+
+    servers = Servers()
+    await servers.add("mx1.b.example", cut_off, accept)
+    async with courier_for(servers) as courier:
+        attempt = await send(courier)
+        assert (attempt.replies[0].code, attempt.tls) == (250, "")
+
+
+async def never_takes_mail(peer: Peer) -> None:
+    await peer.say("521 mx takes no mail")
+
+
+@pytest.mark.parametrize(("other", "code"), [(closes, 451), (never_takes_mail, 556)])
+async def test_a_host_that_takes_no_mail_does_not_speak_for_the_others(other: Serve, code: int) -> None:
+    servers = Servers()
+    await servers.add("mx1.b.example", other)
+    await servers.add("mx2.b.example", never_takes_mail)
+    async with courier_for(servers) as courier:
+        attempt = await send(courier)
+        assert attempt.replies[0].code == code
+        assert attempt.reached is (code == 556)
+
+
 async def test_octets_behind_starttls_are_an_attack(authority: tuple[trustme.CA, str]) -> None:
     servers = Servers()
     context = server_context(authority[0], "mx1.b.example")

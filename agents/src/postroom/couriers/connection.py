@@ -154,7 +154,7 @@ class PeerConnection(asyncio.Protocol):
         return reply
 
     async def start_tls(self, context: ssl.SSLContext, name: str, seconds: float) -> ssl.SSLObject:
-        """Begin TLS. Raises ssl.SSLError (CertificateError among them), ConnectionLost."""
+        """Begin TLS. Raises ssl.SSLError: it failed, also by a peer that went away; ConnectionLost."""
         if (
             self._reader.unread
         ):  # whoever slipped this in wants it taken for the server's words (RFC 3207 section 6)
@@ -169,9 +169,9 @@ class PeerConnection(asyncio.Protocol):
         except ssl.SSLError:
             raise
         except (OSError, TimeoutError) as error:
-            raise ConnectionLost(f"TLS handshake: {error or 'timed out'}") from error
+            raise ssl.SSLError(ssl.SSL_ERROR_SYSCALL, str(error) or "timed out") from error
         if transport is None:
-            raise ConnectionLost("TLS handshake: connection lost")
+            raise ssl.SSLError(ssl.SSL_ERROR_EOF, "connection lost")
         self._transport = transport
         self._reader = ReplyReader()
         return cast(ssl.SSLObject, transport.get_extra_info("ssl_object"))

@@ -71,7 +71,7 @@ class SessionOpener:
         certificate = isinstance(error, ssl.SSLCertVerificationError)
         weaker = Security.ENCRYPTED if certificate and security is Security.VERIFIED else Security.PLAIN
         if weaker is Security.PLAIN:
-            reason = error.reason or str(error)
+            reason = getattr(error, "reason", None) or str(error)
             self._log.warning(f"TLS handshake with {label} failed ({reason}), going on without TLS")
         if len(self._known) > 10_000:
             self._known.clear()

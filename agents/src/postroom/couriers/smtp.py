@@ -69,7 +69,7 @@ class SmtpCourier:
         self, key: str, destination: str, by_mx: bool, outgoing: Outgoing, parcel: Parcel, began: float
     ) -> Attempt:
         """Try the destination's servers until one has judged the message."""
-        failure = Reply(451, "4.4.1", f"no mail server of {destination} could be reached")
+        failures: list[Reply] = []
         host = "none"
         try:
             hosts = await self._hosts(destination, by_mx)
@@ -80,8 +80,7 @@ class SmtpCourier:
             try:
                 addresses = await self._addresses(name)
             except NoRoute as error:
-                if error.temporary or (not tried and name == hosts[0]):
-                    failure = _no_route(error)
+                failures.append(_no_route(error))
                 continue
             port = self._ways.mx_ports.get(name, self._ways.port)
             for address in addresses:
@@ -91,21 +90,21 @@ class SmtpCourier:
                 try:
                     session = await self._opener.open(name, address, port, last=last)
                 except (ConnectionLost, client.OutOfStep) as error:
-                    failure = Reply(451, "4.4.1", f"connect to {host}: {error}")
+                    failures.append(Reply(451, "4.4.1", f"connect to {host}: {error}"))
                     session = None
                 except client.Refused as refusal:
-                    failure = _unwilling(host, refusal.reply)
+                    failures.append(_unwilling(host, refusal.reply))
                     session = None
                 if session is not None:
                     connected = asyncio.get_running_loop().time() - began
-                    attempt = await self._transact(key, session, outgoing, parcel, fresh=True)
+                    attempt = await self._transact(key, session, outgoing, parcel)
                     if attempt is not None:
                         attempt.connect_seconds = connected
                         return attempt
-                    failure = Reply(451, "4.4.2", f"{host}: {session.connection.problem}")
+                    failures.append(Reply(451, "4.4.2", f"{host}: {session.connection.problem}"))
                 if last:
-                    return _all(outgoing, failure, host, reached=failure.permanent)
-        return _all(outgoing, failure, host, reached=failure.permanent)
+                    return _failed(outgoing, failures, host)
+        return _failed(outgoing, failures, host)
 
     async def _hosts(self, destination: str, by_mx: bool) -> list[str]:
         if delivery.literal(destination) or not by_mx:
@@ -120,7 +119,7 @@ class SmtpCourier:
         return await self._resolver.run(delivery.addresses(host, self._ways.families))
 
     async def _transact(
-        self, key: str, session: Session, outgoing: Outgoing, parcel: Parcel, *, fresh: bool = False
+        self, key: str, session: Session, outgoing: Outgoing, parcel: Parcel
     ) -> Attempt | None:
         """One transaction; None when the server went before it had judged anything."""
         loop = asyncio.get_running_loop()
@@ -187,6 +186,12 @@ class SmtpCourier:
 
 def _all(outgoing: Outgoing, reply: Reply, host: str = "none", *, reached: bool = True) -> Attempt:
     return Attempt([reply] * len(outgoing.recipients), host, reached=reached)
+
+
+def _failed(outgoing: Outgoing, failures: list[Reply], host: str) -> Attempt:
+    """No server took it: for ever only when none of them may do so later (RFC 7504 section 4)."""
+    failure = next((one for one in reversed(failures) if one.temporary), failures[-1])
+    return _all(outgoing, failure, host, reached=failure.permanent)
 
 
 def _no_route(error: NoRoute) -> Reply:

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from postroom.couriers.lmtp import Errand, LmtpLine
 from postroom.couriers.parcel import Attempt, Parcel
@@ -11,6 +12,8 @@ from postroom.queue.rows import Claim, StoredContent
 from postroom.relay.parcels import INLINE, ParcelMaker, Unfit
 from postroom.wire.smtp.client import Outgoing
 from postroom.wire.smtp.replies import Reply
+
+_NOTHING: Final = StoredContent(b"\r\n", 2, b"")
 
 Concluded = Callable[[Claim, Attempt, StoredContent, float], None]
 
@@ -62,10 +65,11 @@ class LocalDelivery:
         except Unfit as unfit:
             assert content is not None
             self._refuse(claim, content, unfit.reply)
-        except (LookupError, sqlite3.Error) as error:
-            self._refuse(
-                claim, StoredContent(b"\r\n", 2, b""), Reply(451, "4.3.0", f"message cannot be read: {error}")
-            )
+        except (LookupError, OSError, sqlite3.Error) as error:
+            self._refuse(claim, _NOTHING, Reply(451, "4.3.0", f"message cannot be read: {error}"))
+        except Exception as error:  # a fault of ours must neither lose the claim nor take its room for ever
+            reply = Reply(451, "4.3.5", f"internal error of the relay: {type(error).__name__}")
+            self._refuse(claim, content or _NOTHING, reply)
         else:
             self._enqueue(claim, content, parcel)
 

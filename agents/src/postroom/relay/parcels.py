@@ -85,7 +85,7 @@ class ParcelMaker:
                 self._known.popitem(last=False)
         try:
             return await asyncio.shield(known)
-        except Unfit:
+        except BaseException:
             self._known.pop(key, None)
             raise
 

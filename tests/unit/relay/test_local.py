@@ -1,0 +1,60 @@
+"""Mailboxes of this host: what is claimed is concluded, whatever happens to it."""
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from postroom.contracts.queue import Hop, Origin
+from postroom.couriers.lmtp import LmtpLine
+from postroom.couriers.parcel import Attempt
+from postroom.queue.rows import Claim, StoredContent
+from postroom.relay.local import LocalDelivery
+
+from .test_parcels import claim, maker
+
+HEAD = b"Subject: x\r\n\r\n"
+
+
+@dataclass
+class Ended:
+    """What was concluded."""
+
+    attempts: list[Attempt] = field(default_factory=list)
+    event: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __call__(self, claim: Claim, attempt: Attempt, content: StoredContent, began: float) -> None:
+        self.attempts.append(attempt)
+        self.event.set()
+
+
+def gone(error: Exception) -> object:
+    async def load(claim: Claim) -> StoredContent:
+        raise error
+
+    return load
+
+
+@pytest.mark.parametrize("error", [LookupError("gone"), OSError(5, "Input/output error"), ValueError("x")])
+async def test_what_cannot_be_loaded_is_deferred(error: Exception, tmp_path: Path) -> None:
+    ended = Ended()
+    line = LmtpLine(str(tmp_path / "none"), "mail.alpha.example")
+    local = LocalDelivery([line], maker(), gone(error), ended, lambda: 0.0)  # type: ignore[arg-type]
+    assert local.submit(claim(Origin.INBOUND, Hop.MAILBOX))
+    async with asyncio.timeout(5):
+        await ended.event.wait()
+    assert [reply.code for reply in ended.attempts[0].replies] == [451]
+    assert local.held == 0
+
+
+@pytest.mark.parametrize("size", [100, 300_000])
+async def test_a_body_that_is_not_there_is_deferred(tmp_path: Path, size: int) -> None:
+    ended = Ended()
+    line = LmtpLine(str(tmp_path / "none"), "mail.alpha.example")
+    local = LocalDelivery([line], maker(), gone(LookupError()), ended, lambda: 0.0)  # type: ignore[arg-type]
+    content = StoredContent(HEAD, len(HEAD) + size, b"", str(tmp_path / "no.body"))
+    assert local.submit(claim(Origin.INBOUND, Hop.MAILBOX)._replace(content=content))
+    async with asyncio.timeout(5):
+        await ended.event.wait()
+    assert [reply.code for reply in ended.attempts[0].replies] == [451]
+    assert local.held == 0
