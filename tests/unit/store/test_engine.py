@@ -5,12 +5,14 @@ import os
 import resource
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 from postroom.contracts import errors
 from postroom.contracts.mailbox import Delivery, FlagMode, NewMessage
-from postroom.store import Silence, SqliteStore, adding, engine, files, open_store
+from postroom.store import Silence, SqliteStore, adding, engine, files, mailboxes, open_store
 from postroom.store.database import Database
 
 MESSAGE = b"Subject: x\r\n\r\nbody\r\n"
@@ -201,17 +203,36 @@ async def test_whoever_stops_waiting_breaks_nothing(store: SqliteStore) -> None:
     assert (await ada.status("INBOX")).messages == 10
 
 
-async def test_old_deliveries_are_forgotten(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_old_deliveries_are_forgotten_though_the_account_is_opened_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(adding, "_PRUNE_EVERY", 3)
-    old = Delivery("ada", "old", "ada@x", "INBOX", b"", MESSAGE, 1_700_000_000 - 1_209_601)
-    await store.deliver([old])
-    await store.deliver([delivery(1)])
-    assert await store.deliver([old]) == (None,)
-    await store.deliver([delivery(2)])
+    for number in (1, 2, 3):
+        store = open_store(str(tmp_path), Silence(), FixedClock(), remember_deliveries=10.0)
+        old = number < 3
+        arrived = 1_700_000_000 - 11 * old
+        await store.deliver([msgspec.structs.replace(delivery(number), arrived=arrived)])
+        await store.close()
+    with closing(Database(str(tmp_path / "ada"), 0, 1.0)) as database:
+        assert database.sql.execute("SELECT queue_id FROM deliveries").fetchall() == [("q3",)]
+
+
+async def test_names_of_an_account_are_not_without_end(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mailboxes, "MOST_NAMES", 8)
     ada = await store.account("ada", 0)
-    known = await store.run("ada", lambda db: db.sql.execute("SELECT queue_id FROM deliveries").fetchall())
-    assert sorted(known) == [("q1",), ("q2",)]
-    assert (await ada.status("INBOX")).messages == 3
+    await ada.create("one/two")
+    for refused in (ada.create("three"), ada.rename("one/two", "x/y"), ada.rename("INBOX", "old")):
+        with pytest.raises(errors.QuotaExceeded):
+            await refused
+    assert len(await ada.mailboxes()) == 8
+    await ada.delete("one/two")
+    await ada.create("three")
+    for name in ("a", "b"):
+        await ada.subscribe(name, True)
+    with pytest.raises(errors.QuotaExceeded):
+        await ada.subscribe("c", True)
 
 
 async def test_a_folder_without_tables_is_finished(store: SqliteStore, tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ class MailAccount(Protocol):
         """Subscribed names, also of mailboxes that do not exist (any more)."""
 
     async def create(self, name: str, special_use: str = "") -> Mailbox:
-        """Make a mailbox and the parents it lacks. Raises MailboxExists, MailboxNameInvalid."""
+        """Make a mailbox and the parents it lacks. Raises MailboxExists, MailboxNameInvalid, QuotaExceeded."""
 
     async def delete(self, name: str) -> None:
         """Remove a mailbox with its messages; one with children stays as a name. Raises NoSuchMailbox, MailboxNotDeletable."""
@@ -157,7 +157,7 @@ class MailAccount(Protocol):
         """Rename with all children; renaming INBOX moves its messages (RFC 3501 section 6.3.5)."""
 
     async def subscribe(self, name: str, on: bool) -> None:
-        """Subscribe to a name or forget it."""
+        """Subscribe to a name or forget it. Raises MailboxNameInvalid, QuotaExceeded."""
 
     async def status(self, name: str) -> Status:
         """Raises NoSuchMailbox, MailboxNotSelectable."""

@@ -24,7 +24,7 @@ from postroom.store.database import Box, Database, as_refusal
 from postroom.store.files import Folder, SyncFailed
 from postroom.store.names import INBOX, mailbox_name
 
-_PRUNE_EVERY: Final = 1000  # deliveries
+_PRUNE_EVERY: Final = 500  # UIDs, so that nothing has to be counted while accounts come and go
 _LARGE: Final = 1 << 18
 _SMALL: Final = 16_384
 _encode = msgspec.msgpack.Encoder().encode
@@ -151,6 +151,7 @@ def _commit(
     remember_since: int,
 ) -> None:
     sql = database.sql
+    forget = False
     with database.writing():
         for place, file in written.items():
             delivery = jobs[place].delivery
@@ -170,11 +171,10 @@ def _commit(
                 continue
             if box is None:
                 box = database.box(INBOX)
-            _insert(database, box, delivery.flags, delivery.arrived, file, modseq)
-        database.deliveries_seen += len(written)
-        if database.deliveries_seen >= _PRUNE_EVERY:
+            uid = _insert(database, box, delivery.flags, delivery.arrived, file, modseq)
+            forget |= uid % _PRUNE_EVERY == 0
+        if forget:
             sql.execute("DELETE FROM deliveries WHERE time < ?", (remember_since,))
-            database.deliveries_seen = 0
 
 
 def _plain_name(name: str) -> str:

@@ -70,7 +70,6 @@ class Database:
             self.sql = schema.connect(path, busy_seconds)
         self.folder = files.Folder(f"{path}/{files.MESSAGES}")
         self.dirty = False  # whether others have something to hear
-        self.deliveries_seen = 0
 
     def close(self) -> None:
         self.sql.close()

@@ -1,17 +1,21 @@
 """Names, subscriptions and counts. RFC 3501 sections 6.3.3 to 6.3.10, RFC 6154."""
 
 from collections import Counter
+from typing import Final
 
 from postroom.contracts.errors import (
     MailboxExists,
     MailboxNameInvalid,
     MailboxNotDeletable,
     NoSuchMailbox,
+    QuotaExceeded,
 )
 from postroom.contracts.mailbox import Mailbox, Quota, Status
 from postroom.store.database import UID_MASK, Box, Database
 from postroom.store.names import INBOX, SEPARATOR, mailbox_name, parents
 from postroom.store.schema import UID_BITS
+
+MOST_NAMES: Final = 10_000  # mailboxes, and subscriptions, of an account; each LIST looks at all of them
 
 
 def all_mailboxes(database: Database) -> tuple[Mailbox, ...]:
@@ -34,6 +38,7 @@ def subscribe(database: Database, name: str, on: bool) -> None:
     with database.writing():
         if on:
             database.sql.execute("INSERT OR IGNORE INTO subscriptions VALUES (?)", (name,))
+            _demand_few(database, "subscriptions")
         else:
             database.sql.execute("DELETE FROM subscriptions WHERE name = ?", (name,))
 
@@ -51,7 +56,14 @@ def create(database: Database, name: str, special_use: str, now: int) -> Mailbox
         if known:
             database.sql.execute("DELETE FROM mailboxes WHERE id = ?", (known[0],))
         _insert(database, name, special_use, now)
+        _demand_few(database, "mailboxes")
     return next(box for box in all_mailboxes(database) if box.name == name)
+
+
+def _demand_few(database: Database, table: str) -> None:
+    """Raises QuotaExceeded when an account has come to have too many names."""
+    if database.sql.execute(f"SELECT count(*) FROM {table}").fetchone()[0] > MOST_NAMES:  # noqa: S608
+        raise QuotaExceeded(f"too many {table}")
 
 
 def _find(database: Database, name: str) -> tuple[int, int] | None:
@@ -138,9 +150,11 @@ def rename(database: Database, old: str, new: str, now: int) -> None:
                 _insert(database, parent, "", now)
         if old == INBOX:
             _move_inbox(database, known[0], _insert(database, new, "", now))
+            _demand_few(database, "mailboxes")
             return
         names = [(new + child[len(old) :], id_) for id_, child in moved]
         database.sql.executemany("UPDATE mailboxes SET name = ? WHERE id = ?", [(new, known[0]), *names])
+        _demand_few(database, "mailboxes")
 
 
 def _move_inbox(database: Database, inbox: int, target: int) -> None:
