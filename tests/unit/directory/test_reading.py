@@ -202,4 +202,4 @@ def test_no_json_breaks_the_reader(document: object) -> None:
     try:
         read_document(json.dumps(document).encode())
     except DirectoryRefused as refusal:
-        assert refusal.problems  # noqa: PT017
+        assert refusal.problems

@@ -151,7 +151,10 @@ class MailAccount(Protocol):
         """Make a mailbox and the parents it lacks. Raises MailboxExists, MailboxNameInvalid, QuotaExceeded."""
 
     async def delete(self, name: str) -> None:
-        """Remove a mailbox with its messages; one with children stays as a name. Raises NoSuchMailbox, MailboxNotDeletable."""
+        """Remove a mailbox with its messages; one with children stays as a name.
+
+        Raises NoSuchMailbox, MailboxNotDeletable.
+        """
 
     async def rename(self, old: str, new: str) -> None:
         """Rename with all children; renaming INBOX moves its messages (RFC 3501 section 6.3.5)."""
