@@ -16,7 +16,7 @@ DOMAIN, ADA, BOB = "alpha.example", "ada@alpha.example", "bob@alpha.example"
 FILES = [
     ("msa", "var/spool/msa/msa-1.db"), ("msa", "var/spool/msa/msa-1.lock"), ("msa", "var/spool/msa/msa-1.turn"),
     ("msa", "var/spool/msa/msa-1.db-wal"), ("msa", "var/spool/msa/msa-1.db-shm"),
-    ("msa", "var/spool/msa/counters.db"), ("mta", "var/spool/mta/mta-1.db"), ("mta", "var/spool/mta/mta-1.lock"),
+    ("msa", "var/spool/msa/counters.sqlite"), ("mta", "var/spool/mta/mta-1.db"), ("mta", "var/spool/mta/mta-1.lock"),
     ("relay", "var/spool/relay/relay-1.db"), ("relay", "var/spool/relay/relay-1.lock"),
     ("mda", "var/spool/mda/mda-1.db"), ("auth", "var/secrets/guesses.db"), ("auth", "var/secrets/secrets.db"),
 ]  # fmt: skip

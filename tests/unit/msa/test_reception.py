@@ -1,11 +1,14 @@
 """Submission: what is needed first, what is added and removed. RFC 6409, RFC 4954."""
 
+import json
 import re
 from base64 import b64encode
 
 import pytest
+from postroom.directory.apply import apply
+from postroom.directory.reading import read_document
 
-from ...smtp_site import HOST, Site
+from ...smtp_site import DOCUMENT, HOST, Site
 
 MESSAGE = b"From: Ada <ada@alpha.example>\r\nTo: y@outside.example\r\n\r\nHello\r\n"
 
@@ -113,3 +116,13 @@ async def test_limits_per_account_last_over_connections(site: Site) -> None:
     assert (await other.send_message("bob@alpha.example", many, message)).startswith("450 4.7.1")
     assert (await other.send_message("bob@alpha.example", many[:3], message)).startswith("250 ")
     assert (await other.send_message("bob@alpha.example", many[:1], message)).startswith("450 4.7.1")
+
+
+async def test_an_account_that_is_switched_off_sends_nothing_more(site: Site) -> None:
+    client = await site.logged_in()
+    off = [one | {"state": "disabled"} if one["id"] == "id-ada" else one for one in DOCUMENT["accounts"]]
+    document = json.dumps({**DOCUMENT, "accounts": off}).encode()
+    apply(site.folder / "directory.db", read_document(document))
+    answer = await client.send_message("ada@alpha.example", ["y@outside.example"], MESSAGE)
+    assert answer.startswith("553 5.7.1")
+    assert site.queued("msa") == []

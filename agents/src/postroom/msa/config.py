@@ -7,7 +7,7 @@ class MsaConfig(Settings, frozen=True, kw_only=True):
     """`msa.toml`. Sizes in octets, times in seconds."""
 
     spool_directory: str = "/var/lib/postroom/spool/msa"
-    counters_path: str = "/var/lib/postroom/spool/msa/counters.db"
+    counters_path: str = "/var/lib/postroom/spool/msa/counters.sqlite"
     tls_directory: str = "/etc/postroom/tls"
     auth_socket: str = "/run/postroom/auth.sock"
     max_message_bytes: int = 52_428_800

@@ -133,8 +133,8 @@ class MsaReception:
 
     async def _allowance(self, login: Login) -> Allowance:
         account = await self.directory.account(login.account)
-        if account is None:
-            raise SenderNotOwned  # removed since the login
+        if account is None or not account.enabled:
+            raise SenderNotOwned  # removed or switched off since the login
         return allowance(account.messages_per_day, account.recipients_per_day, self._default)
 
     async def _signing_domain(self, block: HeaderBlock, transaction: Transaction) -> str:

@@ -174,7 +174,7 @@ class SandboxDomain:
         store = {"accounts_directory": f"{root}/var/accounts", "notice_directory": f"{root}/run/notice"}
         own: dict[str, dict[str, object]] = {
             "mta": {**spool, **resolver, **tls, **srs, **quota},
-            "msa": {**spool, **tls, **auth, **srs, "counters_path": f"{root}/var/spool/msa/counters.db"},
+            "msa": {**spool, **tls, **auth, **srs, "counters_path": f"{root}/var/spool/msa/counters.sqlite"},
             "relay": {
                 **resolver,
                 **srs,
