@@ -40,6 +40,7 @@ class People:
 
     def __init__(self) -> None:
         self.quota_bytes = 0
+        self.enabled = True
 
     async def authenticate(self, attempt: LoginAttempt) -> Login:
         said = parse_plain(attempt.response)
@@ -50,7 +51,9 @@ class People:
         return Login(said.name.partition("@")[0], said.name)
 
     async def account(self, account_id: str) -> Account | None:
-        return Account(account_id, f"{account_id}@alpha.example", quota_bytes=self.quota_bytes)
+        return Account(
+            account_id, f"{account_id}@alpha.example", enabled=self.enabled, quota_bytes=self.quota_bytes
+        )
 
     async def domain(self, name: str) -> Domain | None:
         return None

@@ -7,11 +7,12 @@ from pathlib import Path
 import msgspec
 import pytest
 from postroom.contracts.mailbox import FlagMode
-from postroom.imap import fetching
+from postroom.imap import fetching, idling
 from postroom.imap import session as sessions
 from postroom.store.account import SqliteAccount
 from postroom.wire.sasl import encode_line, plain_message
 
+from ...amounts import amount
 from ..runner import Peer
 from .conftest import Server
 
@@ -164,6 +165,8 @@ async def test_x21_no_name_leaves_the_account(server: Server, tmp_path: Path) ->
     assert b"passwd" not in (await until(peer, b"a ")).replace(b"/etc/passwd", b"")
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
 async def test_x24_one_account_sees_nothing_of_another(server: Server) -> None:
     await server.deliver("ada", SECRET)
     ada, bob = await logged_in(server), await logged_in(server, "bob", "geheim")
@@ -177,7 +180,7 @@ async def test_x24_one_account_sees_nothing_of_another(server: Server) -> None:
         b"SUBSCRIBE %b", b"DELETE %b", b"FETCH 1:* BODY[]", b"UID FETCH 1:* (ENVELOPE BODY.PEEK[])", b"UID COPY 1:* %b",
         b"SEARCH TEXT marker", b"UID SEARCH ALL", b"NOOP",
     ]  # fmt: skip
-    for _ in range(400):
+    for _ in range(amount(400, 10_000)):
         command = chooser.choice(commands)
         await say(bob, b"t " + (command % chooser.choice(names) if b"%b" in command else command) + b"\r\n")
         heard = await until(bob, b"t ")
@@ -412,3 +415,23 @@ async def test_a_message_that_vanishes_while_it_is_sent_ends_the_connection(
     await say(peer, b"a SELECT INBOX\r\nb FETCH 1 BODY.PEEK[]\r\n")
     await until(peer, b"a ")
     assert await peer.closed() == b"* 1 FETCH (BODY[] {%d}\r\n" % len(SECRET) + SECRET[:7]
+
+
+async def test_sessions_of_a_disabled_account_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "STANDING", 0.0)
+    monkeypatch.setattr(idling, "STILL_HERE", 0.05)
+    busy, idle = await logged_in(server), await logged_in(server)
+    await say(idle, b"a SELECT INBOX\r\nb IDLE\r\n")
+    assert b"+ idling" in await until(idle, b"+ ")
+    server.people.enabled = False
+    await say(busy, b"a SELECT INBOX\r\n")
+    assert await busy.line() == b"* BYE Account is disabled"
+    assert (await until(idle, b"* BYE")).endswith(b"* BYE Account is disabled\r\n")
+
+
+async def test_another_quota_counts_in_open_sessions(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "STANDING", 0.0)
+    peer = await logged_in(server)
+    server.people.quota_bytes = 1024
+    await say(peer, b'a GETQUOTA ""\r\n')
+    assert await peer.line() == b'* QUOTA "" (STORAGE 0 1)'

@@ -47,6 +47,7 @@ async def _wait_for_line(session: Session, pusher: "_Pusher") -> bytes:
         except TimeoutError:
             if clock.steady() >= until:
                 raise
+            await session.check_standing()
             session.write(responses.status(b"*", b"OK", b"Still here"))
             pusher.news()
             continue

@@ -105,14 +105,15 @@ async def _enter(session: Session, message: bytes) -> Reply:
     except LoginError as error:
         around.log.info(f"login refused: client={client} reason={type(error).__name__}", client=client)
         raise
-    known = await around.directory.account(login_.account)
+    # an auth service that is not ours may know addresses only
+    known = await around.directory.account(login_.account) or await around.directory.login(login_.address)
     if known is None or not known.enabled:
         around.log.info(f"login refused: client={client} reason=account", client=client)
         return reply_to(LoginRefused())
     if around.logins[known.id] >= around.config.max_connections_per_account:
         return no(b"Too many connections of this account", b"LIMIT")
     account = await around.store.account(known.id, known.quota_bytes)
-    session.enter_account(account, known.id, login_.address)
+    session.enter_account(account, known, login_.address)
     around.log.info(
         f"login: account={login_.address} client={client} tls={session.connection.tls_version}",
         client=client,

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
+from postroom.contracts.directory import Account
 from postroom.contracts.errors import MailError, NoSuchMailbox, Unavailable
 from postroom.contracts.mailbox import MailAccount
 from postroom.imap.refusals import Reply, bad, reply_to
@@ -29,6 +30,7 @@ _NEVER_LOOK: Final = (commands.Logout, commands.Select, commands.Close, commands
 PIPELINED: Final = 8  # commands of one client in a row before others have their turn
 IN_COMMAND: Final = 300.0  # seconds of silence in the middle of a command
 LARGE: Final = 131_072  # octets of a literal that needs room in the budget of all sessions
+STANDING: Final = 30.0  # seconds after which a session asks again whether its account is still enabled
 ROOM_SECONDS: Final = 60.0  # for which a large message may have to wait
 SLOWEST: Final = 16_384  # octets a second, at which a large message has to come
 _SHUTTING: Final = b"Server shuts down, come back in a moment"
@@ -51,6 +53,7 @@ class Session:
         "_reserved",
         "_reserved_until",
         "_shutting",
+        "_standing_until",
         "_task",
         "account",
         "account_id",
@@ -60,6 +63,7 @@ class Session:
         "framer",
         "handlers",
         "on_news",
+        "quota_bytes",
         "state",
         "surroundings",
         "view",
@@ -85,7 +89,8 @@ class Session:
         self._task: asyncio.Task[None] | None = None
         self._errors = 0
         self._reserved = 0  # octets of the budget
-        self._reserved_until = 0.0
+        self._reserved_until = self._standing_until = 0.0
+        self.quota_bytes = 0
         self._deadline = surroundings.clock.steady() + surroundings.config.login_timeout
 
     # the loop
@@ -194,6 +199,7 @@ class Session:
             if mistake.condition == b"BAD":
                 self._count_error()
             return
+        await self.check_standing()
         command = tagged.command
         reply: Reply | None
         try:
@@ -299,12 +305,30 @@ class Session:
         assert self.view is not None
         return self.view
 
-    def enter_account(self, account: MailAccount, account_id: str, address: str) -> None:
+    async def check_standing(self) -> None:
+        """From time to time: Raises Bye when the account was disabled since; takes over another quota."""
+        now = self.surroundings.clock.steady()
+        if self.account is None or now < self._standing_until:
+            return
+        self._standing_until = now + STANDING
+        try:
+            known = await self.surroundings.directory.account(self.account_id)
+            if known is not None and known.enabled and known.quota_bytes != self.quota_bytes:
+                self.account = await self.surroundings.store.account(known.id, known.quota_bytes)
+                self.quota_bytes = known.quota_bytes
+        except Unavailable:  # whoever is in stays in
+            return
+        if known is None or not known.enabled:
+            raise Bye("Account is disabled")
+
+    def enter_account(self, account: MailAccount, known: Account, address: str) -> None:
         """Somebody has logged in."""
-        self.account, self.account_id, self.address = account, account_id, address
+        self.account, self.account_id, self.address = account, known.id, address
+        self.quota_bytes = known.quota_bytes
+        self._standing_until = self.surroundings.clock.steady() + STANDING
         self.state = State.AUTHENTICATED
         self.framer.limits = self.surroundings.limits_after_login()
-        self.surroundings.logins[account_id] += 1
+        self.surroundings.logins[known.id] += 1
 
     def leave_account(self) -> None:
         """The session is over."""
