@@ -150,15 +150,21 @@ async def test_the_null_sender_is_never_told_and_our_own_reports_go_to_the_postm
 
 
 async def test_a_sender_for_whom_nothing_vouches_is_not_told(outside: World) -> None:
+    make_keys(outside.site.folder / "dkim" / "alpha.example")
     await outside.send("null@null.example", sender="who@beta.example", origin=Origin.INBOUND)
     report = await outside.mail(b"nothing vouches for its sender")
     assert b"X-Postroom-" in report
     await outside.send("null@null.example", sender="who@beta.example", origin=Origin.INBOUND, vouched=True)
     await outside.site.until(lambda: len(outside.exchange.taken) == 1)
-    assert b"Status: 5.1.10" in outside.exchange.taken[0]
+    bounce = outside.exchange.taken[0]
+    assert b"Status: 5.1.10" in bounce
+    assert b"From: Mail delivery at mail.alpha.example" in bounce
+    assert bounce.startswith(b"DKIM-Signature:")
+    assert b"d=alpha.example;" in bounce.partition(b"\r\nFrom:")[0]
 
 
 async def test_long_senders_are_told_too(outside: World) -> None:
+    make_keys(outside.site.folder / "dkim" / "alpha.example")
     sender = f"{'bounces-' * 9}42@beta.example"  # over 64 octets, as senders of bounces often are
     await outside.send("null@null.example", sender=sender, origin=Origin.INBOUND, vouched=True)
     await outside.site.until(lambda: len(outside.exchange.taken) == 1)

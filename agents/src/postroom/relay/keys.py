@@ -16,12 +16,16 @@ class DkimKeys:
         self._known: dict[tuple[str, str], SigningKey] = {}
 
     async def of(self, domain: str) -> list[SigningKey]:
-        """The keys that sign for a domain; none when it is not ours or has no selectors.
+        """The keys that sign for a domain; none when it is not ours, or neither it nor one above it has selectors.
 
-        Raises Unavailable: a key is missing or unusable; mail waits rather than to go unsigned.
+        A host's name has none: what its programs and we ourselves write is signed for the company's domain, which
+        is aligned with it (RFC 9989 section 4.4). Raises Unavailable: a key is missing or unusable; mail waits
+        rather than to go unsigned.
         """
         known = await self._directory.domain(domain)
-        return [self._key(domain, selector) for selector in known.selectors] if known is not None else []
+        while known is not None and not known.selectors:
+            known = await self._directory.domain(known.name.partition(".")[2])
+        return [self._key(known.name, selector) for selector in known.selectors] if known is not None else []
 
     def _key(self, domain: str, selector: str) -> SigningKey:
         key = self._known.get((domain, selector))

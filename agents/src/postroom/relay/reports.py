@@ -161,7 +161,7 @@ class Reporter:
                 identity, now, "", recipients, Origin.REPORT, len(head) + len(body),
                 message_id=f"<{identity}@{self._host}>",
                 body="8BITMIME" if dsn.eight_bit(body) else "7BIT",
-                client=DOUBLE_BOUNCE if double else "",
+                client=DOUBLE_BOUNCE if double else "", signing_domain=self._host,
             )  # fmt: skip
             await self._spool.accept(message, head, draft, 0)
         finally:
