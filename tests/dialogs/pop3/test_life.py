@@ -84,3 +84,15 @@ def test_new_limits_count_after_a_reload(own_server: Server) -> None:
     with pytest.raises((poplib.error_proto, ConnectionError, ssl.SSLError, EOFError)):
         connect(own_server, other)
     opened.quit()
+
+
+def test_what_keeps_a_maildrop_shut_is_told_with_its_account(own_server: Server) -> None:
+    user = own_server.new_person(LETTER)
+    opened = connect(own_server, user)
+    with pytest.raises(poplib.error_proto, match="IN-USE"):
+        connect(own_server, user)
+    told = own_server.processes["pop3"].stderr
+    assert told is not None
+    wanted = f"PASS failed: client=127.0.0.1 account={user.partition('@')[0]} "
+    assert any(wanted in line for line in iter(told.readline, ""))
+    opened.quit()

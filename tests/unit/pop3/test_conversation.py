@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from postroom.contracts.directory import Account
 from postroom.contracts.errors import (
     LoginRefused,
     LoginThrottled,
@@ -72,10 +73,14 @@ class Door(Entrance):
         object.__setattr__(self, "error", error)
         object.__setattr__(self, "maildrop", maildrop or EmptyMaildrop())
 
-    async def open(self, response: bytes, client: str, session: str) -> tuple[str, Maildrop]:
+    async def admit(self, response: bytes, client: str, session: str) -> Account:
+        return Account("ada", "ada@a.example")
+
+    async def open(self, account: Account) -> Maildrop:
         if self.error:  # type: ignore[attr-defined]
             raise self.error  # type: ignore[attr-defined]
-        return "ada", self.maildrop  # type: ignore[attr-defined]
+        found: Maildrop = self.maildrop  # type: ignore[attr-defined]
+        return found
 
 
 CONFIG = Pop3Config(host_name="mail.a.example", login_timeout=35, idle_timeout=600, max_errors=4)

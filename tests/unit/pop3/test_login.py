@@ -56,11 +56,12 @@ async def test_whoever_is_accepted_gets_the_maildrop(
 ) -> None:
     """The second login is what an auth service says that knows addresses only."""
     way, judge = entrance(store, tmp_path, login)
-    account, maildrop = await way.open(b"\0ada\0x", "192.0.2.1", "s1")
-    assert account == "ada"
+    account = await way.admit(b"\0ada\0x", "192.0.2.1", "s1")
+    assert account.id == "ada"
+    maildrop = await way.open(account)
     assert judge.attempts == [LoginAttempt("PLAIN", b"\0ada\0x", "pop3", "192.0.2.1", True, "s1")]
     with pytest.raises(MailboxInUse):
-        await way.open(b"\0ada\0x", "192.0.2.1", "s2")
+        await way.open(account)
     await maildrop.close()
 
 
@@ -70,7 +71,7 @@ async def test_an_account_that_is_gone_or_disabled_is_refused(
 ) -> None:
     way, _ = entrance(store, tmp_path, login)
     with pytest.raises(LoginRefused):
-        await way.open(b"\0x\0x", "192.0.2.1", "s1")
+        await way.admit(b"\0x\0x", "192.0.2.1", "s1")
     assert not (tmp_path / "accounts" / login.account).exists()
 
 
@@ -78,4 +79,4 @@ async def test_without_a_directory_it_is_not_possible_for_now(store: SqliteStore
     (tmp_path / "directory.db").unlink()
     way, _ = entrance(store, tmp_path, Login("ada", "ada@a.example"))
     with pytest.raises(Unavailable):
-        await way.open(b"\0ada\0x", "192.0.2.1", "s1")
+        await way.admit(b"\0ada\0x", "192.0.2.1", "s1")

@@ -113,7 +113,7 @@ async def _enter(session: Session, message: bytes) -> Reply:
     if around.logins[known.id] >= around.config.max_connections_per_account:
         return no(b"Too many connections of this account", b"LIMIT")
     account = await around.store.account(known.id, known.quota_bytes)
-    session.enter_account(account, known, login_.address)
+    session.enter_account(account, known)
     around.log.info(
         f"login: account={login_.address} client={client} tls={session.connection.tls_version}",
         client=client,

@@ -57,7 +57,6 @@ class Session:
         "_task",
         "account",
         "account_id",
-        "address",
         "condstore",
         "connection",
         "framer",
@@ -81,7 +80,7 @@ class Session:
         self.framer = Framer(surroundings.limits_before_login())
         self.state = State.NOT_AUTHENTICATED
         self.account: MailAccount | None = None
-        self.account_id = self.address = ""
+        self.account_id = ""
         self.view: View | None = None
         self.condstore = False
         self.on_news: Callable[[], None] | None = None
@@ -321,9 +320,9 @@ class Session:
         if known is None or not known.enabled:
             raise Bye("Account is disabled")
 
-    def enter_account(self, account: MailAccount, known: Account, address: str) -> None:
+    def enter_account(self, account: MailAccount, known: Account) -> None:
         """Somebody has logged in."""
-        self.account, self.account_id, self.address = account, known.id, address
+        self.account, self.account_id = account, known.id
         self.quota_bytes = known.quota_bytes
         self._standing_until = self.surroundings.clock.steady() + STANDING
         self.state = State.AUTHENTICATED

@@ -135,7 +135,7 @@ class Conversation:
         return answers.err(text)
 
     def _who(self) -> str:
-        return f"client={self._connection.peer} account={self._account}"
+        return f"client={self._connection.peer}" + (f" account={self._account}" if self._account else "")
 
     # before login
 
@@ -178,7 +178,10 @@ class Conversation:
 
     async def _log_in(self, response: bytes) -> bytes:
         peer = self._connection.peer
-        self._account, self._maildrop = await self._entrance.open(response, peer, f"{id(self):x}")
+        self._account = ""
+        account = await self._entrance.admit(response, peer, f"{id(self):x}")
+        self._account = account.id  # failures from here on are told with it
+        self._maildrop = await self._entrance.open(account)
         self._session.logged_in()
         self._connection.timeout = self._config.idle_timeout
         tls = self._connection.tls_version

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from postroom.contracts.auth import Authenticator, LoginAttempt
-from postroom.contracts.directory import Directory
+from postroom.contracts.directory import Account, Directory
 from postroom.contracts.errors import LoginRefused
 from postroom.contracts.mailbox import Store
 from postroom.pop3.maildrop import Maildrop
@@ -19,12 +19,16 @@ class Entrance:
     store: Store
     name_owner: Callable[[], str]  # a name for the lock that no other session has
 
-    async def open(self, response: bytes, client: str, session: str) -> tuple[str, Maildrop]:
-        """Account id and maildrop. Raises LoginRefused, LoginThrottled, MailboxInUse, Unavailable."""
+    async def admit(self, response: bytes, client: str, session: str) -> Account:
+        """Whose login it is. Raises LoginRefused, LoginThrottled, Unavailable."""
         attempt = LoginAttempt("PLAIN", response, "pop3", client, True, session)
         login = await self.authenticator.authenticate(attempt)
         account = await self.directory.account(login.account) or await self.directory.login(login.address)
         if account is None or not account.enabled:
             raise LoginRefused("account is gone")
+        return account
+
+    async def open(self, account: Account) -> Maildrop:
+        """The account's maildrop. Raises MailboxInUse, Unavailable."""
         mailboxes = await self.store.account(account.id, account.quota_bytes)
-        return account.id, await Maildrop.open(mailboxes, self.name_owner())
+        return await Maildrop.open(mailboxes, self.name_owner())
