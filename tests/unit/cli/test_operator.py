@@ -15,6 +15,7 @@ from postroom.auth.hashing import Hasher
 from postroom.auth.secrets import SecretStore
 from postroom.cli.main import COMMANDS, main
 from postroom.cli.output import octets
+from postroom.store.database import Database
 
 DOCUMENT: dict[str, Any] = {
     "version": 1,
@@ -294,3 +295,26 @@ def test_a_reader_that_leaves_early_is_no_traceback(host: Host) -> None:
 )
 def test_sizes_for_people(count: int, text: str) -> None:
     assert octets(count) == text
+
+
+def test_mailboxes_are_looked_at_where_the_host_has_them(host: Host) -> None:
+    assert host.said("store", "list", "--json") == []
+    made = Database(str(host.state / "accounts/ada"), 1, 1.0)
+    made.close()
+    assert host.said("store", "list", "--json") == [{"account": "ada", "messages": 0, "octets": 0}]
+    assert {row["mailbox"]["name"] for row in host.said("store", "show", "ada", "--json")} >= {
+        "INBOX",
+        "Sent",
+    }
+    assert host.said("store", "verify", "--json") == {"accounts": 1, "findings": [], "wrong": 0}
+
+
+def test_accounts_that_are_not_there_are_said_to_be_so(host: Host) -> None:
+    for words, code in ((("show", "eve"), 1), (("verify", "eve"), 1)):
+        result = host.run("store", *words)
+        assert result.exit_code == code
+        assert "no such account" in result.output
+    for words in (("list",), ("verify",)):
+        result = host.run("store", *words, "--accounts-directory", str(host.root / "nowhere"))
+        assert result.exit_code == 3
+        assert "No such file or directory" in result.output

@@ -5,27 +5,16 @@ import sqlite3
 import sys
 import time
 from contextlib import closing
-from typing import Final
 
 import click
-import msgspec
 
+from postroom.cli import places
+from postroom.cli.output import UNAVAILABLE, Failure, print_json
 from postroom.contracts.errors import MailError
 from postroom.store import files, mailboxes
 from postroom.store.database import Database
 from postroom.store.names import account_folder
 from postroom.store.verify import Finding, accounts, verify
-
-ACCOUNTS: Final = "/var/lib/postroom/accounts"
-_directory = click.option(
-    "--accounts-directory",
-    "directory",
-    default=ACCOUNTS,
-    show_default=True,
-    type=click.Path(exists=True, file_okay=False),
-    help="where the accounts are",
-)
-_as_json = click.option("--json", "as_json", is_flag=True, help="for programs")
 
 
 @click.group()
@@ -34,20 +23,20 @@ def store() -> None:
 
 
 @store.command("list")
-@_directory
-@_as_json
-def list_accounts(directory: str, as_json: bool) -> None:
+@places.accounts_directory
+@places.as_json
+def list_accounts(accounts_directory: str, as_json: bool) -> None:
     """Accounts with their use."""
     listed = []
-    for account_id in accounts(directory):
+    for account_id in _all(accounts_directory):
         try:
-            with closing(_open(directory, account_id)) as database:
+            with closing(_open(accounts_directory, account_id)) as database:
                 quota = mailboxes.quota(database, 0)
             listed.append({"account": account_id, "messages": quota.messages, "octets": quota.used})
         except (OSError, sqlite3.Error, MailError) as error:
             listed.append({"account": account_id, "error": str(error)})
     if as_json:
-        click.echo(msgspec.json.encode(listed))
+        print_json(listed)
         return
     for row in listed:
         if "error" in row:
@@ -58,21 +47,23 @@ def list_accounts(directory: str, as_json: bool) -> None:
 
 @store.command("show")
 @click.argument("account")
-@_directory
-@_as_json
-def show(account: str, directory: str, as_json: bool) -> None:
-    """Mailboxes of one account."""
+@places.accounts_directory
+@places.as_json
+def show(account: str, accounts_directory: str, as_json: bool) -> None:
+    """Mailboxes of one account, named by its id."""
     try:
-        with closing(_open(directory, account)) as database:
+        with closing(_open(accounts_directory, account)) as database:
             boxes = [
                 (box, mailboxes.status(database, box.name))
                 for box in mailboxes.all_mailboxes(database)
                 if box.selectable
             ]
+    except FileNotFoundError as error:
+        raise Failure(f"{account}: {error}") from error
     except (OSError, sqlite3.Error, MailError) as error:
-        raise click.ClickException(f"{account}: {error}") from error
+        raise Failure(f"{account}: {error}", UNAVAILABLE) from error
     if as_json:
-        click.echo(msgspec.json.encode([{"mailbox": box, "status": status} for box, status in boxes]))
+        print_json([{"mailbox": box, "status": status} for box, status in boxes])
         return
     for box, status in boxes:
         click.echo(
@@ -83,9 +74,9 @@ def show(account: str, directory: str, as_json: bool) -> None:
 @store.command("verify")
 @click.argument("wanted", metavar="[ACCOUNT]...", nargs=-1)
 @click.option("--repair", is_flag=True, help="put right what can be put right; no readable message is lost")
-@_directory
-@_as_json
-def verify_accounts(wanted: tuple[str, ...], repair: bool, directory: str, as_json: bool) -> None:
+@places.accounts_directory
+@places.as_json
+def verify_accounts(wanted: tuple[str, ...], repair: bool, accounts_directory: str, as_json: bool) -> None:
     """Compare rows, counters and message files; without names: of all accounts.
 
     Ends with 1 when something is wrong and was not put right. May run while the agents work; only a database that
@@ -93,18 +84,19 @@ def verify_accounts(wanted: tuple[str, ...], repair: bool, directory: str, as_js
     """
     if repair:
         os.umask(0o007)
-    names = wanted or tuple(accounts(directory))
+    names = wanted or _all(accounts_directory)
     findings: list[Finding] = []
     for place, account_id in enumerate(names):
-        for finding in verify(directory, account_id, repair, _Progress(account_id, place, len(names))):
+        for finding in verify(
+            accounts_directory, account_id, repair, _Progress(account_id, place, len(names))
+        ):
             findings.append(finding)
             if not as_json:
                 mark = "repaired" if finding.repaired else "WRONG"
                 click.echo(f"{finding.account}: {finding.kind}: {finding.text} [{mark}]")
     wrong = sum(not finding.repaired for finding in findings)
     if as_json:
-        result = {"accounts": len(names), "findings": findings, "wrong": wrong}
-        click.echo(msgspec.json.encode(result))
+        print_json({"accounts": len(names), "findings": findings, "wrong": wrong})
     else:
         click.echo(f"{len(names)} accounts verified: {wrong} problems, {len(findings) - wrong} repaired")
     sys.exit(1 if wrong else 0)
@@ -126,8 +118,15 @@ class _Progress:
         click.echo(f"\r{self._text}: {done} of {total} messages\x1b[K", nl=done == total, err=True)
 
 
+def _all(directory: str) -> tuple[str, ...]:
+    try:
+        return tuple(accounts(directory))
+    except OSError as error:
+        raise Failure(f"{directory}: {error.strerror}", UNAVAILABLE) from error
+
+
 def _open(directory: str, account_id: str) -> Database:
     path = os.path.join(directory, account_folder(account_id))
     if not files.is_account(path):
-        raise FileNotFoundError(f"no such account below {directory}")
+        raise FileNotFoundError(f"no such account below {directory}: `postroom store list` names all")
     return Database(path, int(time.time()), 10.0)

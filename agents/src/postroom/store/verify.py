@@ -47,7 +47,12 @@ def verify(directory: str, account_id: str, repair: bool, progress: Progress) ->
     try:
         path = os.path.join(directory, account_folder(account_id))
         if not files.is_account(path):
-            yield Finding(account_id, "no database", "a folder without account.db")
+            there = os.path.isdir(path)
+            yield Finding(
+                account_id,
+                "no database" if there else "no such account",
+                "a folder without account.db" if there else f"nothing below {directory} has this name",
+            )
             return
         yield from _verify(path, account_id, repair, progress)
     except Unavailable as error:
