@@ -24,12 +24,10 @@ from postroom.contracts.errors import LoginRefused
 from postroom.directory.apply import apply
 from postroom.directory.reader import SqliteDirectory
 from postroom.directory.reading import read_document
-from postroom.msa.app import MANNERS
-from postroom.msa.app import limits as msa_limits
+from postroom.msa.app import MANNERS, server_limits
 from postroom.msa.config import MsaConfig
 from postroom.msa.counters import Counters
 from postroom.msa.reception import MsaReception
-from postroom.mta.app import limits as mta_limits
 from postroom.mta.config import MtaConfig
 from postroom.mta.quota import OverQuotaFlags
 from postroom.mta.reception import MtaReception
@@ -41,6 +39,7 @@ from postroom.runtime.tls import TlsStore
 from postroom.smtpd.reception import Manner
 from postroom.smtpd.routing import DirectoryRouter
 from postroom.smtpd.server import SmtpServer
+from postroom.smtpd.settings import limits
 from postroom.wire.sasl import parse_plain
 
 HOST = "mail.alpha.example"
@@ -350,9 +349,10 @@ async def running(folder: Path, settings: Mapping[str, Any] | None = None) -> As
         config=msa_config, spool=spools["msa"], router=router, clock=clock, log=log,
         directory=directory, logins=passwords, counters=counters,
     )  # fmt: skip
-    servers = {"smtp": _server(mta, mta_limits(mta_config), Manner("smtp"), log, tls)}
+    servers = {"smtp": _server(mta, limits(mta_config, mta_config.max_recipients), Manner("smtp"), log, tls)}
     servers |= {
-        manner.service: _server(msa, msa_limits(msa_config, manner), manner, log, tls) for manner in MANNERS
+        manner.service: _server(msa, server_limits(msa_config, manner), manner, log, tls)
+        for manner in MANNERS
     }
     site = Site(folder, servers, {}, zone, log, passwords, folder / "tls" / HOST / "fullchain.pem")
     for name, server in servers.items():

@@ -1,8 +1,11 @@
 """Caps, deadlines, drain."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
+from postroom.msa.config import MsaConfig
+from postroom.runtime.config import ConfigError, load
 
 from ...smtp_site import Site
 
@@ -100,3 +103,11 @@ async def test_internal_error_is_one_line_and_421(site: Site, monkeypatch: pytes
     client.send(b"MAIL FROM:<a@b.example>\r\n")
     assert [one[:9] for one in await client.replies()] == ["421 4.3.0"]
     assert len(site.log.errors) == 1
+
+
+@pytest.mark.parametrize("name", ["max_errors", "max_connections", "command_timeout", "max_recipients_local"])
+def test_limits_that_would_stop_all_mail_are_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "msa.toml"
+    path.write_text(f'host_name = "mail.alpha.example"\n{name} = 0\n')
+    with pytest.raises(ConfigError, match=f"{name} = 0.* is not usable: give a positive number"):
+        load(path, MsaConfig)

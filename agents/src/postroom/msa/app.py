@@ -9,13 +9,12 @@ from postroom.msa.config import MsaConfig
 from postroom.msa.counters import Counters
 from postroom.msa.reception import MsaReception
 from postroom.queue.spool import Spool
-from postroom.runtime.config import ConfigError
-from postroom.runtime.connections import networks
 from postroom.runtime.service import Agent, run
 from postroom.runtime.tls import TlsStore
 from postroom.smtpd.reception import Limits, Manner
 from postroom.smtpd.routing import DirectoryRouter, read_srs_secrets
 from postroom.smtpd.server import SmtpServer
+from postroom.smtpd.settings import limits
 
 MANNERS: Final = (
     Manner("submission", login=True),
@@ -56,7 +55,7 @@ class MsaAgent(Agent[MsaConfig]):
         return SmtpServer(
             host_name=config.host_name,
             reception=self._reception,
-            limits=limits(config, manner),
+            limits=server_limits(config, manner),
             manner=manner,
             log=self.log,
             certificates=self._tls.context,
@@ -83,7 +82,7 @@ class MsaAgent(Agent[MsaConfig]):
         reception = self._new_reception(config)
         for server in self._servers:
             server.reception = reception
-            server.use(limits(config, server.manner))
+            server.use(server_limits(config, server.manner))
         self.config = config
 
     async def drain(self) -> None:
@@ -97,27 +96,12 @@ class MsaAgent(Agent[MsaConfig]):
         """Certificates and secrets can be read."""
         TlsStore(config.tls_directory).load()
         read_srs_secrets(config.srs_secrets_file)
-        limits(config, MANNERS[0])
+        limits(config, config.max_recipients)
 
 
-def limits(config: MsaConfig, manner: Manner) -> Limits:
-    """A server's limits. Raises ConfigError: a trusted network is none."""
-    try:
-        networks(config.trusted_clients)
-    except ValueError as error:
-        raise ConfigError(f"trusted_clients: {error}") from error
-    return Limits(
-        message_octets=config.max_message_bytes,
-        recipients=config.max_recipients_local if manner.local else config.max_recipients,
-        connections=config.max_connections,
-        connections_per_client=config.max_connections_per_client,
-        commands=config.max_commands,
-        errors=config.max_errors,
-        command_timeout=config.command_timeout,
-        data_timeout=config.data_timeout,
-        minimum_rate=config.minimum_rate,
-        trusted=tuple(config.trusted_clients),
-    )
+def server_limits(config: MsaConfig, manner: Manner) -> Limits:
+    """What one of our listeners allows. Raises ConfigError."""
+    return limits(config, config.max_recipients_local if manner.local else config.max_recipients)
 
 
 def main() -> NoReturn:

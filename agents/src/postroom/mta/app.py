@@ -8,14 +8,13 @@ from postroom.mta.quota import OverQuotaFlags
 from postroom.mta.reception import MtaReception
 from postroom.mta.verification import Verifier
 from postroom.queue.spool import Spool
-from postroom.runtime.config import ConfigError
-from postroom.runtime.connections import networks
 from postroom.runtime.resolver import Resolver
 from postroom.runtime.service import Agent, run
 from postroom.runtime.tls import TlsStore
-from postroom.smtpd.reception import Limits, Manner
+from postroom.smtpd.reception import Manner
 from postroom.smtpd.routing import DirectoryRouter, read_srs_secrets
 from postroom.smtpd.server import SmtpServer
+from postroom.smtpd.settings import limits
 
 
 class MtaAgent(Agent[MtaConfig]):
@@ -43,7 +42,7 @@ class MtaAgent(Agent[MtaConfig]):
         self._server = SmtpServer(
             host_name=config.host_name,
             reception=self._reception,
-            limits=limits(config),
+            limits=limits(config, config.max_recipients),
             manner=Manner("smtp"),
             log=self.log,
             certificates=self._tls.context,
@@ -73,7 +72,7 @@ class MtaAgent(Agent[MtaConfig]):
         """New settings for what begins from now on; certificates are read again."""
         self._tls.reload()
         self._server.reception = self._new_reception(config)
-        self._server.use(limits(config))
+        self._server.use(limits(config, config.max_recipients))
         self.config = config
 
     async def drain(self) -> None:
@@ -86,27 +85,7 @@ class MtaAgent(Agent[MtaConfig]):
         """Certificates and secrets can be read."""
         TlsStore(config.tls_directory).load()
         read_srs_secrets(config.srs_secrets_file)
-        limits(config)
-
-
-def limits(config: MtaConfig) -> Limits:
-    """The server's limits. Raises ConfigError: a trusted network is none."""
-    try:
-        networks(config.trusted_clients)
-    except ValueError as error:
-        raise ConfigError(f"trusted_clients: {error}") from error
-    return Limits(
-        message_octets=config.max_message_bytes,
-        recipients=config.max_recipients,
-        connections=config.max_connections,
-        connections_per_client=config.max_connections_per_client,
-        commands=config.max_commands,
-        errors=config.max_errors,
-        command_timeout=config.command_timeout,
-        data_timeout=config.data_timeout,
-        minimum_rate=config.minimum_rate,
-        trusted=tuple(config.trusted_clients),
-    )
+        limits(config, config.max_recipients)
 
 
 def main() -> NoReturn:
