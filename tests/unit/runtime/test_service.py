@@ -108,8 +108,9 @@ def test_a_dead_worker_ends_the_service(tmp_path: Path) -> None:
     running.hear("READY=1")
     children = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children").read_text().split()
     os.kill(int(children[0]), signal.SIGKILL)
-    running.process.communicate(timeout=20)
+    _, errors = running.process.communicate(timeout=20)
     assert running.process.returncode != 0
+    assert f"(process {children[0]}) was killed by SIGKILL" in errors
 
 
 def test_check_config_judges_and_ends(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def run(agent: type[Agent[Any]], arguments: list[str] | None = None) -> NoReturn
         service = Service(log, listening, number)
         return uvloop.run(_live(agent, config, service, options.config, tell))
 
-    sys.exit(workers.supervise(config.workers, work, config.drain_seconds))
+    sys.exit(workers.supervise(config.workers, work, config.drain_seconds, Log(agent.name).error))
 
 
 def _arguments(agent: type[Agent[Any]], arguments: list[str] | None) -> argparse.Namespace:

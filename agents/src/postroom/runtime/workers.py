@@ -12,17 +12,21 @@ Tell = Callable[..., None]
 Work = Callable[[int, Tell], int]
 
 
-def supervise(count: int, work: Work, drain_seconds: float) -> int:
-    """Run `work(number, tell)` in `count` processes and return an exit status."""
+def supervise(count: int, work: Work, drain_seconds: float, complain: Callable[[str], None]) -> int:
+    """Run `work(number, tell)` in `count` processes and return an exit status.
+
+    `complain` gets the line about a worker that was killed and could say nothing itself.
+    """
     if count == 1:
         return work(1, manager.notify)
-    return _Supervisor(count, work, drain_seconds).run()
+    return _Supervisor(count, work, drain_seconds, complain).run()
 
 
 class _Supervisor:
     """The parent: hands signals on, adds readiness up, ends all when one dies."""
 
-    def __init__(self, count: int, work: Work, drain_seconds: float) -> None:
+    def __init__(self, count: int, work: Work, drain_seconds: float, complain: Callable[[str], None]) -> None:
+        self._complain = complain
         self._selector = selectors.DefaultSelector()
         self._pids: dict[int, int] = {}  # pid to worker number
         self._ready: set[int] = set()
@@ -79,9 +83,13 @@ class _Supervisor:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
-            self._pids.pop(pid, None)
+            number = self._pids.pop(pid, 0)
             if not self._ending:
-                self._status = os.waitstatus_to_exitcode(status) or 1
+                code = os.waitstatus_to_exitcode(status)
+                if code < 0:
+                    name = signal.Signals(-code).name
+                    self._complain(f"worker {number} (process {pid}) was killed by {name}: ending them all")
+                self._status = code or 1
                 self._end()
 
     def _end(self) -> None:
