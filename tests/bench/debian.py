@@ -72,7 +72,16 @@ base_dir = {folder}/run
 state_dir = {folder}/state
 log_path = {folder}/dovecot.log
 ssl = no
-mail_location = maildir:~/Maildir
+service lmtp {{
+  unix_listener {folder}/queue/private/dovecot-lmtp {{
+    mode = 0600
+    user = postfix
+    group = postfix
+  }}
+}}
+"""
+# Debian 12
+DOVECOT_2_3 = """mail_location = maildir:~/Maildir
 passdb {{
   driver = static
   args = password=unused
@@ -81,11 +90,20 @@ userdb {{
   driver = static
   args = uid={user} gid={user} home={folder}/mail/%n allow_all_users=yes
 }}
-service lmtp {{
-  unix_listener {folder}/queue/private/dovecot-lmtp {{
-    mode = 0600
-    user = postfix
-    group = postfix
+"""
+# Debian 13: the first two lines have to stand before all others
+DOVECOT_2_4_FIRST = "dovecot_config_version = 2.4.0\ndovecot_storage_version = 2.4.0\n"
+DOVECOT_2_4 = """mail_driver = maildir
+mail_path = ~/Maildir
+passdb static {{
+  password = unused
+}}
+userdb static {{
+  allow_all_users = yes
+  fields {{
+    uid = {user}
+    gid = {user}
+    home = {folder}/mail/%{{user | username}}
   }}
 }}
 """
@@ -147,6 +165,14 @@ def _namespace(folder: Path, command: list[str]) -> list[str]:
     return ["unshare", "-m", "sh", "-c", script]
 
 
+def _dovecot_conf() -> str:
+    """In the syntax of the packaged release."""
+    package = next((BUILD / "packages").glob("dovecot-core_*.deb")).name
+    if "2.3." in package:
+        return DOVECOT_CONF + DOVECOT_2_3
+    return DOVECOT_2_4_FIRST + DOVECOT_CONF + DOVECOT_2_4
+
+
 def load_environment() -> dict[str, str]:
     """With it the unpacked smtp-source finds its libraries."""
     folders = [f"{ROOT}/usr/lib/postfix", *(str(path) for path in (ROOT / "usr/lib").glob("*-linux-gnu"))]
@@ -166,7 +192,7 @@ def _prepare(folder: Path, port: int, names: list[str], *, held: bool) -> None:
     restriction = ", check_recipient_access static:HOLD" if held else ""
     (folder / "etc/main.cf").write_text(MAIN_CF.format(folder=folder, held=restriction))
     (folder / "etc/master.cf").write_text(MASTER_CF.format(port=port))
-    (folder / "etc/dovecot.conf").write_text(DOVECOT_CONF.format(folder=folder, user=VMAIL))
+    (folder / "etc/dovecot.conf").write_text(_dovecot_conf().format(folder=folder, user=VMAIL))
     (folder / "mailboxes").write_text("".join(f"{name}@alpha.example {name}\n" for name in names))
 
 
