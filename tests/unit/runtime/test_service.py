@@ -113,6 +113,16 @@ def test_a_dead_worker_ends_the_service(tmp_path: Path) -> None:
     assert f"(process {children[0]}) was killed by SIGKILL" in errors
 
 
+def test_no_worker_outlives_the_service(tmp_path: Path) -> None:
+    running = Running(tmp_path, 'host_name = "a.example"\nworkers = 2\n')
+    running.hear("READY=1")
+    running.process.kill()
+    _, errors = running.process.communicate(timeout=20)  # their stderr ends with the last of them
+    assert errors.count(": ended") == 2
+    with pytest.raises(ConnectionError):
+        running.said()
+
+
 def test_check_config_judges_and_ends(tmp_path: Path) -> None:
     program = tmp_path / "echo.py"
     program.write_text(PROGRAM)

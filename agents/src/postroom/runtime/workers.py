@@ -3,8 +3,10 @@
 import os
 import selectors
 import signal
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from postroom.runtime import notify as manager
 
@@ -34,6 +36,7 @@ class _Supervisor:
         self._status = 0
         self._ending = False
         self._deadline = drain_seconds + 10
+        self._watched, self._held = os.pipe()  # closes when this process ends, however it ends
         for number in range(1, count + 1):
             self._fork(number, work)
 
@@ -42,6 +45,8 @@ class _Supervisor:
         pid = os.fork()
         if pid == 0:
             os.close(hear)
+            os.close(self._held)
+            threading.Thread(target=_end_after, args=(self._watched,), daemon=True).start()
             status = work(number, lambda *states: _speak(speak, states))
             os._exit(status)
         os.close(speak)
@@ -119,4 +124,11 @@ class _Supervisor:
 
 
 def _speak(pipe: int, states: tuple[str, ...]) -> None:
-    os.write(pipe, ("\n".join(states) + "\n").encode())
+    with suppress(BrokenPipeError):  # the parent was killed
+        os.write(pipe, ("\n".join(states) + "\n").encode())
+
+
+def _end_after(watched: int) -> None:
+    """In a thread of a worker: end in an orderly way when the parent is no more, since nobody else would say so."""
+    os.read(watched, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
