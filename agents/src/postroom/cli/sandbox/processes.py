@@ -2,6 +2,7 @@
 
 import ctypes
 import fcntl
+import gc
 import importlib
 import os
 import selectors
@@ -65,25 +66,25 @@ class Supervisor:
 
     def start(self, processes: list[Process], seconds: float) -> None:
         """Start them and wait until each has said READY=1. Raises SandboxFailed."""
-        waiting = selectors.DefaultSelector()
-        for process in processes:
-            waiting.register(_readiness(process), selectors.EVENT_READ, process)
-            self._fork(process)
-        deadline = time.monotonic() + seconds
-        while waiting.get_map():
-            late = [key.data.label for key in waiting.get_map().values()]
-            ready = waiting.select(max(0.0, min(0.2, deadline - time.monotonic())))
-            for key, _ in ready:
-                endpoint = key.fileobj
-                assert isinstance(endpoint, socket.socket)
-                if b"READY=1" in endpoint.recv(4096):
-                    waiting.unregister(endpoint)
-                    endpoint.close()
-            dead = self._reap()
-            if dead:
-                raise SandboxFailed(f"{dead[0][0].label} did not start: {_last_line(dead[0][0].log)}")
-            if not ready and time.monotonic() > deadline:
-                raise SandboxFailed(f"not ready after {seconds:.0f} s: {', '.join(late)}")
+        with selectors.DefaultSelector() as waiting:
+            for process in processes:
+                waiting.register(_readiness(process), selectors.EVENT_READ, process)
+                self._fork(process)
+            deadline = time.monotonic() + seconds
+            while waiting.get_map():
+                late = [key.data.label for key in waiting.get_map().values()]
+                ready = waiting.select(max(0.0, min(0.2, deadline - time.monotonic())))
+                for key, _ in ready:
+                    endpoint = key.fileobj
+                    assert isinstance(endpoint, socket.socket)
+                    if b"READY=1" in endpoint.recv(4096):
+                        waiting.unregister(endpoint)
+                        endpoint.close()
+                dead = self._reap()
+                if dead:
+                    raise SandboxFailed(f"{dead[0][0].label} did not start: {_last_line(dead[0][0].log)}")
+                if not ready and time.monotonic() > deadline:
+                    raise SandboxFailed(f"not ready after {seconds:.0f} s: {', '.join(late)}")
 
     def watch(self) -> None:
         """Stay until SIGINT or SIGTERM; a process that dies is started again. Raises SandboxFailed."""
@@ -151,6 +152,8 @@ def _become(process: Process, parent: int) -> NoReturn:
     status = 70
     try:
         _end_with(parent)
+        # What the sandbox left to the collector still names descriptors; here those numbers will be others' files.
+        gc.freeze()
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         signal.signal(
             signal.SIGINT, signal.SIG_IGN
