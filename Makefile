@@ -37,7 +37,7 @@ test-hosts: $(STAMP) ## The two companies by Molecule: create, converge, idempot
 
 soak: $(STAMP) ## The reliability tests with large numbers
 	@tools/install_test_tools.sh
-	SOAK=$${SOAK:-1} $(PYTEST) tests/soak $(PYTEST_OPTIONS)
+	SOAK=$${SOAK:-1} $(PYTEST) -m soak $(PYTEST_OPTIONS)
 
 lint: $(STAMP) ## Types, style, directions of imports, roles
 	ruff check $(ROOMS) tools playbooks roles

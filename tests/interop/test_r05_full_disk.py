@@ -17,7 +17,12 @@ import pytest
 from ..clients import imap, message, pop3, read, received, smtp, submit, wait_for
 from ..conftest import POSTROOM, Sandbox
 
-DOMAIN, ADA, BOB, OUTSIDE = "alpha.example", "ada@alpha.example", "bob@alpha.example", "someone@outside.example"
+DOMAIN, ADA, BOB, OUTSIDE = (
+    "alpha.example",
+    "ada@alpha.example",
+    "bob@alpha.example",
+    "someone@outside.example",
+)
 SIZE = "24m"
 RECOVERY = 5.0  # seconds after which there is room again and all works
 LITTLE = 200_000  # octets: for flags, not for a message
@@ -58,7 +63,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Narrow]:
     users = [part for address in (ADA, BOB) for part in ("--user", f"{address}:secret of {address[:3]}")]
     retries = ["--set", "relay.retry_minimum=1", "--set", "relay.retry_maximum=2"]
     script = 'mount -t tmpfs -o size="$1" tmpfs "$2"; place="$2"; shift 2; exec "$@" --dir "$place"'
-    command = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"]), "sh", "-c", script, "sh"]
+    command = [
+        "unshare",
+        "--mount",
+        *([] if os.geteuid() == 0 else ["--map-root-user"]),
+        "sh",
+        "-c",
+        script,
+        "sh",
+    ]
     process = subprocess.Popen(
         [*command, SIZE, str(place), str(POSTROOM), "sandbox", "--json", *users, *retries],
         stdout=subprocess.PIPE,

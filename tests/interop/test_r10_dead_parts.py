@@ -27,7 +27,9 @@ BACK = 30.0  # seconds in which everything works again
 
 @pytest.fixture(scope="module")
 def site(start_sandbox: Callable[..., Sandbox]) -> Sandbox:
-    people = [part for address in (ADA, BOB, EVE) for part in ("--user", f"{address}:secret of {address[:3]}")]
+    people = [
+        part for address in (ADA, BOB, EVE) for part in ("--user", f"{address}:secret of {address[:3]}")
+    ]
     return start_sandbox(
         *people, "--set", "relay.retry_minimum=1", "--set", "relay.retry_maximum=2", "--set", "relay.reply_timeout=3",
         "--set", "relay.connect_timeout=3",

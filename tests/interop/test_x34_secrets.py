@@ -52,7 +52,12 @@ def log_in_everywhere(site: Sandbox, password: str) -> None:
         made = connect(site, DOMAIN, service)
         with suppress(OSError):
             if service in GREETED:  # in clear: refused, and still not repeated anywhere
-                say(made, b"EHLO a.example", b"AUTH PLAIN " + plain, b"a LOGIN ada@alpha.example " + password.encode())
+                say(
+                    made,
+                    b"EHLO a.example",
+                    b"AUTH PLAIN " + plain,
+                    b"a LOGIN ada@alpha.example " + password.encode(),
+                )
             else:
                 say(made, b"EHLO a.example", b"a AUTHENTICATE PLAIN " + plain)
                 say(made, b"AUTH PLAIN " + plain)
@@ -110,7 +115,9 @@ def test_no_text_of_a_message_is_in_a_log(site: Sandbox) -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_floods_are_counted_not_told(site: Sandbox, service: str) -> None:
     """Failures by the hundred: at most twenty lines a second and the count, and none with control characters."""
-    agent = {"smtp": "mta", "imap": "imap", "imaps": "imap", "pop3": "pop3", "pop3s": "pop3"}.get(service, "msa")
+    agent = {"smtp": "mta", "imap": "imap", "imaps": "imap", "pop3": "pop3", "pop3s": "pop3"}.get(
+        service, "msa"
+    )
     log = site.folder(DOMAIN) / "run" / f"{agent}.log"
     before, begun = len(log.read_text().splitlines()), os.times().elapsed
     for number in range(400):

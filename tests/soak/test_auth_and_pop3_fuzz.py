@@ -1,8 +1,6 @@
-"""Octets of every kind on the auth agent's socket and into the POP3 core. SOAK=10 makes it a million
-for the cores and a twentieth of that for the socket."""
+"""Octets of every kind on the auth agent's socket and into the POP3 core."""
 
 import contextlib
-import os
 import random
 import time
 from collections.abc import Iterator
@@ -12,12 +10,14 @@ from postroom.wire import auth_protocol as proto
 from postroom.wire.lines import LineTooLong
 from postroom.wire.pop3.session import PeerError, Session
 
+from ..amounts import amount
 from ..unit.auth.conftest import PEOPLE, Parts, Peer, parts, socket_path
 from ..unit.auth.test_server import auth
 
 __all__ = ["parts", "socket_path"]  # fixtures
 
-INPUTS = 100_000 * int(os.environ.get("SOAK") or 0) or 2_000
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(36_000)]
+INPUTS = amount(2_000, 100_000)
 WORDS = [
     b"AUTH", b"CONT", b"CANCEL", b"VERSION", b"CPID", b"OK", b"FAIL", b"\t", b"\t", b"\t", b"1", b"2", b"4294967295",
     b"PLAIN", b"LOGIN", b"secured", b"resp=", b"rip=192.0.2.1", b"service=imap", b"AGEAYg==", b"=", b"\x01t", b"\0",
@@ -47,7 +47,6 @@ def test_the_auth_protocol_reads_whatever_is_sent() -> None:
         assert time.monotonic() - began < SLOWEST
 
 
-@pytest.mark.timeout(7200)
 async def test_the_auth_socket_survives_whatever_is_sent(parts: Parts, socket_path: str) -> None:
     """X18, X23: each peer is dropped or goes on, and a good login goes through after every one of its lines."""
     good, bad = await Peer.connect(socket_path), await Peer.connect(socket_path)
@@ -66,7 +65,6 @@ async def test_the_auth_socket_survives_whatever_is_sent(parts: Parts, socket_pa
     bad.close()
 
 
-@pytest.mark.timeout(7200)
 def test_the_pop3_core_survives_whatever_is_sent() -> None:
     """No error but its own two, no input that takes long, nothing piling up."""
     session = Session()

@@ -1,11 +1,7 @@
-"""kill -9 of postroom-mda under load from many sessions: what was answered is there, nothing is there twice.
-
-SOAK sets the number of kills (default 5).
-"""
+"""kill -9 of postroom-mda under load from many sessions: what was answered is there, nothing is there twice."""
 
 import asyncio
 import contextlib
-import os
 import random
 import runpy
 import signal
@@ -13,11 +9,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
 from postroom.runtime.clock import SystemClock
 from postroom.store import Silence, open_store
 from postroom.store.verify import verify
 
-KILLS = int(os.environ.get("SOAK", "5"))
+from ..amounts import amount
+
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(36_000)]
+KILLS = amount(5, 60)
 ACCOUNTS = 20
 SESSIONS = 8
 BENCH = runpy.run_path(str(Path(__file__).parents[1] / "bench" / "lmtp_delivery.py"))

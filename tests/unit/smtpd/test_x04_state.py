@@ -4,9 +4,11 @@ import asyncio
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ...amounts import amount
 from ...smtp_site import Dialog, running
 
 GOOD = b"From: x@outside.example\r\n\r\nHello\r\n.\r\n"
@@ -112,7 +114,9 @@ async def _talk(client: Dialog, commands: list[str]) -> list[int]:
     return accepted
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+@settings(max_examples=amount(60, 10_000), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.sampled_from(COMMANDS), min_size=20, max_size=120))
 def test_commands_in_any_order(commands: list[str]) -> None:
     asyncio.run(play(commands))
