@@ -178,3 +178,14 @@ def test_curl(server: Server, options: tuple[str, ...], tmp_path: Path) -> None:
     assert listed.stdout.split() == [b"1", str(len(LETTER)).encode()], listed.stderr
     fetched = curl(server, user, f"pop3://localhost:{server.plain}/1", "--ssl-reqd", *options)
     assert fetched.stdout == LETTER, fetched.stderr
+
+
+def test_a_message_too_large_to_be_held_comes_whole(server: Server) -> None:
+    letter = b"Subject: large\r\n\r\n" + b"..two dots and text\r\n.\r\n" * 60_000 + b"the end"
+    user = server.new_person(letter)
+    client = connect(server, user)
+    _, lines, _ = client.retr(1)
+    assert b"\r\n".join(lines).endswith(letter)
+    client.quit()
+    ((_, flags),) = server.mailbox(user)
+    assert "\\Seen" in flags

@@ -37,7 +37,8 @@ async def flags(account: MailAccount) -> dict[int, set[str]]:
 
 async def test_sizes_count_what_is_served(account: MailAccount) -> None:
     maildrop = await Maildrop.open(account, "one")
-    content = await maildrop.content(1, seen=True)
+    content = await maildrop.content(1)
+    maildrop.note_read(1)
     assert content == b"P: x\r\n" + LETTERS[0]
     assert maildrop.size(1) == f"1 {len(content)}"
     assert maildrop.count_and_size() == (4, 4 * len(content))
@@ -47,8 +48,9 @@ async def test_sizes_count_what_is_served(account: MailAccount) -> None:
 async def test_update_removes_the_deleted_and_marks_the_read(account: MailAccount) -> None:
     maildrop = await Maildrop.open(account, "one")
     for place in (1, 2):
-        await maildrop.content(place, seen=True)
-    await maildrop.content(3, seen=False)
+        await maildrop.content(place)
+        maildrop.note_read(place)
+    await maildrop.content(3)
     maildrop.delete(2)
     maildrop.delete(4)
     assert maildrop.count_and_size()[0] == 2
@@ -83,8 +85,8 @@ async def test_what_imap_expunged_meanwhile_is_gone_and_numbers_stay(account: Ma
     await account.store(selected.mailbox.id, [2], FlagMode.ADD, frozenset({"\\Deleted"}))
     await account.expunge(selected.mailbox.id)
     with pytest.raises(MessageGone):
-        await maildrop.content(2, seen=True)
-    assert await maildrop.content(3, seen=True) == b"P: x\r\n" + LETTERS[2]
+        await maildrop.content(2)
+    assert await maildrop.content(3) == b"P: x\r\n" + LETTERS[2]
     maildrop.delete(2)
     maildrop.delete(3)
     await maildrop.update()

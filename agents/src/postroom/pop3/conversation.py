@@ -17,6 +17,8 @@ from postroom.wire.pop3 import answers
 from postroom.wire.pop3.session import Command, PeerError, Session, State, number
 
 PIECE = 65_536  # octets of a message that are handed to the transport at a time
+LARGE = 1 << 20  # octets of a message that is never held as a whole
+LARGE_PIECE = 1 << 18
 TURN = 64  # pipelined commands that are answered before others get their turn
 
 
@@ -238,12 +240,36 @@ class Conversation:
         return answers.listing("", self._open.identities())
 
     async def _retr(self, arguments: tuple[bytes, ...]) -> bytes:
-        content = await self._open.content(number(arguments[0]), seen=True)
+        place = number(arguments[0])
+        if self._open.octets(place) > LARGE:
+            return await self._retr_large(place)
+        content = await self._open.content(place)
+        self._open.note_read(place)
         return answers.ok(f"{len(content)} octets") + answers.message(content)
+
+    async def _retr_large(self, place: int) -> bytes:
+        """Piece by piece, as the client takes them. Raises ConnectionAbortedError: the rest cannot be had."""
+        size, body = self._open.octets(place), answers.Body()
+        head = answers.ok(f"{size} octets")
+        for start in range(0, size, LARGE_PIECE):
+            end = min(start + LARGE_PIECE, size)
+            try:
+                octets = await self._open.piece(place, start, end)
+            except MailError as error:
+                if head:
+                    raise
+                raise ConnectionAbortedError("message cannot be read to its end") from error
+            if len(octets) != end - start:
+                raise ConnectionAbortedError("message file is shorter than it was")
+            self._connection.write(head + body.piece(octets))
+            head = b""
+            await self._connection.drain()
+        self._open.note_read(place)
+        return body.end()
 
     async def _top(self, arguments: tuple[bytes, ...]) -> bytes:
         place, lines = map(number, arguments)
-        content = await self._open.content(place, seen=False)
+        content = await self._open.content(place)
         return answers.ok() + answers.message(answers.top(content, lines))
 
     async def _dele(self, arguments: tuple[bytes, ...]) -> bytes:

@@ -60,13 +60,23 @@ class Maildrop:
         """One line of UIDL. Raises PeerError."""
         return f"{place} {self._identity(self._row(place))}"
 
-    async def content(self, place: int, *, seen: bool) -> bytes:
-        """The message; `seen`: as one that its owner has. Raises PeerError, MessageGone, Unavailable."""
+    async def content(self, place: int) -> bytes:
+        """The message. Raises PeerError, MessageGone, Unavailable."""
+        return await self._account.content(self._mailbox, self._row(place).uid)
+
+    async def piece(self, place: int, start: int, end: int) -> bytes:
+        """Some octets of the message. Raises PeerError, MessageGone, Unavailable."""
+        return await self._account.piece(self._mailbox, self._row(place).uid, start, end)
+
+    def octets(self, place: int) -> int:
+        """Its size. Raises PeerError."""
+        return self._row(place).size
+
+    def note_read(self, place: int) -> None:
+        """Its owner has all of it. Raises PeerError."""
         row = self._row(place)
-        content = await self._account.content(self._mailbox, row.uid)
-        if seen and "\\Seen" not in row.flags:
+        if "\\Seen" not in row.flags:
             self._read.add(row.uid)
-        return content
 
     def delete(self, place: int) -> None:
         """Mark. Raises PeerError."""

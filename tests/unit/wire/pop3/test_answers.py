@@ -108,3 +108,12 @@ def test_capabilities(secured: bool) -> None:
 
 def test_lines_fit() -> None:
     assert all(len(answers.err(text)) <= 512 for text in answers.REFUSALS.values())
+
+
+@given(st.lists(st.text("a.\r\n", max_size=6).map(str.encode), max_size=8))
+def test_a_message_in_pieces_is_the_same_message(pieces: list[bytes]) -> None:
+    body = answers.Body()
+    said = b"".join([body.piece(piece) for piece in pieces]) + body.end()
+    assert said == answers.message(b"".join(pieces))
+    assert said.endswith(b".\r\n")
+    assert b"\r\n.\r\n" not in (b"\r\n" + said)[:-5]

@@ -62,22 +62,49 @@ def capabilities(secured: bool, logged_in: bool, tls: bool) -> tuple[str, ...]:
 
 
 def message(content: bytes) -> bytes:
-    """A message as the body of a multi-line reply: CR LF pairs only, dots doubled, the final dot.
+    """A message as the body of a multi-line reply: CR LF pairs only, dots doubled, the final dot."""
+    body = Body()
+    return body.piece(content) + body.end()
+
+
+class Body:
+    """The same for a message that comes in pieces.
 
     A message that holds bare CR or LF gets pairs instead: else its text could end the reply early.
     """
-    if not content.count(b"\n") == content.count(b"\r") == content.count(b"\r\n"):
-        content = _LINE_END.sub(b"\r\n", content)
-    content = content.replace(b"\r\n.", b"\r\n..")
-    if content.startswith(b"."):
-        content = b"." + content
-    return content + (END if content.endswith(b"\r\n") or not content else b"\r\n" + END)
+
+    def __init__(self) -> None:
+        self._held = b""  # a CR whose LF may come
+        self._line_begins = True
+
+    def piece(self, octets: bytes) -> bytes:
+        """The next octets of the reply."""
+        octets = self._held + octets if self._held else octets
+        self._held = b""
+        if octets.endswith(b"\r"):
+            octets, self._held = octets[:-1], b"\r"
+        octets = _paired(octets)
+        stuffed = octets.replace(b"\r\n.", b"\r\n..")
+        if self._line_begins and octets.startswith(b"."):
+            stuffed = b"." + stuffed
+        if octets:
+            self._line_begins = octets.endswith(b"\r\n")
+        return stuffed
+
+    def end(self) -> bytes:
+        """What follows the last piece."""
+        return END if self._line_begins and not self._held else b"\r\n" + END
+
+
+def _paired(octets: bytes) -> bytes:
+    if octets.count(b"\n") == octets.count(b"\r") == octets.count(b"\r\n"):
+        return octets
+    return _LINE_END.sub(b"\r\n", octets)
 
 
 def top(content: bytes, lines: int) -> bytes:
     """The header, the empty line and that many lines of the body."""
-    if not content.count(b"\n") == content.count(b"\r") == content.count(b"\r\n"):
-        content = _LINE_END.sub(b"\r\n", content)
+    content = _paired(content)
     head, empty, body = (
         (b"", b"\r\n", content[2:]) if content.startswith(b"\r\n") else content.partition(b"\r\n\r\n")
     )
