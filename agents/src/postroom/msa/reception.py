@@ -40,13 +40,8 @@ class MsaReception:
 
     def __post_init__(self) -> None:
         self._ownership = Ownership(self.directory)
-        self.use(self.config)
-
-    def use(self, config: MsaConfig) -> None:
-        """Take over changed settings."""
-        self.config = config
-        self._default = Allowance(config.messages_per_day, config.recipients_per_day)
-        self._drop = header.dropping(config.host_name)
+        self._default = Allowance(self.config.messages_per_day, self.config.recipients_per_day)
+        self._drop = header.dropping(self.config.host_name)
 
     def draft(self) -> Draft:
         """A place in the spool."""

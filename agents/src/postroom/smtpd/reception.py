@@ -3,7 +3,7 @@
 Room rule: values and one Protocol; nothing here reads or writes.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from postroom.contracts.auth import Login
@@ -51,7 +51,6 @@ class Client:
     cipher: str = ""
     login: Login | None = None
     user: str = ""  # for local programs: the name behind the socket's peer credentials
-    notes: dict[str, str] = field(default_factory=dict)
 
     @property
     def secured(self) -> bool:
