@@ -65,9 +65,17 @@ def test_recipients_are_judged_one_by_one(client: Any) -> None:
 def test_a_detail_names_a_mailbox_that_exists(mda: Any, client: Any) -> None:
     for number, name in enumerate(("ada+Archive", "ada+nothing", '"ada+../x"')):
         client.send(f"id{number}", [f"{name}@alpha.example"], MESSAGE)
+        named = name.strip('"').partition("+")[2]
+        assert f"mailbox={named} (INBOX if there is none)" in mda.wait_for("status=sent")
     found = mailboxes(mda.folder, "ada")
     assert {name: len(messages) for name, messages in found.items()} == {"INBOX": 2, "Archive": 1}
     assert b"Delivered-To: ada+Archive@alpha.example\r\n" in found["Archive"][0]
+
+
+def test_strangers_put_nothing_among_what_a_person_wrote_or_threw_away(mda: Any, client: Any) -> None:
+    for number, name in enumerate(("Drafts", "SENT", "trash")):
+        client.send(f"id{number}", [f"ada+{name}@alpha.example"], MESSAGE)
+    assert {name: len(messages) for name, messages in mailboxes(mda.folder, "ada").items()} == {"INBOX": 3}
 
 
 @pytest.mark.parametrize(

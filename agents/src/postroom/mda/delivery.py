@@ -90,7 +90,7 @@ class Deliverer:
         fields = {"QUEUE_ID": ident, "ACCOUNT": target.account.id}
         size = len(asked.content)
         if outcome is None:
-            place = filing.mailbox_for(target, junk)
+            place = filing.place_text(filing.mailbox_for(target, junk))
             self._log.info(f"{ident}: to=<{target.key}>, mailbox={place}, size={size}, status=sent", **fields)
             return
         status = "deferred" if outcome.temporary else "bounced"

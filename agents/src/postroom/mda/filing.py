@@ -17,6 +17,7 @@ from postroom.wire.smtp.commands import POSTMASTER
 INBOX: Final = "INBOX"
 JUNK: Final = "Junk"
 
+_PRIVATE: Final = frozenset({"drafts", "sent", "trash"})  # what their owner puts there, not who writes to him
 _VERDICT: Final = VERDICT_FIELD.encode("ascii") + b":"
 _DELIVERED_TO: Final = re.compile(rb"(?:\A|\r\n)delivered-to[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
 
@@ -45,7 +46,7 @@ async def find(directory: Directory, address: Address, host_name: str) -> Target
         domain = await directory.domain(address.domain)
         person, detail = address.split_detail(domain.separator) if domain else (address, "")
         account = await _account(directory, person) if detail else None
-        mailbox = detail or INBOX
+        mailbox = detail if detail and detail.lower() not in _PRIVATE else INBOX
     if account is None:
         raise NoSuchRecipient("unknown address")
     if not account.enabled:
@@ -61,6 +62,11 @@ async def _account(directory: Directory, address: Address) -> Account | None:
 def mailbox_for(target: Target, junk: bool) -> str:
     """Where it goes: Junk by the verdict, else the mailbox that the detail names."""
     return JUNK if junk else target.mailbox
+
+
+def place_text(mailbox: str) -> str:
+    """A mailbox for the log: the store files what names none into INBOX."""
+    return mailbox if mailbox in (INBOX, JUNK) else f"{mailbox} (INBOX if there is none)"
 
 
 def head_of(content: bytes) -> bytes:
