@@ -123,7 +123,7 @@ def test_commands_before_login(octets: bytes, command: c.Command) -> None:
         b"a SELECT (a)", b"a FETCH 1", b"a FETCH 1 ()", b"a FETCH 0 FLAGS", b"a FETCH 1 BODY[MIME]",
         b"a FETCH 1 BODY[1.]",
         b"a FETCH 1 BODY[0]", b"a FETCH 1 BODY[1TEXT]", b"a FETCH 1 BODY[]<1.0>", b"a FETCH 1 BODY[HEADER.FIELDS ()]",
-        b"a FETCH 1 (FAST)", b"a FETCH 1 ENVELOPE[]", b"a STORE 1 FLAGS \\Recent", b"a STORE 1 FLAGS \\Strange",
+        b"a FETCH 1 (FAST)", b"a FETCH 1 ENVELOPE[]", b"a STORE 1 FLAGS \\Recent", b"a STORE 1 FLAGS \\Strange", b"a STORE 1 FLAGS " + b"k" * 101,
         b"a STORE 1 +FLAG x", b"a SEARCH", b"a SEARCH ()", b"a SEARCH NOT", b"a SEARCH OR SEEN",
         b"a SEARCH ON 1-1-2020",
         b"a SEARCH SINCE 31-Feb-2020", b"a SEARCH LARGER -1", b"a SEARCH RETURN (SAVE) ALL", b"a UID NOOP", b"a UID",

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Final
 
+from postroom.mail import flags
 from postroom.wire.imap import commands, names, sequence
 from postroom.wire.imap.fetchitems import Item, parse_items
 from postroom.wire.imap.scanner import Scanner
@@ -15,9 +16,6 @@ _ID_PAIRS: Final = 30  # RFC 2971 section 3.3
 _DATE_TIME: Final = re.compile(
     rb"([ \d]\d-[A-Za-z]{3}-\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)\Z",
 )
-_SYSTEM_FLAGS: Final = {
-    flag.upper(): flag for flag in ("\\Answered", "\\Deleted", "\\Draft", "\\Flagged", "\\Seen")
-}
 _RESULTS: Final = frozenset({b"MIN", b"MAX", b"ALL", b"COUNT"})
 
 Reader = Callable[[Scanner], commands.Command]
@@ -35,30 +33,27 @@ def message_set(scanner: Scanner) -> sequence.SequenceSet:
 
 def flag(scanner: Scanner) -> str:
     """A flag that a client may set: system flags in one spelling, keywords as written."""
-    written = scanner.flag().decode("ascii")
-    if not written.startswith("\\"):
-        return written
-    known = _SYSTEM_FLAGS.get(written.upper())
-    if known is None:
+    try:
+        return flags.flag(scanner.flag().decode("ascii"))
+    except flags.FlagError:
         scanner.fail("flag cannot be set")
-    return known
 
 
 def flag_list(scanner: Scanner) -> frozenset[str]:
     """flag-list: in parentheses, perhaps empty."""
     scanner.expect(b"(")
-    flags = [] if scanner.peek(b")") else _flags(scanner)
+    found = [] if scanner.peek(b")") else _flags(scanner)
     scanner.expect(b")")
-    return frozenset(flags)
+    return frozenset(found)
 
 
 def _flags(scanner: Scanner) -> list[str]:
-    flags = [flag(scanner)]
+    found = [flag(scanner)]
     while scanner.accept(b" "):
-        if len(flags) >= MAX_FLAGS:
+        if len(found) >= MAX_FLAGS:
             scanner.fail("too many flags")
-        flags.append(flag(scanner))
-    return flags
+        found.append(flag(scanner))
+    return found
 
 
 def identification(scanner: Scanner) -> commands.Command:
@@ -156,15 +151,15 @@ def append(scanner: Scanner) -> commands.Command:
     scanner.space()
     name = mailbox(scanner)
     scanner.space()
-    flags: frozenset[str] = frozenset()
+    given: frozenset[str] = frozenset()
     if scanner.peek(b"("):
-        flags = flag_list(scanner)
+        given = flag_list(scanner)
         scanner.space()
     date = 0
     if scanner.peek(b'"'):
         date = date_time(scanner)
         scanner.space()
-    return commands.Append(name, flags, date, scanner.literal())
+    return commands.Append(name, given, date, scanner.literal())
 
 
 def date_time(scanner: Scanner) -> int:
@@ -254,8 +249,8 @@ def store(*, uid: bool) -> Reader:
         if item not in (b"FLAGS", b"FLAGS.SILENT"):
             scanner.fail("FLAGS expected")
         scanner.space()
-        flags = flag_list(scanner) if scanner.peek(b"(") else frozenset(_flags(scanner))
-        return commands.Store(wanted, uid, sign, item == b"FLAGS.SILENT", flags, since)
+        given = flag_list(scanner) if scanner.peek(b"(") else frozenset(_flags(scanner))
+        return commands.Store(wanted, uid, sign, item == b"FLAGS.SILENT", given, since)
 
     return read
 
