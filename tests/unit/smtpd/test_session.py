@@ -99,6 +99,9 @@ async def test_errors_end_the_conversation(site: Site) -> None:
     client = await site.greeted()
     client.send(b"FOO\r\n" * 10)
     assert [one[:9] for one in await client.replies()] == ["500 5.5.2"] * 3 + ["421 4.7.0"]
+    assert [text for _, text in site.log.lines] == [
+        "disconnect: client=127.0.0.1 421 4.7.0 Too many errors, closing connection"
+    ]
 
 
 @pytest.mark.settings(max_commands=5)

@@ -226,6 +226,10 @@ class SmtpServer:
             words.append(f"reason={error}")
         self.log.info(" ".join(words), client=client.address)
 
+    def sent_away(self, client: Client, reply: Reply) -> None:
+        """A client that speaks badly or for nothing, whose single mistakes are not logged."""
+        self.log.info(f"disconnect: client={client.address} {reply}", client=client.address)
+
     def handshake_failed(self, client: Client, error: BaseException) -> None:
         """The one line of a failed TLS handshake."""
         self.log.info(

@@ -91,24 +91,28 @@ class SmtpSession(Stream):
             line = await self.line(commands.MAX_MAIL_OR_RCPT, limits.command_timeout)
             self._commands += 1
             if self._commands - len(self._transaction.accepted) > limits.commands:
-                raise ConnectionEnd(say.TOO_MANY_COMMANDS.octets)
+                raise self._sent_away(say.TOO_MANY_COMMANDS)
             reply = await self._answer(line)
             self.say(reply.octets)
             if reply.permanent:
                 self._errors += 1
                 if self._errors >= limits.errors:
-                    raise ConnectionEnd(say.TOO_MANY_ERRORS.octets)
+                    raise self._sent_away(say.TOO_MANY_ERRORS)
             if self._pending > OUTPUT_WATER:
                 self.flush()
                 await self.drained()
             if self._commands % TURN == 0:
                 await asyncio.sleep(0)  # a long pipeline must not keep the others waiting
 
+    def _sent_away(self, reply: Reply) -> ConnectionEnd:
+        self.server.sent_away(self.client, reply)
+        return ConnectionEnd(reply.octets)
+
     async def _answer(self, line: bytes | None) -> Reply:
         if line is None:
             return say.LINE_TOO_LONG
         if line[-2:] != b"\r\n" or b"\r" in line[:-2]:
-            raise ConnectionEnd(say.BARE_LINE_END.octets)
+            raise self._sent_away(say.BARE_LINE_END)
         if len(line) > commands.MAX_COMMAND and line[:4].upper() not in _LONG_VERBS:
             return say.LINE_TOO_LONG
         try:
