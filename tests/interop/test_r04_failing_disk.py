@@ -57,7 +57,7 @@ def traced(pid: int, *arguments: str, output: Path) -> Iterator[None]:
 def _runs(pid: int) -> bool:
     try:
         return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 

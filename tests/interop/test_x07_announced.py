@@ -45,6 +45,8 @@ def test_clients_are_never_logged_in_before_they_ask(sandbox: Sandbox) -> None:
 
 
 def _greeting(sandbox: Sandbox, service: str) -> bytes:
-    with socket.create_connection(sandbox.port("alpha.example", service), 20) as made:
-        made = context(sandbox, "alpha.example").wrap_socket(made) if service == "imaps" else made
+    made = socket.create_connection(sandbox.port("alpha.example", service), 20)
+    if service == "imaps":
+        made = context(sandbox, "alpha.example").wrap_socket(made)
+    with made:
         return made.recv(4096)
