@@ -17,7 +17,7 @@ from ..clients import received, submit, wait_for
 from ..conftest import Sandbox
 
 DOMAIN, ADA, BOB = "alpha.example", "ada@alpha.example", "bob@alpha.example"
-INPUTS = amount(400, 100_000)
+INPUTS = amount(400, 20_000)
 WORDS = [
     b"\t", b"\n", b"\r\n", b"\r", b"\0", b" ", b"=", b":", b"<", b">", b"@", b"\xff", b"\x80", b"%s", b"-1", b"0", b"1",
     b"4294967296", b"VERSION\t1\t2\n", b"CPID\t1\n", b"AUTH\t1\tPLAIN\tservice=imap\tsecured\tresp=", b"CONT\t1\t",

@@ -23,7 +23,6 @@ REVIEWED = {
     ("queue/admin.py", "condition"): "names of columns with parameters",
     ("queue/reader.py", "others"): 'a row of "?"',
     ("store/mailboxes.py", "table"): "constants at every call",
-    ("store/mailboxes.py", "table"): "constants at every call",
     ("store/reading.py", "columns"): "constants at every call",
     ("store/reading.py", "condition"): "constants and int()",
     ("store/schema.py", "statement"): "pieces of one constant",

@@ -116,7 +116,7 @@ async def _talk(client: Dialog, commands: list[str]) -> list[int]:
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
-@settings(max_examples=amount(60, 10_000), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=amount(60, 3000), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.sampled_from(COMMANDS), min_size=20, max_size=120))
 def test_commands_in_any_order(commands: list[str]) -> None:
     asyncio.run(play(commands))
