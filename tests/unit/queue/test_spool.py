@@ -1,9 +1,11 @@
 """The spool when the disk does not do what it should, and when processes die."""
 
+import asyncio
 import os
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,18 @@ async def test_a_failed_commit_accepts_nothing_and_the_next_one_goes_on(tmp_path
     identity = await put(spool, message(mailbox(1)), HEAD, b"x")
     assert ids(tmp_path) == {identity}
     await spool.close()
+
+
+async def test_an_envelope_that_cannot_be_written_down_spoils_no_other(tmp_path: Path) -> None:
+    spool = spool_in(tmp_path)
+    envelopes = [message(mailbox(1)) for _ in range(6)]
+    envelopes[3] = replace(envelopes[3], sender="half \udc80 pair")
+    results = await asyncio.gather(
+        *(put(spool, envelope, HEAD, b"text") for envelope in envelopes), return_exceptions=True
+    )
+    assert [isinstance(result, Unavailable) for result in results] == [number == 3 for number in range(6)]
+    await spool.close()
+    assert ids(tmp_path) == {envelope.id for number, envelope in enumerate(envelopes) if number != 3}
 
 
 async def test_a_failed_sync_ends_the_process(tmp_path: Path) -> None:

@@ -23,6 +23,15 @@ from postroom.queue.drafts import SpooledDraft, refusal
 from postroom.queue.notices import RelayNotices
 
 LARGEST_BATCH: Final = 200  # messages in one transaction: bounds the time others wait for their turn
+# an envelope that SQLite cannot hold: half a surrogate pair in a text, a number beyond 64 bits
+_UNFIT: Final = (
+    ValueError,
+    OverflowError,
+    TypeError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    sqlite3.DataError,
+)
 _FATAL: Final = frozenset(
     {
         sqlite3.SQLITE_IOERR_FSYNC,  # what the kernel failed to write may be dropped and a second fsync succeed
@@ -189,6 +198,11 @@ class Spool:
             while self._waiting:
                 batch, self._waiting = self._waiting[:LARGEST_BATCH], self._waiting[LARGEST_BATCH:]
                 refused = await loop.run_in_executor(self._writer, self._commit, batch)
+                if isinstance(refused, _UNFIT) and len(batch) > 1:
+                    # one envelope cannot be written down: the others are not to blame
+                    self._waiting = batch[1:] + self._waiting
+                    batch = batch[:1]
+                    refused = await loop.run_in_executor(self._writer, self._commit, batch)
                 self._answer(batch, refused)
                 self._checkpoints.consider()
         finally:
@@ -213,7 +227,9 @@ class Spool:
             with schema.transaction(self._database, self._turn) as database:
                 for waiting in batch:
                     _insert(database, waiting)
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, *_UNFIT) as error:
+            if isinstance(error, _UNFIT) and len(batch) > 1:
+                return error
             for waiting in batch:
                 if waiting.body_file and not _is_fatal(error):  # else the rows may be on disk after all
                     with suppress(OSError):
