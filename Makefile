@@ -41,6 +41,7 @@ soak: $(STAMP) ## The reliability tests with large numbers
 
 lint: $(STAMP) ## Types, style, directions of imports, roles
 	ruff check $(ROOMS) tools playbooks roles
+	ruff format --check -q $(ROOMS) tools
 	mypy agents/src/postroom
 	lint-imports
 	ansible-lint --offline -q

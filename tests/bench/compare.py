@@ -100,7 +100,10 @@ def compared(
     for server, arrived in sides:
         load.measure(server, loads[0]._replace(name="warm-up", messages=2 * len(names) + 100), names, arrived)
     for one in loads:
-        pairs = [tuple(load.measure(server, one, names, arrived) for server, arrived in sides) for _ in range(rounds)]
+        pairs = [
+            tuple(load.measure(server, one, names, arrived) for server, arrived in sides)
+            for _ in range(rounds)
+        ]
         yield row(one.name, pairs, other)
 
 
@@ -122,9 +125,13 @@ def row(name: str, pairs: Sequence[tuple[Measured, ...]], other: str) -> Row:
 
 def line(one: Row) -> str:
     """A row of the printed table."""
-    figures = [value for key, value in one.items() if key in ("postroom", "postfix", "postfix_dovecot", "goal")]
+    figures = [
+        value for key, value in one.items() if key in ("postroom", "postfix", "postfix_dovecot", "goal")
+    ]
     processor = [value for key, value in one.items() if key.endswith("_per_1000")]
-    cells = "".join(f"{figure:>12.1f}" for figure in figures) + "".join(f"{used:>12.2f}" for used in processor)
+    cells = "".join(f"{figure:>12.1f}" for figure in figures) + "".join(
+        f"{used:>12.2f}" for used in processor
+    )
     return f"{one['name']:<55}{one['ratio']:>7.2f}{cells}"
 
 
@@ -145,7 +152,10 @@ def main() -> None:
     options = parser.parse_args()
     debian.demand()
     debian.unpack()
-    print(f"{'':<55}{'ratio':>7}{'Postroom':>12}{'the other':>12}{'CPU s/1000':>12}{'the other':>12}", flush=True)
+    print(
+        f"{'':<55}{'ratio':>7}{'Postroom':>12}{'the other':>12}{'CPU s/1000':>12}{'the other':>12}",
+        flush=True,
+    )
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(dir=debian.BUILD) as base:
         for part in options.only:

@@ -153,7 +153,9 @@ def _namespace(folder: Path, command: list[str]) -> list[str]:
         "group": f"postfix:x:{POSTFIX}:\npostdrop:x:{POSTDROP}:\ndovecot:x:{DOVECOT}:\ndovenull:x:{DOVENULL}:\n"
         f"vmail:x:{VMAIL}:\n",
     }
-    ours = {line.partition(":")[0] for line in accounts["passwd"].splitlines() + accounts["group"].splitlines()}
+    ours = {
+        line.partition(":")[0] for line in accounts["passwd"].splitlines() + accounts["group"].splitlines()
+    }
     for name, lines in accounts.items():
         known = Path("/etc", name).read_text().splitlines(keepends=True)
         kept = [line for line in known if line.partition(":")[0] not in ours]

@@ -65,7 +65,9 @@ def _send(port: int, load: Load, names: Sequence[str]) -> None:
     ]
     environment = debian.load_environment()
     running = [
-        subprocess.Popen(["sh", "-c", lane], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        subprocess.Popen(
+            ["sh", "-c", lane], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
         for lane in lanes
     ]
     for process in running:

@@ -46,7 +46,9 @@ def idle(folder: Path) -> dict[str, Any]:
 
 def _deliver(running: Running, folder: Path) -> None:
     with smtplib.SMTP("127.0.0.1", running.port, timeout=20) as client:
-        client.sendmail("x@outside.example", ["ada@alpha.example"], "From: x@outside.example\r\n\r\nHello.\r\n")
+        client.sendmail(
+            "x@outside.example", ["ada@alpha.example"], "From: x@outside.example\r\n\r\nHello.\r\n"
+        )
     arrived = Mailboxes(folder)
     deadline = time.monotonic() + 20
     while arrived() < 1:

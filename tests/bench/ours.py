@@ -23,7 +23,12 @@ Changes = Iterable[tuple[str, str, object]]
 
 @contextlib.contextmanager
 def postroom(
-    folder: Path, names: list[str], agents: Iterable[str], *, resolver: str = "127.0.0.1:1", changes: Changes = ()
+    folder: Path,
+    names: list[str],
+    agents: Iterable[str],
+    *,
+    resolver: str = "127.0.0.1:1",
+    changes: Changes = (),
 ) -> Iterator[Running]:
     """These agents for these accounts of alpha.example; `changes` are (agent, setting, value).
 
@@ -39,7 +44,11 @@ def postroom(
     ports = {"smtp": port}
     listen = {
         agent: {
-            name: [f"unix:{folder}/run/{UNIX[name]}" if name in UNIX else f"127.0.0.1:{ports.get(name) or free_port()}"]
+            name: [
+                f"unix:{folder}/run/{UNIX[name]}"
+                if name in UNIX
+                else f"127.0.0.1:{ports.get(name) or free_port()}"
+            ]
             for name in LISTENERS[agent]
         }
         for agent in LISTENERS

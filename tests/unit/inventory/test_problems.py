@@ -1,12 +1,13 @@
 """Every kind of wrong inventory is told, with the variable, its value and a remedy."""
 
+import re
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
 import pytest
 
-from .conftest import load
+from .conftest import ROOT, load
 
 problems = load("playbooks/filter_plugins/problems.py")
 
@@ -49,6 +50,15 @@ SPOILT: list[tuple[str, Callable[[Company, Hosts], None], list[str]]] = [
     ("bad quota", person(quota="two gigabytes"), ["quota", "two gigabytes", "a number and a unit"]),
     ("negative quota", person(quota="-5 MB"), ["quota", "-5 MB"]),
     ("zero quota", person(quota="0"), ["quota", "'0'"]),
+    ("quota without a unit", person(quota=500), ["quota", "500", "a unit"]),
+    ("aliases that are no list", person(aliases="x@alpha.example"), ["aliases", "[x@alpha.example]"]),
+    ("exchangers that are no list", domain(mx="mail.alpha.example"), ["mx", "[mail.alpha.example]"]),
+    ("administrator who left", person(state="deleted"), ["company_administrator", "'ada'", "deleted"]),
+    (
+        "umlaut in an address",
+        person(address="j\u00fcrgen@alpha.example"),
+        ["address", "j\u00fcrgen@alpha.example"],
+    ),
     ("mistyped option", person(qouta="2 GB"), ["'qouta'", "quota"]),
     ("no name", person(name=""), ["name is missing"]),
     ("unknown state", person(state="retired"), ["state", "retired", "disabled"]),
@@ -88,6 +98,38 @@ def test_one_mistake_is_told_with_value_and_remedy(
     spoil(company, hosts)
     found = problems.problems([company], hosts)
     assert any(all(word in sentence for word in words) for sentence in found), found
+
+
+def test_addresses_of_a_deleted_person_are_free_and_lead_nowhere(company: Company, hosts: Hosts) -> None:
+    company["people"]["mary"]["state"] = "deleted"
+    company["people"]["bob"] = {"name": "Bob", "address": "mary@alpha.example"}
+    assert problems.problems([company], hosts) == []
+    company["aliases"]["x@alpha.example"] = ["mary@alpha.example"]
+    del company["people"]["bob"]
+    (found,) = problems.problems([company], hosts)
+    assert "mary@alpha.example, which nobody has" in found
+
+
+def test_variables_that_nothing_reads_are_typing_mistakes() -> None:
+    names = [
+        "company_peopel",
+        "mta_max_mesage_bytes",
+        "mta_workers",
+        "company_name",
+        "site_x",
+        "inventory_dir",
+    ]
+    found = problems.unknown_variables(names, ["mta_max_message_bytes", "mta_workers"])
+    assert [line.split()[0] for line in found] == ["company_peopel", "mta_max_mesage_bytes", "site_x"]
+    assert "company_people?" in found[0]
+    assert "mta_max_message_bytes?" in found[1]
+
+
+def test_the_variables_of_companies_and_of_the_site_are_those_that_are_read() -> None:
+    assert load("playbooks/filter_plugins/companies.py").COMPANY_KEYS == problems.COMPANY_VARIABLES
+    playbooks = [path.read_text() for path in sorted((ROOT / "playbooks").glob("*.yml"))]
+    read = set(re.findall(r"\bsite_[a-z_]+", "".join(playbooks)))
+    assert read == problems.SITE_VARIABLES
 
 
 def test_all_mistakes_are_told_at_once(company: Company, hosts: Hosts) -> None:

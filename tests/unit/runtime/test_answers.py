@@ -102,7 +102,9 @@ class Server:
             self.asked += 1
             query = dns.message.from_wire(octets)
             answer = dns.message.make_response(query)
-            answer.answer.append(dns.rrset.from_text(query.question[0].name, self._ttl, "IN", "TXT", '"hello"'))
+            answer.answer.append(
+                dns.rrset.from_text(query.question[0].name, self._ttl, "IN", "TXT", '"hello"')
+            )
             self._endpoint.sendto(answer.to_wire(), client)
 
     def close(self) -> None:

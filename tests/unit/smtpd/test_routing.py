@@ -111,7 +111,10 @@ async def test_a_list_keeps_the_null_sender() -> None:
 
 async def test_what_was_rewritten_goes_back_to_long_senders_too() -> None:
     rewriting = router(secrets=(b"sixteen octets or more",))
-    for sender in (f"{'bounces-' * 9}42@elsewhere.example", f"SRS0=hash=ab=first.example={'y' * 60}@fw.example"):
+    for sender in (
+        f"{'bounces-' * 9}42@elsewhere.example",
+        f"SRS0=hash=ab=first.example={'y' * 60}@fw.example",
+    ):
         (rewritten,) = await senders(rewriting, "out@alpha.example", sender)
         assert rewritten is not None
         (row,) = await rewriting.route(parse_path(rewritten), "", relay=False)

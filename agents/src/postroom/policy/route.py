@@ -76,7 +76,9 @@ def route(recipient: Address, host_name: str, may_relay: bool = False) -> Steps:
             return Unavailable("address expands without end")
         domain = yield from _domain(now.address.domain)
         if domain is None:
-            outside = Destination(now.address, Hop.WORLD, now.address.domain, forwarded=True, sender=now.sender)
+            outside = Destination(
+                now.address, Hop.WORLD, now.address.domain, forwarded=True, sender=now.sender
+            )
             found.setdefault(now.address.key, outside)
             continue
         entry, address = yield from _entry(now.address, domain)
@@ -137,13 +139,17 @@ def _behind(members: tuple[str, ...], now: _Pending, sender: str | None = None) 
     pending = []
     for member in members:
         try:
-            pending.append(_Pending(parse_address(member), now.depth + 1, sender if sender is not None else now.sender))
+            pending.append(
+                _Pending(parse_address(member), now.depth + 1, sender if sender is not None else now.sender)
+            )
         except AddressError:
             continue  # the directory refuses such members when it is applied
     return pending
 
 
-def _local(address: Address, domain: Domain, account: Account, sender: str | None, host_name: str) -> Destination:
+def _local(
+    address: Address, domain: Domain, account: Account, sender: str | None, host_name: str
+) -> Destination:
     """A mailbox. `address` keeps the domain and detail under which it was reached, so that the mda can file by it."""
     here = domain.home == host_name
     return Destination(address, Hop.MAILBOX if here else Hop.HOME, domain.home, account, sender=sender)

@@ -97,9 +97,7 @@ def unescape(octets: bytes) -> bytes:
 
 def line(*parameters: str | bytes) -> bytes:
     """A whole line of these parameters, escaped."""
-    encoded = (
-        part.encode("utf-8", "replace") if isinstance(part, str) else part for part in parameters
-    )
+    encoded = (part.encode("utf-8", "replace") if isinstance(part, str) else part for part in parameters)
     return b"\t".join(map(escape, encoded)) + b"\n"
 
 

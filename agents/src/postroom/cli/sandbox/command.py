@@ -78,7 +78,9 @@ def _hold(root: Path) -> int:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        raise click.ClickException(f"another sandbox runs in {root}: end it, or give another --dir") from error
+        raise click.ClickException(
+            f"another sandbox runs in {root}: end it, or give another --dir"
+        ) from error
     return descriptor
 
 
