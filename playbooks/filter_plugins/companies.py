@@ -50,6 +50,11 @@ def hosts(hostvars: Mapping[str, Mapping[str, Any]], host_names: list[str]) -> d
     }
 
 
+def variables(hostvars: Mapping[str, Mapping[str, Any]], host_names: list[str]) -> list[str]:
+    """Names of all variables that the inventory gives to any host."""
+    return sorted({str(name) for host in host_names for name in hostvars[host]})
+
+
 def plain(value: Any) -> Any:
     """A copy made of ordinary dictionaries, lists and scalars, without the types that Ansible wraps around them."""
     if isinstance(value, Mapping):
@@ -63,4 +68,4 @@ class FilterModule:
     """Registers the filters with Ansible."""
 
     def filters(self) -> dict[str, Any]:
-        return {"postroom_companies": companies, "postroom_hosts": hosts}
+        return {"postroom_companies": companies, "postroom_hosts": hosts, "postroom_variables": variables}

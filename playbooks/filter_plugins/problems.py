@@ -5,6 +5,7 @@ Room rule: pure. Companies and hosts come in as `companies.py` reads them, sente
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
@@ -31,9 +32,32 @@ PERSON_STATES = ("active", "disabled", "deleted")
 DOMAIN_OPTIONS = {"home", "mx", "alias_of", "catch_all", "dmarc", "spf_include", "dkim_rsa_bits", "separator"}
 DMARC_OPTIONS = {"policy", "subdomain_policy", "reports"}
 DMARC_POLICIES = ("none", "quarantine", "reject")  # RFC 9989 section 4.7
+COMPANY_VARIABLES = (
+    "name",
+    "administrator",
+    "domains",
+    "people",
+    "aliases",
+    "client_services",
+    "dkim_rsa_bits",
+)
+AGENTS = ("mta", "msa", "relay", "mda", "imap", "pop3")
 CLIENT_SERVICES = ("submissions", "submission", "imaps", "imap", "pop3s", "pop3")
 SMALLEST_RSA = 2048  # RFC 8301 section 3.2 asks signers for at least this
 LARGEST_RSA = 4096
+SMALLEST_QUOTA = 10**6
+# What playbooks/wiring.yml and the playbooks read; docs/reference/inventory.md explains each.
+SITE_VARIABLES = {
+    "site_dns_listen",
+    "site_extra_zones",
+    "site_private_root",
+    "site_private_zones",
+    "site_resolver_cache_seconds",
+    "site_resolver_clients",
+    "site_resolver_forwarders",
+    "site_resolver_listen",
+    "site_tls_certificates",
+}
 
 Company = Mapping[str, Any]
 Hosts = Mapping[str, Mapping[str, str]]
@@ -61,6 +85,21 @@ def problems(companies: list[Company], hosts: Hosts) -> list[str]:
         found += people_problems(company, known)
         found += alias_problems(company, known)
     return [*found, *repeated_domains(companies), *repeated_addresses(companies)]
+
+
+def unknown_variables(names: list[str], settings: list[str]) -> list[str]:
+    """A sentence for each variable that looks like ours and is read by nothing: a typing mistake, most likely.
+
+    `names`: all variables of the inventory. `settings`: the variables of the roles.
+    """
+    known = {*(f"company_{key}" for key in COMPANY_VARIABLES), *SITE_VARIABLES, *settings}
+    ours = tuple(f"{prefix}_" for prefix in ("company", "site", *AGENTS))
+    return [
+        f"{name} is no variable of Postroom: "
+        + (f"perhaps {close[0]}?" if (close := difflib.get_close_matches(name, known, 1)) else "take it out")
+        for name in sorted(set(names))
+        if name.startswith(ours) and name not in known
+    ]
 
 
 def host_problems(hosts: Hosts) -> Iterator[str]:
@@ -95,6 +134,9 @@ def company_problems(company: Company) -> Iterator[str]:
             f"company_administrator of {name} is {administrator!r}, who is not in company_people: "
             f"use one of its keys{listed(people)}"
         )
+    elif mapping(people[administrator]).get("state") in ("disabled", "deleted"):
+        state = people[administrator]["state"]
+        yield f"company_administrator of {name} is {administrator!r}, who is {state}: name somebody who reads the mail"
     for service in company["client_services"] or []:
         if service not in CLIENT_SERVICES:
             yield f"company_client_services of {name} has {service!r}: use some of {', '.join(CLIENT_SERVICES)}"
@@ -112,7 +154,8 @@ def domain_problems(company: Company, hosts: Hosts) -> Iterator[str]:
             continue
         yield from unknown_options(where, options, DOMAIN_OPTIONS)
         yield from home_problems(where, options.get("home"), company, hosts)
-        for host in options.get("mx") or []:
+        yield from list_problems(where, options, ("mx", "spf_include"))
+        for host in listing(options.get("mx")):
             if host not in hosts:
                 yield f"{where}: mx has {host!r}, which is no host of the inventory: add the host or drop it here"
         alias = options.get("alias_of")
@@ -174,11 +217,13 @@ def people_problems(company: Company, known: set[str]) -> Iterator[str]:
         if not options.get("name"):
             yield f"{where}: name is missing: write the person's name"
         yield from own_address_problems(f"{where}: address", options.get("address"), company, known)
-        for alias in options.get("aliases") or []:
+        yield from list_problems(where, options, ("aliases", "send_as"))
+        for alias in listing(options.get("aliases")):
             yield from own_address_problems(f"{where}: aliases", alias, company, known)
         if options.get("quota") is not None:
             try:
-                quota_bytes(options["quota"])
+                if quota_bytes(options["quota"]) < SMALLEST_QUOTA:
+                    yield f"{where}: quota is {options['quota']!r}, room for no message: write a unit, such as 500 MB"
             except ValueError as error:
                 yield f"{where}: quota {error}: write a number and a unit"
 
@@ -191,7 +236,7 @@ def person_rights_problems(where: str, options: Mapping[str, Any]) -> Iterator[s
         value = options.get(limit, 0)
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             yield f"{where}: {limit} is {value!r}: write a number, or 0 for the usual limit"
-    for address in options.get("send_as") or []:
+    for address in listing(options.get("send_as")):
         if not is_mail_address(address):
             yield f"{where}: send_as has {address!r}: write an address such as info@example.org"
 
@@ -258,7 +303,9 @@ def own(company: Company) -> Iterator[tuple[str, str]]:
     """Each address that a company receives under, with the words for its owner."""
     for person, options in mapping(company["people"]).items():
         known = mapping(options)
-        for address in [known.get("address"), *(known.get("aliases") or [])]:
+        if known.get("state") == "deleted":  # the addresses are free for others
+            continue
+        for address in [known.get("address"), *listing(known.get("aliases"))]:
             yield str(address), f"company_people of {company['name']}: {person}"
     for alias in mapping(company["aliases"]):
         yield alias, f"company_aliases of {company['name']}"
@@ -268,6 +315,16 @@ def unknown_options(where: str, options: Mapping[str, Any], known: set[str]) -> 
     for option in options:
         if option not in known:
             yield f"{where}: {option!r} is no option here: use {', '.join(sorted(known))}"
+
+
+def list_problems(where: str, options: Mapping[str, Any], names: tuple[str, ...]) -> Iterator[str]:
+    for name in names:
+        if options.get(name) is not None and not isinstance(options[name], list):
+            yield f"{where}: {name} is {options[name]!r}: write a list, such as [{options[name]}]"
+
+
+def listing(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
@@ -294,4 +351,8 @@ class FilterModule:
     """Registers the filters with Ansible."""
 
     def filters(self) -> dict[str, Any]:
-        return {"postroom_problems": problems, "postroom_quota_bytes": quota_bytes}
+        return {
+            "postroom_problems": problems,
+            "postroom_quota_bytes": quota_bytes,
+            "postroom_unknown_variables": unknown_variables,
+        }
