@@ -4,12 +4,15 @@ import smtplib
 import socket
 import time
 import uuid
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from ..clients import SECONDS, field, imap, message, pop3, read, received, smtp, submit, wait_for
 from .site import HostsSite
 
+Reach = Callable[[str], Any]
 ADA, CHARLES, MARY = "ada@alpha.example", "charles@alpha.example", "mary@alpha.example"
 GRACE, ALAN = "grace@beta.example", "alan@beta.example"
 
@@ -49,6 +52,17 @@ def test_mail_crosses_and_is_vouched_for(
     assert f"dmarc=pass header.from={away}" in results
     assert "TLSv1.3" in field(octets, "Received")[0]
     assert "with ESMTPS id" in field(octets, "Received")[0]
+
+
+def test_the_relays_verify_one_another(site: HostsSite, reach: Reach, subject: str) -> None:
+    for sender, reader in ((ADA, GRACE), (GRACE, ADA)):
+        submit(site, sender, reader, subject=subject)
+        received(site, reader, subject)
+        journal = reach(f"mail.{sender.partition('@')[2]}").check_output(
+            "journalctl -t postroom-relay --no-pager -n 200"
+        )
+        established = [line for line in journal.splitlines() if "TLS connection established" in line]
+        assert established[-1].endswith(", verified")
 
 
 def test_no_client_address_leaves_the_company(site: HostsSite, subject: str) -> None:
