@@ -50,6 +50,8 @@ def test_each_socket_leads_to_its_service(agent: str) -> None:
     sockets = [name for name in found if name.endswith(".socket")]
     named = re.search(r"^Sockets=(.*)$", service, re.MULTILINE)
     assert sorted(named[1].split() if named else []) == sorted(sockets)
+    needed = re.search(r"^Requires=(.*)$", service, re.MULTILINE)  # a port in use stops the service
+    assert sorted(needed[1].split() if needed else []) == sorted(sockets)
     for name in sockets:
         assert f"Service=postroom-{agent}.service" in found[name]
         assert "Backlog=1024" in found[name]

@@ -94,8 +94,9 @@ class Units:
         return out
 
     def journal(self) -> str:
-        """The last words of a service that does not start, for the one who reads the play's output."""
-        command = ["journalctl", "--unit", self.service, "--lines", "15", "--output", "cat", "--no-pager"]
+        """The last words of units that do not start, for the one who reads the play's output."""
+        units = [word for name in [self.service, *self.sockets] for word in ("--unit", name)]
+        command = ["journalctl", *units, "--lines", "15", "--output", "cat", "--no-pager"]
         _, out, _ = self.module.run_command(command)
         return f"\n{out.strip()}" if out.strip() else ""
 
