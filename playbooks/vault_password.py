@@ -20,10 +20,20 @@ def password_file() -> Path:
 
 
 def create(path: Path) -> None:
-    """Write a new random password that nobody but the owner can read."""
+    """Write a new random password that nobody but the owner can read.
+
+    Several programs may ask at once: the first name that stands is everybody's, and it never stands half written.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secrets.token_urlsafe(32) + "\n")
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
 
 
 def main() -> int:
