@@ -134,6 +134,24 @@ def received(
     return found[0]
 
 
+def seconds_until_news(site: Site, reader: str, send: Callable[[], None]) -> float:
+    """How long after `send` has ended an idling client hears of a new message."""
+    with imap(site, reader) as client:
+        client.select("INBOX")
+        tag = client._new_tag()
+        client.send(tag + b" IDLE\r\n")
+        assert client.readline().startswith(b"+")
+        send()
+        accepted = time.monotonic()
+        while b"EXISTS" not in client.readline():
+            pass
+        seconds = time.monotonic() - accepted
+        client.send(b"DONE\r\n")
+        while not client.readline().startswith(tag):
+            pass
+        return seconds
+
+
 def field(octets: bytes, name: str) -> list[str]:
     """All values of a header field, unfolded."""
     head = octets.partition(b"\r\n\r\n")[0].decode("utf-8", "replace")

@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, Generic, NoReturn, TypeVar
 
@@ -50,7 +51,7 @@ class Service:
         os._exit(EX_SOFTWARE)
 
 
-class Agent(Generic[C]):
+class Agent(ABC, Generic[C]):
     """One of the mail system's processes. Subclasses wire their parts in `start`."""
 
     name: ClassVar[str]
@@ -61,9 +62,9 @@ class Agent(Generic[C]):
         self.service = service
         self.log = service.log
 
+    @abstractmethod
     async def start(self) -> None:
         """Open what is needed and begin to serve. Raises ConfigError or OSError: the service ends with one line."""
-        raise NotImplementedError
 
     async def reload(self, config: C) -> None:
         """Take over changed settings and read certificates again."""
