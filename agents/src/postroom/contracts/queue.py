@@ -42,19 +42,6 @@ class QueuedRecipient:
     notify: str = ""
 
 
-class Content(Protocol):
-    """A message's octets: a header block (with its empty line) and a body, perhaps on disk."""
-
-    head: bytes
-
-    @property
-    def size(self) -> int:
-        """Octets in all."""
-
-    def chunks(self, size: int = 65536) -> Iterator[bytes]:
-        """Head first, then the body, in pieces of at most `size` octets (the head is one piece)."""
-
-
 @dataclass(frozen=True, slots=True)
 class QueuedMessage:
     """Envelope and origin of a message. Times are seconds since 1970."""

@@ -11,6 +11,7 @@ from postroom.contracts.errors import Unavailable
 from postroom.directory.database import read_records, write_new
 from postroom.directory.plan import Plan, plan
 from postroom.directory.schema import Document
+from postroom.runtime.files import sync_directory
 
 
 def compare(path: str | Path, wanted: Document) -> Plan:
@@ -48,11 +49,7 @@ def _replace(path: Path, document: Document) -> None:
         with suppress(FileNotFoundError):
             fresh.unlink()
         raise
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_directory(path.parent)
 
 
 @contextmanager

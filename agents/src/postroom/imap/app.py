@@ -9,8 +9,8 @@ from postroom.imap.config import ImapConfig
 from postroom.imap.handlers import HANDLERS
 from postroom.imap.session import Session
 from postroom.imap.surroundings import Surroundings
-from postroom.runtime.config import ConfigError, Settings
-from postroom.runtime.connections import Caps, Connection, Crowd, Listener, networks
+from postroom.runtime.config import Settings
+from postroom.runtime.connections import Caps, Connection, Crowd, Listener, caps_of
 from postroom.runtime.notices import NoticeBoard, Notices
 from postroom.runtime.service import Agent, Service, run
 from postroom.runtime.tls import TlsStore
@@ -100,11 +100,7 @@ class ImapAgent(Agent[ImapConfig]):
 
 
 def _caps(config: ImapConfig) -> Caps:
-    try:
-        trusted = networks(config.trusted_clients)
-    except ValueError as error:
-        raise ConfigError(f"trusted_clients: {error}: give networks such as 192.0.2.0/24") from error
-    return Caps(config.max_connections, config.max_connections_per_client, trusted)
+    return caps_of(config.max_connections, config.max_connections_per_client, config.trusted_clients)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from postroom.pop3.config import Pop3Config
 from postroom.pop3.conversation import Conversation, Surroundings
 from postroom.pop3.login import Entrance
 from postroom.runtime.config import ConfigError
-from postroom.runtime.connections import Caps, Connection, Crowd, Listener, networks
+from postroom.runtime.connections import Caps, Connection, Crowd, Listener, caps_of
 from postroom.runtime.notices import Notices
 from postroom.runtime.service import Agent, run
 from postroom.runtime.tls import TlsStore
@@ -98,11 +98,7 @@ class Pop3Agent(Agent[Pop3Config]):
 
 
 def _caps(config: Pop3Config) -> Caps:
-    try:
-        trusted = networks(config.trusted_clients)
-    except ValueError as error:
-        raise ConfigError(f"trusted_clients: {error}: give networks such as 192.0.2.0/24") from error
-    return Caps(config.max_connections, config.max_connections_per_client, trusted)
+    return caps_of(config.max_connections, config.max_connections_per_client, config.trusted_clients)
 
 
 def main() -> None:

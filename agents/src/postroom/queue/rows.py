@@ -8,7 +8,7 @@ from postroom.contracts.queue import Hop, Origin
 
 
 class StoredContent:
-    """A message's octets; implements contracts.queue.Content. A body in a file is read when asked for."""
+    """A message's octets. A body in a file is read when asked for."""
 
     __slots__ = ("_body", "_file", "_start", "head", "size")
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import cast
 
+from postroom.runtime.config import ConfigError
 from postroom.runtime.log import Log
 from postroom.runtime.service import where
 
@@ -49,6 +50,14 @@ class Caps:
 def networks(texts: list[str]) -> tuple[Network, ...]:
     """Networks as the settings name them. Raises ValueError."""
     return tuple(ipaddress.ip_network(text, strict=False) for text in texts)
+
+
+def caps_of(total: int, per_client: int, trusted_clients: list[str]) -> Caps:
+    """Caps as the settings say them. Raises ConfigError: a trusted client is no network."""
+    try:
+        return Caps(total, per_client, networks(trusted_clients))
+    except ValueError as error:
+        raise ConfigError(f"trusted_clients: {error}: give networks such as 192.0.2.0/24") from error
 
 
 class Connection(asyncio.Protocol):
