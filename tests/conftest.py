@@ -76,4 +76,12 @@ def sandbox(start_sandbox: Callable[..., Sandbox]) -> Sandbox:
     """Two domains with a few people, shared by all tests of the session."""
     people = ("ada@alpha.example", "bob@alpha.example", "eve@beta.example", "dan@beta.example")
     arguments = [part for address in people for part in ("--user", f"{address}:secret of {address[:3]}")]
-    return start_sandbox(*arguments, "--set", 'mta.trusted_clients=["127.0.0.0/8"]')
+    return start_sandbox(
+        *arguments,
+        "--set",
+        'mta.trusted_clients=["127.0.0.0/8"]',
+        "--set",
+        "relay.retry_minimum=1",
+        "--set",
+        "relay.retry_maximum=5",
+    )
