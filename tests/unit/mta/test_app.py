@@ -124,15 +124,16 @@ async def test_two_workers_share_a_port(tmp_path: Path) -> None:
     settings = write_settings(
         tmp_path, "mta", listen={"smtp": [f"127.0.0.1:{port}"]}, verify_authentication=False, workers=2
     )
-    async with process("mta", settings):
+    async with process("mta", settings) as running:
+        await heard(running, "ready, version")  # the second worker too
+        used: set[str] = set()
         async with asyncio.timeout(20):
-            while True:
+            while len(used) < 2:
                 client = await greeted(port)
-                assert (await client.send_message("x@b.example", ["ada@alpha.example"], MESSAGE)).startswith(
-                    "250 "
-                )
-                if len(list((tmp_path / "mta").glob("mta-*.db"))) == 2:
-                    break
+                reply = await client.send_message("x@b.example", ["ada@alpha.example"], MESSAGE)
+                assert reply.startswith("250 2.0.0 ")
+                client.close()
+                used.add((await heard(running, "message-id=")).partition("]")[0])  # program and process
 
 
 async def test_msa_on_every_socket(tmp_path: Path) -> None:

@@ -5,7 +5,10 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -44,6 +47,25 @@ class Breaking:
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.real, name)
+
+
+async def test_workers_that_start_at_once_make_one_folder(tmp_path: Path) -> None:
+    for attempt in range(30):
+        together = threading.Barrier(4)
+
+        def start(worker: int, folder: Path, together: threading.Barrier) -> Spool:
+            spool = Spool(str(folder / "deep" / "mta"), worker, CLOCK, fail, run_directory=str(folder))
+            together.wait(10)
+            spool.open()
+            return spool
+
+        with ThreadPoolExecutor(4) as pool:
+            opened = list(
+                pool.map(partial(start, folder=tmp_path / str(attempt), together=together), range(1, 5))
+            )
+        assert {spool.name for spool in opened} == {"mta-1", "mta-2", "mta-3", "mta-4"}
+        for spool in opened:
+            await spool.close()
 
 
 async def test_a_failed_commit_accepts_nothing_and_the_next_one_goes_on(tmp_path: Path) -> None:

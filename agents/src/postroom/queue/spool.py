@@ -107,9 +107,9 @@ class Spool:
         self._closed = False
 
     def _make_directory(self) -> None:
-        """On hosts it is there already; a sandboxed service may not set the group bit itself."""
+        """On hosts it is there already; a sandboxed service may not set the group bit itself. Workers start at once."""
         if not os.path.isdir(self._directory):
-            os.makedirs(self._directory)
+            os.makedirs(self._directory, exist_ok=True)
             with suppress(PermissionError):
                 os.chmod(self._directory, schema.DIRECTORY_MODE)
 
