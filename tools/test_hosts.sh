@@ -6,4 +6,11 @@ cd "$(dirname "$0")/.."
 never=()
 [ -z "${KEEP:-}" ] || never=(--destroy=never)
 command -v podman >/dev/null && .venv/bin/ansible-playbook molecule/resources/destroy.yml >/dev/null # what an interrupted run has left
-exec .venv/bin/molecule test "${never[@]}"
+rm -f build/hosts-failed.txt
+status=0
+.venv/bin/molecule test "${never[@]}" || status=$?
+if [ "$status" -ne 0 ] && [ -s build/hosts-failed.txt ]; then
+  printf '\nWhat failed on the hosts, once more:\n\n'
+  cat build/hosts-failed.txt
+fi
+exit "$status"

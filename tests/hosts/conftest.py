@@ -12,6 +12,7 @@ from testinfra.utils.ansible_runner import AnsibleRunner
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = ROOT / "inventory" / "demo"
 KEY = ROOT / "build" / "ssh" / "id_ed25519"
+FAILURES = ROOT / "build" / "hosts-failed.txt"
 JOURNAL_LINES = 60
 
 
@@ -34,6 +35,15 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
         journal = host.run("journalctl --no-pager --lines %s", str(JOURNAL_LINES))
         report.sections.append((f"journal of {host.backend.get_pytest_id()}", journal.stdout))
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Keep what failed in a file: Molecule says much behind it, and who reads only the end has to see it too."""
+    failed = terminalreporter.getreports("failed") + terminalreporter.getreports("error")
+    lines = [f"{report.nodeid}\n{report.longreprtext}\n" for report in failed]
+    lines += [f"FAILED {report.nodeid}: {report.longreprtext.splitlines()[-1]}" for report in failed]
+    FAILURES.parent.mkdir(exist_ok=True)
+    FAILURES.write_text("\n".join(lines))
 
 
 @pytest.fixture(scope="session")

@@ -67,7 +67,9 @@ def test_absence_is_proven(host: Any) -> None:
 WRONG_ANCHOR = r"""
 set -eu
 folder=$(mktemp -d) && chmod 755 "$folder"
-sed -e 's/trust-anchor: "\. DS \([0-9]*\) 13 2 ./trust-anchor: ". DS \1 13 2 0/' \
+digit=$(sed -n 's/.*trust-anchor: "\. DS [0-9]* 13 2 \(.\).*/\1/p' /etc/unbound/unbound.conf)
+[ "$digit" = 0 ] && other=1 || other=0
+sed -e "s/trust-anchor: \"\. DS \([0-9]*\) 13 2 $digit/trust-anchor: \". DS \1 13 2 $other/" \
     -e '/interface:/d' -e '/^remote-control:/,$d' /etc/unbound/unbound.conf >"$folder/unbound.conf"
 printf 'server:\n  interface: 127.0.0.1@5399\n  pidfile: "%s/pid"\n  chroot: ""\n  username: ""\n' "$folder" \
     >>"$folder/unbound.conf"
