@@ -148,6 +148,29 @@ class Server:
         assert done == (None,)
 
 
+async def say(peer: Peer, octets: bytes) -> None:
+    peer.writer.write(octets)
+    await peer.writer.drain()
+
+
+async def until(peer: Peer, start: bytes) -> bytes:
+    """All that is heard up to a line that starts so, or to the end."""
+    heard = b""
+    while line := await peer.line():
+        heard += line + b"\r\n"
+        if line.startswith(start):
+            break
+    return heard
+
+
+async def logged_in(server: Server, name: str = "ada", password: str = "secret") -> Peer:
+    peer = await server.tls()
+    await peer.line()
+    await say(peer, f"x LOGIN {name}@alpha.example {password}\r\n".encode())
+    assert b"x OK" in await until(peer, b"x ")
+    return peer
+
+
 @pytest.fixture
 async def server(request: pytest.FixtureRequest, tmp_path: Path, certificates: Path) -> AsyncIterator[Server]:
     """The server with an empty store; tests may ask for the one in memory."""

@@ -1,0 +1,121 @@
+"""Messages too large to be held: room for them on the way in, pieces on the way out."""
+
+import asyncio
+import random
+
+import pytest
+from postroom.contracts.mailbox import FlagMode
+from postroom.imap import fetching
+from postroom.imap import session as sessions
+from postroom.store.account import SqliteAccount
+
+from .conftest import Server, logged_in, say, until
+
+SECRET = b"Subject: for ada's eyes\r\n\r\nmarker-of-ada\r\n"
+
+
+async def test_large_messages_go_through_whole(server: Server) -> None:
+    peer = await logged_in(server)
+    mail = b"Subject: large\r\n\r\n" + bytes(random.Random(3).choices(b"abcdefgh\t ", k=900_000)) + b"\r\n"
+    await say(peer, b"a APPEND INBOX {%d+}\r\n" % len(mail) + mail + b"\r\nb SELECT INBOX\r\n")
+    assert b"b OK" in await until(peer, b"b ")
+    await say(peer, b"c FETCH 1 (BODY.PEEK[] BODY.PEEK[TEXT]<100000.300000>)\r\n")
+    start = b"* 1 FETCH (BODY[] {%d}\r\n" % len(mail)
+    heard = await peer.reader.readexactly(len(start) + len(mail))
+    assert heard == start + mail
+    middle = b" BODY[TEXT]<100000> {300000}\r\n"
+    heard = await peer.reader.readexactly(len(middle) + 300_000)
+    assert heard == middle + mail[18:][100_000:400_000]
+    assert await until(peer, b"c ") == b")\r\nc OK FETCH completed\r\n"
+
+
+async def test_large_messages_wait_for_room(server: Server) -> None:
+    budget = server.surroundings.incoming
+    budget.octets = 1 << 20
+    ada, bob = await logged_in(server), await logged_in(server, "bob", "geheim")
+    await say(ada, b"a APPEND INBOX {900000}\r\n")
+    assert (await ada.line()).startswith(b"+ ")
+    await say(bob, b"a APPEND INBOX {800000+}\r\n" + b"x" * 400_000)
+    async with asyncio.timeout(10):
+        while not budget.waiting:
+            await asyncio.sleep(0.01)
+    await say(ada, b"x" * 900_000 + b"\r\n")
+    assert (await ada.line()).startswith(b"a OK")
+    await say(bob, b"x" * 400_000 + b"\r\n")
+    assert (await bob.line()).startswith(b"a OK")
+    assert budget.held == 0
+
+
+async def test_a_large_message_that_breaks_off_gives_its_room_back(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget = server.surroundings.incoming
+    leaving, slow = await logged_in(server), await logged_in(server, "bob", "geheim")
+    await say(leaving, b"a APPEND INBOX {900000}\r\n")
+    assert (await leaving.line()).startswith(b"+ ")
+    assert budget.held == 900_000
+    leaving.writer.close()
+    async with asyncio.timeout(10):
+        while budget.held:
+            await asyncio.sleep(0.01)
+    monkeypatch.setattr(sessions, "ROOM_SECONDS", 0.05)
+    monkeypatch.setattr(sessions, "SLOWEST", 1 << 30)
+    await say(slow, b"a APPEND INBOX {900000}\r\n")
+    assert await until(slow, b"* BYE") == b"+ OK\r\n* BYE Autologout, idle for too long\r\n"
+    assert budget.held == 0
+
+
+async def test_who_waits_for_room_too_long_is_sent_away(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.surroundings.incoming.octets = 1 << 20
+    await server.surroundings.incoming.take("bob", 1 << 20)
+    monkeypatch.setattr(sessions, "ROOM_SECONDS", 0.05)
+    peer = await logged_in(server)
+    await say(peer, b"a APPEND INBOX {900000}\r\n")
+    assert (await until(peer, b"* BYE")).startswith(b"* BYE Too many large messages")
+
+
+async def test_messages_too_large_to_be_held_are_sent_piece_by_piece(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer = await logged_in(server)
+    mail = (
+        b"Subject: parts\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nfirst part\r\n"
+        b"--b\r\nContent-Type: text/html\r\n\r\n" + b"<p>second part</p>\r\n" * 50 + b"--b--\r\n"
+    )
+    await server.deliver("ada", mail)
+    wanted = (
+        b"UID FETCH 1 (BODY.PEEK[] BODY.PEEK[TEXT] BODY.PEEK[2]<3.500> BODY.PEEK[2]<90000.1> BODY.PEEK[2.MIME]"
+        b" BODY.PEEK[3] BODY.PEEK[HEADER.FIELDS (Subject)] BODY.PEEK[1]<2.4> RFC822.SIZE)\r\n"
+    )
+    await say(peer, b"a SELECT INBOX\r\n")
+    await until(peer, b"a ")
+    await say(peer, b"b " + wanted)
+    end = b"\r\nb OK UID FETCH completed\r\n"
+    whole = await peer.reader.readuntil(end)
+    monkeypatch.setattr(fetching, "LARGE", 10)
+    monkeypatch.setattr(fetching, "LARGE_PIECE", 7)
+    await say(peer, b"b " + wanted)
+    assert await peer.reader.readuntil(end) == whole
+
+
+async def test_a_message_that_vanishes_while_it_is_sent_ends_the_connection(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "LARGE", 10)
+    monkeypatch.setattr(fetching, "LARGE_PIECE", 7)
+    read = SqliteAccount.piece
+
+    async def vanishing(self: SqliteAccount, mailbox: int, uid: int, start: int, end: int) -> bytes:
+        if start:
+            await self.store(mailbox, (uid,), FlagMode.ADD, frozenset({"\\Deleted"}))
+            await self.expunge(mailbox)
+        return await read(self, mailbox, uid, start, end)
+
+    monkeypatch.setattr(SqliteAccount, "piece", vanishing)
+    await server.deliver("ada", SECRET)
+    peer = await logged_in(server)
+    await say(peer, b"a SELECT INBOX\r\nb FETCH 1 BODY.PEEK[]\r\n")
+    await until(peer, b"a ")
+    assert await peer.closed() == b"* 1 FETCH (BODY[] {%d}\r\n" % len(SECRET) + SECRET[:7]
