@@ -4,6 +4,8 @@ import asyncio
 import os
 import resource
 import sqlite3
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
@@ -239,6 +241,54 @@ async def test_a_folder_without_tables_is_finished(store: SqliteStore, tmp_path:
     files.make_account(str(tmp_path / "ada"))
     ada = await store.account("ada", 0)
     assert len(await ada.mailboxes()) == 6
+
+
+# Who comes later finds more accounts made and is quicker, so that all meet at the newest.
+MAKER = """
+import sys
+from postroom.store import mailboxes
+from postroom.store.database import Database
+for number in range(150):
+    database = Database(f"{sys.argv[1]}/account-{number}", 1, 30.0)
+    assert len(mailboxes.all_mailboxes(database)) == 6
+    database.close()
+"""
+
+
+def test_an_account_is_made_by_several_processes_at_once(tmp_path: Path) -> None:
+    """A first delivery while its person logs in for the first time: neither hears of the other."""
+    command = [sys.executable, "-c", MAKER, str(tmp_path)]
+    makers = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    said = [maker.communicate(timeout=100)[1] for maker in makers]
+    assert [maker.returncode for maker in makers] == [0] * 4, said
+
+
+def test_who_looks_at_an_unfinished_account_holds_up_nobody(tmp_path: Path) -> None:
+    """SQLite refuses at once, without waiting, to make WAL of a file that another connection reads."""
+    files.make_account(str(tmp_path / "ada"))
+    (tmp_path / "ada" / files.DATABASE).touch()
+    with closing(sqlite3.connect(tmp_path / "ada" / files.DATABASE, isolation_level=None)) as watcher:
+        watcher.execute("BEGIN")
+        assert watcher.execute("SELECT * FROM sqlite_master").fetchall() == []
+        with closing(Database(str(tmp_path / "ada"), 1, 0.2)) as database:
+            assert len(mailboxes.all_mailboxes(database)) == 6
+
+
+def test_what_a_killed_process_began_is_finished_by_the_next(tmp_path: Path) -> None:
+    files.make_account(str(tmp_path / "ada"))
+    for ending in ("", "-journal", "-wal", "-shm"):
+        (tmp_path / "ada" / f"account.db.new{ending}").write_bytes(b"begun" * 1000)
+    with closing(Database(str(tmp_path / "ada"), 1, 1.0)) as database:
+        assert len(mailboxes.all_mailboxes(database)) == 6
+        assert {path.name for path in (tmp_path / "ada").iterdir()} == {
+            "account.db", "account.db-wal", "account.db-shm", "messages",
+        }  # fmt: skip
+
+
+def test_who_does_not_end_making_an_account_is_not_waited_for(tmp_path: Path) -> None:
+    files.make_account(str(tmp_path / "ada"))
+    with files.alone(str(tmp_path / "ada"), 1.0), pytest.raises(errors.Unavailable):
+        Database(str(tmp_path / "ada"), 1, 0.05)
 
 
 async def test_a_later_schema_is_left_alone(store: SqliteStore, tmp_path: Path) -> None:

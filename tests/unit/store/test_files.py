@@ -30,7 +30,7 @@ def test_modes_under_the_umask_of_a_service(tmp_path: Path) -> None:
     folder.write("m", b"octets")
     folder.close()
     assert (mode(account), mode(account / files.MESSAGES)) == (0o2770, 0o2770)
-    assert (mode(account / files.DATABASE), mode(account / files.MESSAGES / "m")) == (0o660, 0o660)
+    assert mode(account / files.MESSAGES / "m") == 0o660
     assert os.umask(0o077) == 0o077
 
 
@@ -38,6 +38,7 @@ def test_an_account_is_made_once(tmp_path: Path) -> None:
     path = str(tmp_path / "ada")
     assert not files.is_account(path)
     files.make_account(path)
+    assert not files.is_account(path)
     (tmp_path / "ada" / files.DATABASE).write_bytes(b"kept")
     files.make_account(path)
     assert files.is_account(path)

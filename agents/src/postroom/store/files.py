@@ -11,19 +11,23 @@ from the setgid bit of the accounts folder.
 """
 
 import contextlib
+import fcntl
 import os
 import re
 import threading
+import time
+from collections.abc import Iterator
 from typing import Final
 
 from postroom.contracts.errors import Unavailable
 
 FILE_MODE: Final = 0o660
 DATABASE: Final = "account.db"
+UNFINISHED: Final = "account.db.new"
 MESSAGES: Final = "messages"
 MAILDROP_LOCK: Final = "maildrop.lock"
 
-_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _umask_switch = threading.Lock()
@@ -41,7 +45,7 @@ class Folder:
     def __init__(self, path: str) -> None:
         self.path = path
         self._chmod = not _umask_allows()
-        self.descriptor = os.open(path, _FOLDER)
+        self.descriptor = os.open(path, FOLDER)
 
     def close(self) -> None:
         os.close(self.descriptor)
@@ -142,7 +146,7 @@ def _sync(descriptor: int) -> None:
 
 def sync_folder(path: str) -> None:
     """Make the names in a folder durable. Raises OSError or SyncFailed."""
-    descriptor = os.open(path, _FOLDER)
+    descriptor = os.open(path, FOLDER)
     try:
         _sync(descriptor)
     finally:
@@ -162,7 +166,7 @@ def is_account(path: str) -> bool:
 
 
 def make_account(path: str) -> None:
-    """Make an account's folders and its empty database file; what is there stays. Raises OSError, SyncFailed."""
+    """Make an account's folders; what is there stays. Raises OSError, SyncFailed."""
     # chmod cannot be used on folders: without the setgid bit it clears it, with it the sandbox refuses
     with _umask_switch:
         before = os.umask(0o007)
@@ -172,13 +176,31 @@ def make_account(path: str) -> None:
                     os.mkdir(folder, 0o770)
         finally:
             os.umask(before)
-    folder_descriptor = os.open(path, _FOLDER)
-    try:
-        make_file(DATABASE, folder_descriptor)
-        _sync(folder_descriptor)
-    finally:
-        os.close(folder_descriptor)
+    sync_folder(path)
     sync_folder(os.path.dirname(path))
+
+
+@contextlib.contextmanager
+def alone(path: str, seconds: float) -> Iterator[None]:
+    """No other process or thread is in here for the same account. Raises Unavailable after so long, OSError."""
+    descriptor = os.open(path, FOLDER)
+    try:
+        until = time.monotonic() + seconds
+        while not _locked(descriptor):
+            if time.monotonic() > until:
+                raise Unavailable("another process makes the account and does not end")
+            time.sleep(0.005)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def make_file(name: str, folder: int) -> None:

@@ -12,6 +12,7 @@ account's use and modseq.
 
 import os
 import sqlite3
+from contextlib import closing, suppress
 from typing import Final
 
 from postroom.store import files
@@ -112,21 +113,48 @@ def connect(path: str, busy_seconds: float) -> sqlite3.Connection:
 
 
 def prepare(path: str, now: int, busy_seconds: float) -> None:
-    """Make the tables and first mailboxes of a new account; a finished one stays as it is. Raises sqlite3.Error."""
-    database = sqlite3.connect(os.path.join(path, files.DATABASE), timeout=busy_seconds, isolation_level=None)
-    try:
-        database.execute("PRAGMA journal_mode=WAL")
+    """Make the database of a new account; a finished one stays as it is. Raises Unavailable, OSError, sqlite3.Error.
+
+    It is made beside its name and moved there whole: no process may see half of it, since SQLite does not wait for
+    a file to go over to WAL mode while another only looks at it, but says at once that the database is locked.
+    """
+    with files.alone(path, busy_seconds):
+        if _version(path, busy_seconds):
+            return
+        folder = os.open(path, files.FOLDER)
+        try:
+            for ending in ("", "-journal", "-wal", "-shm"):  # of a process that came no further
+                with suppress(FileNotFoundError):
+                    os.unlink(files.UNFINISHED + ending, dir_fd=folder)
+            files.make_file(files.UNFINISHED, folder)
+            _fill(os.path.join(path, files.UNFINISHED), now)
+            os.rename(files.UNFINISHED, files.DATABASE, src_dir_fd=folder, dst_dir_fd=folder)
+        finally:
+            os.close(folder)
+        files.sync_folder(path)
+
+
+def _version(path: str, busy_seconds: float) -> int:
+    """The schema of an account's database, 0 when there is none."""
+    place = os.path.join(path, files.DATABASE)
+    if not os.path.lexists(place):
+        return 0
+    with closing(sqlite3.connect(place, timeout=busy_seconds, isolation_level=None)) as database:
+        return int(database.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _fill(place: str, now: int) -> None:
+    """Tables and first mailboxes. WAL comes last: then all of it stands in the one file that is moved."""
+    with closing(sqlite3.connect(place, isolation_level=None)) as database:
         database.execute("PRAGMA synchronous=FULL")
         database.execute("BEGIN IMMEDIATE")
-        if database.execute("PRAGMA user_version").fetchone()[0] == 0:
-            for statement in _TABLES.split(";\n"):
-                database.execute(statement)
-            _first_rows(database, now)
-            database.execute(f"PRAGMA application_id={APPLICATION_ID}")
-            database.execute(f"PRAGMA user_version={VERSION}")
+        for statement in _TABLES.split(";\n"):
+            database.execute(statement)
+        _first_rows(database, now)
+        database.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        database.execute(f"PRAGMA user_version={VERSION}")
         database.execute("COMMIT")
-    finally:
-        database.close()
+        database.execute("PRAGMA journal_mode=WAL")
 
 
 def _first_rows(database: sqlite3.Connection, now: int) -> None:
