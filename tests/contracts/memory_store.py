@@ -3,12 +3,12 @@
 import itertools
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 from postroom.contracts import errors
 from postroom.contracts.clock import Clock
 from postroom.contracts.mailbox import (
+    MOST_KEYWORDS,
     Appended,
     Changes,
     Copied,
@@ -23,10 +23,12 @@ from postroom.contracts.mailbox import (
     Status,
     Stored,
 )
-from postroom.mail.flags import DELETED, SEEN
+from postroom.mail.flags import DELETED, SEEN, keywords
 from postroom.mail.mime_scan import scan
 from postroom.store import Notices
 from postroom.store.names import account_folder, mailbox_name, parents
+
+from .memory_box import Box
 
 FIRST = {
     "INBOX": "",
@@ -36,34 +38,6 @@ FIRST = {
     "Sent": "\\Sent",
     "Trash": "\\Trash",
 }
-
-
-@dataclass
-class Box:
-    """One mailbox: rows and contents by UID, and when the ones that are gone went."""
-
-    id: int
-    name: str
-    uidvalidity: int
-    special_use: str = ""
-    selectable: bool = True
-    rows: dict[int, Row] = field(default_factory=dict)
-    contents: dict[int, bytes] = field(default_factory=dict)
-    gone: dict[int, int] = field(default_factory=dict)
-    uidnext: int = 1
-    claimed: int = 0  # UIDs up to here are no longer recent
-    modseq: int = 0
-    keywords: set[str] = field(default_factory=set)
-
-    @property
-    def recent(self) -> frozenset[int]:
-        return frozenset(uid for uid in self.rows if uid > self.claimed)
-
-    def claim(self, writable: bool) -> frozenset[int]:
-        found = self.recent
-        if writable:
-            self.claimed = self.uidnext - 1
-        return found
 
 
 class MemoryAccount:
@@ -113,11 +87,12 @@ class MemoryAccount:
             raise errors.QuotaExceeded
 
     def _put(self, box: Box, content: bytes, flags: frozenset[str], date: int, modseq: int) -> int:
+        flags = box.spelled(flags)
+        box.learn(flags, box.rows.values())
         uid, box.uidnext = box.uidnext, box.uidnext + 1
         box.rows[uid] = Row(uid, flags, modseq, date or int(self.clock.now()), len(content))
         box.contents[uid] = content
         box.modseq = modseq
-        box.keywords |= {flag for flag in flags if not flag.startswith("\\")}
         return uid
 
     def _drop(self, box: Box, uids: Sequence[int]) -> None:
@@ -224,7 +199,7 @@ class MemoryAccount:
         rows = tuple(row for row in box.rows.values() if row.modseq > since)
         gone = tuple(sorted(uid for uid, modseq in box.gone.items() if modseq > since))
         new = frozenset(row.uid for row in rows) & recent
-        return Changes(rows, gone, new, box.modseq, box.uidnext)
+        return Changes(rows, gone, new, box.modseq, box.uidnext, tuple(box.keywords))
 
     async def rows(
         self, mailbox: int, uids: Sequence[int] | None = None, changed_since: int = 0
@@ -272,6 +247,7 @@ class MemoryAccount:
         unchanged_since: int | None = None,
     ) -> Stored:
         box = self._by_id(mailbox)
+        flags = box.spelled(flags)
         held: list[int] = []
         done: list[int] = []
         changed: list[Row] = []
@@ -288,11 +264,13 @@ class MemoryAccount:
             if after != row.flags:
                 changed.append(msgspec.structs.replace(row, flags=after))
         if changed:
-            box.modseq = next(self.modseqs)
-            box.rows |= {row.uid: msgspec.structs.replace(row, modseq=box.modseq) for row in changed}
-            box.keywords |= {flag for row in changed for flag in row.flags if not flag.startswith("\\")}
+            modseq = next(self.modseqs)
+            rows = box.rows | {row.uid: msgspec.structs.replace(row, modseq=modseq) for row in changed}
+            if mode is not FlagMode.REMOVE:
+                box.learn(flags, rows.values())
+            box.modseq, box.rows = modseq, rows
             self.told()
-        return Stored(tuple(box.rows[uid] for uid in done), tuple(held))
+        return Stored(tuple(box.rows[uid] for uid in done), tuple(held), tuple(box.keywords))
 
     async def expunge(self, mailbox: int, uids: Sequence[int] | None = None) -> tuple[int, ...]:
         box = self._by_id(mailbox)
@@ -347,7 +325,10 @@ class MemoryAccount:
         except errors.QuotaExceeded:
             return errors.RecipientOverQuota()
         self.delivered.add((item.queue_id, item.recipient))
-        self._put(box, content, item.flags, item.arrived, next(self.modseqs))
+        flags = box.spelled(item.flags)
+        if len(box.keywords.union(keywords(flags))) > MOST_KEYWORDS:
+            flags = flags.difference(set(keywords(flags)) - box.keywords)
+        self._put(box, content, flags, item.arrived, next(self.modseqs))
         self.told()
         return None
 

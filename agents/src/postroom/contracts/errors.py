@@ -22,7 +22,8 @@ MailError
 │   ├── NoSuchMailbox  MailboxExists  MailboxNameInvalid  MailboxNotSelectable  MailboxNotDeletable
 │   ├── MailboxInUse          (temporary) exclusive maildrop is locked
 │   ├── MessageGone           expunged meanwhile
-│   └── QuotaExceeded         APPEND, COPY, MOVE over quota
+│   ├── QuotaExceeded         APPEND, COPY, MOVE over quota
+│   └── TooManyKeywords       a mailbox has as many as it may
 ├── LoginError
 │   ├── LoginRefused          wrong name or password, or a disabled account: one answer for all
 │   └── LoginThrottled        (temporary) too many failures
@@ -136,6 +137,10 @@ class MessageGone(MailboxError):
 
 class QuotaExceeded(MailboxError):
     """The account has no room for it."""
+
+
+class TooManyKeywords(MailboxError):
+    """The mailbox has as many keywords in use as it may."""
 
 
 class LoginError(MailError):

@@ -1,6 +1,8 @@
 """The mailbox store as imap, pop3 and mda see it.
 
-Flags are names: system flags as RFC 3501 writes them (`\\Seen`), keywords as the client wrote them.
+Flags are names: system flags as RFC 3501 writes them (`\\Seen`), keywords without regard to case.
+A mailbox has one spelling of a keyword, the first that came, and at most MOST_KEYWORDS of them: when room is needed,
+those that no message has any more are forgotten.
 Mailbox names are Unicode with `/` between levels; `INBOX` is always written so.
 UIDs and sets of UIDs are plain ints, ascending.
 """
@@ -8,11 +10,13 @@ UIDs and sets of UIDs are plain ints, ascending.
 from array import array
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from postroom.mail.mime import Envelope, Part
+
+MOST_KEYWORDS: Final = 100  # of one mailbox
 
 
 class Mailbox(msgspec.Struct, frozen=True):
@@ -76,6 +80,7 @@ class Changes(msgspec.Struct, frozen=True):
     recent: frozenset[int]  # new UIDs that are \\Recent for this session (claimed when writable)
     highestmodseq: int
     uidnext: int
+    keywords: tuple[str, ...] = ()  # all of the mailbox, when any of the rows has one
 
 
 class NewMessage(msgspec.Struct, frozen=True):
@@ -114,6 +119,7 @@ class Stored(msgspec.Struct, frozen=True):
 
     rows: tuple[Row, ...]
     modified: tuple[int, ...]
+    keywords: tuple[str, ...] = ()  # all of the mailbox, when any of the rows has one
 
 
 class Quota(msgspec.Struct, frozen=True):
@@ -189,7 +195,7 @@ class MailAccount(Protocol):
         """The octets of `content` from `start` to `end`, or to its end. Raises MessageGone."""
 
     async def append(self, name: str, messages: Sequence[NewMessage]) -> Appended:
-        """All or nothing. Raises NoSuchMailbox, QuotaExceeded."""
+        """All or nothing. Raises NoSuchMailbox, QuotaExceeded, TooManyKeywords."""
 
     async def store(
         self,
@@ -199,16 +205,16 @@ class MailAccount(Protocol):
         flags: frozenset[str],
         unchanged_since: int | None = None,
     ) -> Stored:
-        """Change flags. A no-op change does not raise a row's modseq."""
+        """Change flags. A no-op change does not raise a row's modseq. Raises TooManyKeywords: nothing is changed."""
 
     async def expunge(self, mailbox: int, uids: Sequence[int] | None = None) -> tuple[int, ...]:
         """Remove messages that have `\\Deleted` (only among `uids` when given); the UIDs removed, ascending."""
 
     async def copy(self, mailbox: int, uids: Sequence[int], target: str) -> Copied:
-        """All or nothing. Raises NoSuchMailbox, QuotaExceeded."""
+        """All or nothing. Raises NoSuchMailbox, QuotaExceeded, TooManyKeywords."""
 
     async def move(self, mailbox: int, uids: Sequence[int], target: str) -> Copied:
-        """Copy and expunge in one step. RFC 6851."""
+        """Copy and expunge in one step (RFC 6851). Raises NoSuchMailbox, TooManyKeywords."""
 
     async def quota(self) -> Quota:
         """Use and limit of the account."""
@@ -229,5 +235,6 @@ class Store(Protocol):
     async def deliver(self, deliveries: Sequence[Delivery]) -> tuple[Exception | None, ...]:
         """Deliver each; all that succeed are on disk when this returns. Per delivery None or a MailError.
 
-        The second copy of one (queue id, recipient) succeeds and is not stored.
+        The second copy of one (queue id, recipient) succeeds and is not stored. Keywords for which the mailbox has no
+        room are left out.
         """

@@ -49,10 +49,7 @@ async def _store_some(session: Session, command: commands.Store, uids: Sequence[
     stored = await session.opened.store(view.id, uids, mode, command.flags, command.unchanged_since)
     held = frozenset(stored.modified)
     done = tuple(row for row in stored.rows if row.uid not in held)
-    new = {flag for flag in command.flags if not flag.startswith("\\")} - view.keywords
-    if new and mode is not FlagMode.REMOVE:
-        view.keywords |= new
-        session.write(view.flags_line())
+    session.write(view.learn_keywords(done, stored.keywords))
     session.write(_told(session, command, done))
     if command.silent:
         view.know_unsaid(done)

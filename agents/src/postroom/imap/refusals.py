@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from postroom.contracts import errors
+from postroom.contracts.mailbox import MOST_KEYWORDS
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -53,6 +54,7 @@ REFUSALS: Final[Mapping[type[errors.MailError], Reply]] = {
     errors.MailboxInUse: no(b"Mailbox is in use, try again later", b"INUSE"),
     errors.MessageGone: GONE,
     errors.QuotaExceeded: no(b"No room left in the mailbox", b"OVERQUOTA"),
+    errors.TooManyKeywords: no(b"At most %d keywords in one mailbox" % MOST_KEYWORDS, b"LIMIT"),
     errors.LoginRefused: no(b"Authentication failed", b"AUTHENTICATIONFAILED"),
     errors.LoginThrottled: no(b"Too many failed logins, try again later", b"LIMIT"),
     errors.Unavailable: no(b"Temporarily not available, try again later", b"UNAVAILABLE"),

@@ -86,7 +86,7 @@ class View:
         if expunges:
             out += self._expunged()
         self.recent |= changes.recent
-        news = self._new_keywords(changes.rows)
+        news = self.learn_keywords(changes.rows, changes.keywords)
         last = self.uids[-1] if self.uids else 0
         fetches = bytearray()
         for row in changes.rows:
@@ -124,11 +124,16 @@ class View:
         self.told = len(self.uids)
         return b"".join(b"* %d EXPUNGE\r\n" % number for number in numbers)
 
-    def _new_keywords(self, rows: tuple[Row, ...]) -> bytes:
-        found = {flag for row in rows for flag in row.flags if not flag.startswith("\\")} - self.keywords
-        if not found:
+    def learn_keywords(self, rows: Iterable[Row], known: Iterable[str]) -> bytes:
+        """FLAGS and PERMANENTFLAGS when the rows have new keywords; `known` are all of the mailbox.
+
+        Keywords that nobody uses any more are forgotten with that.
+        """
+        found = set[str]().union(*{row.flags for row in rows}) - self.keywords
+        new = {flag for flag in found if not flag.startswith("\\")}
+        if not new:
             return b""
-        self.keywords |= found
+        self.keywords = new.union(known)
         return self.flags_line() + responses.status(
             b"*", b"OK", b"Flags that stay", b"PERMANENTFLAGS " + self.permanent_flags()
         )

@@ -1,6 +1,7 @@
 """Message flags. RFC 3501 section 2.3.2, RFC 5788 for keywords.
 
-Room rule: system flags are written one way (`\\Seen`), keywords stay as the client wrote them.
+Room rule: system flags are written one way (`\\Seen`), keywords stay as the client wrote
+them; two that differ in case alone are one (RFC 3501 section 9, rule 1).
 """
 
 import re
@@ -46,8 +47,9 @@ def system_bits(flags: Iterable[str]) -> int:
 
 
 def keywords(flags: Iterable[str]) -> tuple[str, ...]:
-    """The keywords among these, sorted."""
-    return tuple(sorted({name for name in flags if not name.startswith("\\")}))
+    """The keywords among these, sorted, each in one spelling."""
+    found = {name.lower(): name for name in sorted(flags, reverse=True) if not name.startswith("\\")}
+    return tuple(sorted(found.values()))
 
 
 def flag_set(bits: int, words: str = "") -> frozenset[str]:

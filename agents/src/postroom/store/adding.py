@@ -15,6 +15,7 @@ from postroom.contracts.errors import (
     MailboxNameInvalid,
     MailError,
     RecipientOverQuota,
+    TooManyKeywords,
 )
 from postroom.contracts.mailbox import Appended, Delivery, NewMessage
 from postroom.mail.flags import DELETED_BIT, SEEN_BIT, keywords, system_bits
@@ -171,10 +172,22 @@ def _commit(
                 continue
             if box is None:
                 box = database.box(INBOX)
-            uid = _insert(database, box, delivery.flags, delivery.arrived, file, modseq)
+            flags = _fitting(database, box, delivery.flags) if delivery.flags else delivery.flags
+            uid = _insert(database, box, flags, delivery.arrived, file, modseq)
             forget |= uid % _PRUNE_EVERY == 0
         if forget:
             sql.execute("DELETE FROM deliveries WHERE time < ?", (remember_since,))
+
+
+def _fitting(database: Database, box: Box, flags: frozenset[str]) -> frozenset[str]:
+    """The flags without keywords for which the mailbox has no room: mail is never refused for them."""
+    words = database.spelled(box.id, keywords(flags))
+    try:
+        database.learn_keywords(box.id, words)
+    except TooManyKeywords:
+        known = database.keywords(box.id)
+        return flags.difference(word for word in keywords(flags) if word.lower() not in known)
+    return flags
 
 
 def _plain_name(name: str) -> str:
@@ -206,11 +219,13 @@ def _insert(  # noqa: PLR0913, PLR0917
         (file.name, file.size, file.digest, file.prefix, file.detail),
     ).lastrowid
     size, bits, words = len(file.prefix) + file.size, system_bits(flags), keywords(flags)
+    if words:
+        words = database.spelled(box.id, words)
+        database.learn_keywords(box.id, words)
     database.sql.execute(
         "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
         (box.first_key | box.uidnext, bits, " ".join(words), modseq, internal_date, size, content),
     )
-    database.know_keywords(box.id, words)
     database.sql.execute(
         "UPDATE mailboxes SET uidnext = uidnext + 1, modseq = ?, messages = messages + 1, unseen = unseen + ?,"
         " deleted = deleted + ?, size = size + ? WHERE id = ?",

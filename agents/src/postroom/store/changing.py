@@ -5,7 +5,7 @@ One mod-sequence per command; a row that does not change keeps its own.
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from postroom.contracts.mailbox import Copied, FlagMode, Row, Stored
 from postroom.mail.flags import DELETED_BIT, SEEN_BIT, keywords, system_bits
@@ -16,21 +16,33 @@ _COLUMNS: Final = "key, flags, keywords, modseq, internal_date, size"
 _FULL: Final = _COLUMNS + ", content"
 
 
-class FlagChange(NamedTuple):
+class FlagChange:
     """What STORE asks for."""
 
-    mode: FlagMode
-    bits: int
-    words: frozenset[str]
+    def __init__(self, mode: FlagMode, bits: int, words: Sequence[str]) -> None:
+        self.mode = mode
+        self.bits = bits
+        self.words = words
+        self._all = " ".join(sorted(words))
+        self._folded = frozenset(word.lower() for word in words)
+
+    @property
+    def sets_keywords(self) -> bool:
+        return bool(self.words) and self.mode is not FlagMode.REMOVE
+
+    def spelled(self, database: Database, mailbox: int) -> "FlagChange":
+        """The same with keywords as the mailbox spells them."""
+        return FlagChange(self.mode, self.bits, database.spelled(mailbox, self.words))
 
     def apply(self, bits: int, words: str) -> tuple[int, str]:
         """Flags and keywords after it."""
-        before = frozenset(words.split(" ")) if words else frozenset()
-        if self.mode is FlagMode.ADD:
-            return bits | self.bits, " ".join(sorted(before | self.words))
-        if self.mode is FlagMode.REMOVE:
-            return bits & ~self.bits, " ".join(sorted(before - self.words))
-        return self.bits, " ".join(sorted(self.words))
+        if self.mode is FlagMode.REPLACE:
+            return self.bits, self._all
+        bits = bits | self.bits if self.mode is FlagMode.ADD else bits & ~self.bits
+        if not self.words:
+            return bits, words
+        others = [word for word in words.split(" ") if word and word.lower() not in self._folded]
+        return bits, " ".join(sorted([*others, *self.words]) if self.mode is FlagMode.ADD else others)
 
 
 def store(
@@ -44,15 +56,19 @@ def store(
     now: list[Row] = []
     updates: list[tuple[int, str, int, int]] = []
     unseen = deleted = 0
+    worded = False
     with database.writing():
         database.box_by_id(mailbox)
         modseq = database.next_modseq()
+        if change.sets_keywords:
+            change = change.spelled(database, mailbox)
         for row in select_rows(database, _COLUMNS, mailbox, uids):
             key, bits, words, row_modseq, date, size = row
             if unchanged_since is not None and row_modseq > unchanged_since:
                 held_back.append(key & UID_MASK)
                 continue
             new_bits, new_words = change.apply(bits, words)  # type: ignore[arg-type]
+            worded = worded or bool(new_words)
             if new_bits == bits and new_words == str(words):
                 now.append(as_row(row))  # type: ignore[arg-type]
                 continue
@@ -61,20 +77,21 @@ def store(
             deleted += (new_bits & DELETED_BIT) - (bits & DELETED_BIT)
             now.append(as_row((key, new_bits, new_words, modseq, date, size)))
         if updates:
-            if change.mode is not FlagMode.REMOVE:
-                database.know_keywords(mailbox, sorted(change.words))
             database.sql.executemany(
                 "UPDATE messages SET flags = ?, keywords = ?, modseq = ?, changed = 1 WHERE key = ?", updates
             )
+            if change.sets_keywords:  # behind the change, which may have made room
+                database.learn_keywords(mailbox, change.words)
             database.count(
                 mailbox, messages=0, unseen=unseen // SEEN_BIT, deleted=deleted // DELETED_BIT, size=0
             )
             database.touch(mailbox, modseq)
-    return Stored(tuple(now), tuple(held_back))
+        known = tuple(database.keywords(mailbox).values()) if worded else ()
+    return Stored(tuple(now), tuple(held_back), known)
 
 
 def flag_change(mode: FlagMode, flags: frozenset[str]) -> FlagChange:
-    return FlagChange(mode, system_bits(flags), frozenset(keywords(flags)))
+    return FlagChange(mode, system_bits(flags), keywords(flags))
 
 
 def expunge(database: Database, mailbox: int, uids: Sequence[int] | None) -> tuple[int, ...]:
@@ -142,17 +159,22 @@ def move(database: Database, mailbox: int, uids: Sequence[int], target: str) -> 
 
 def _insert(database: Database, box: Box, rows: list[tuple[int, ...]], modseq: int) -> None:
     base = box.first_key | box.uidnext
+    spelled = {words: " ".join(database.spelled(box.id, words.split(" "))) for words in _keywords(rows)}
     database.sql.executemany(
         "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
         [
-            (base + place, bits, words, modseq, date, size, content)
+            (base + place, bits, spelled[words] if words else "", modseq, date, size, content)  # type: ignore[index]
             for place, (_, bits, words, _, date, size, content) in enumerate(rows)
         ],
     )
-    words = sorted({word for row in rows if row[2] for word in str(row[2]).split(" ")})
-    database.know_keywords(box.id, words)
+    if spelled:
+        database.learn_keywords(box.id, " ".join(spelled.values()).split(" "))
     _count(database, box.id, rows, 1)
     take_uids(database, box.id, len(rows), modseq)
+
+
+def _keywords(rows: list[tuple[int, ...]]) -> set[str]:
+    return {str(row[2]) for row in rows if row[2]}
 
 
 def take_uids(database: Database, mailbox: int, count: int, modseq: int) -> None:

@@ -1,7 +1,7 @@
 """One account's database and files, opened. Everything here blocks and is called from one thread at a time."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
@@ -10,8 +10,10 @@ from postroom.contracts.errors import (
     MailError,
     NoSuchMailbox,
     QuotaExceeded,
+    TooManyKeywords,
     Unavailable,
 )
+from postroom.contracts.mailbox import MOST_KEYWORDS
 from postroom.store import files, schema
 from postroom.store.names import mailbox_name
 
@@ -25,7 +27,6 @@ _ARRIVAL: Final = (
     " FROM (SELECT sum(size) AS used, max(max(modseq), (SELECT modseq FROM account)) AS top FROM mailboxes)"
     " LEFT JOIN mailboxes AS box ON box.name = ? AND box.selectable"
 )
-_MAX_KEYWORDS: Final = 200  # per mailbox; every client keeps to a few
 
 
 class Box(NamedTuple):
@@ -160,16 +161,39 @@ class Database:
         """Set a mailbox's HIGHESTMODSEQ."""
         self.sql.execute("UPDATE mailboxes SET modseq = ? WHERE id = ?", (modseq, mailbox))
 
-    def know_keywords(self, mailbox: int, words: Sequence[str]) -> None:
-        """Remember keywords in use. Raises QuotaExceeded over the limit of a mailbox."""
-        if not words:
+    def keywords(self, mailbox: int) -> dict[str, str]:
+        """The keywords of a mailbox by their lower case."""
+        rows = self.sql.execute("SELECT name FROM keywords WHERE mailbox = ? ORDER BY name DESC", (mailbox,))
+        return {name.lower(): name for (name,) in rows}
+
+    def spelled(self, mailbox: int, words: Iterable[str]) -> tuple[str, ...]:
+        """Keywords as the mailbox spells them, sorted; new ones stay as they are."""
+        known = self.keywords(mailbox)
+        return tuple(sorted({known.get(word.lower(), word) for word in words}))
+
+    def learn_keywords(self, mailbox: int, words: Iterable[str]) -> None:
+        """Remember keywords that are in use now. Raises TooManyKeywords."""
+        known = self.keywords(mailbox)
+        new = {word.lower(): word for word in words if word.lower() not in known}
+        if not new:
             return
-        self.sql.executemany(
-            "INSERT OR IGNORE INTO keywords VALUES (?, ?)", [(mailbox, word) for word in words]
+        if len(known) + len(new) > MOST_KEYWORDS:
+            unused = known.keys() - self._used_keywords(mailbox)
+            if len(known) - len(unused) + len(new) > MOST_KEYWORDS:
+                raise TooManyKeywords("too many keywords in one mailbox")
+            self.sql.executemany(
+                "DELETE FROM keywords WHERE mailbox = ? AND lower(name) = ?",
+                [(mailbox, word) for word in unused],
+            )
+        self.sql.executemany("INSERT INTO keywords VALUES (?, ?)", [(mailbox, word) for word in new.values()])
+
+    def _used_keywords(self, mailbox: int) -> set[str]:
+        first = mailbox << schema.UID_BITS
+        rows = self.sql.execute(
+            "SELECT DISTINCT lower(keywords) FROM messages WHERE key BETWEEN ? AND ? AND keywords <> ''",
+            (first, first | UID_MASK),
         )
-        known = self.sql.execute("SELECT count(*) FROM keywords WHERE mailbox = ?", (mailbox,)).fetchone()[0]
-        if known > _MAX_KEYWORDS:
-            raise QuotaExceeded("too many keywords in one mailbox")
+        return {word for (words,) in rows for word in words.split(" ")}
 
     def release(self, contents: dict[int, int]) -> list[str]:
         """Take references away from contents; the files that nobody has any more, to be removed after the commit."""

@@ -55,7 +55,6 @@ def _selected(database: Database, box: Box) -> Selected:
     if box.unseen:
         row = sql.execute(f"SELECT key {_IN_SPAN} AND NOT flags & {SEEN_BIT} LIMIT 1", span).fetchone()
         first_unseen = row[0] & UID_MASK if row else 0
-    words = sql.execute("SELECT name FROM keywords WHERE mailbox = ? ORDER BY name", (box.id,)).fetchall()
     use, subscribed = sql.execute(
         "SELECT special_use, name IN (SELECT name FROM subscriptions) FROM mailboxes WHERE id = ?", (box.id,)
     ).fetchone()
@@ -65,7 +64,7 @@ def _selected(database: Database, box: Box) -> Selected:
         uids=uids,
         recent=frozenset(uid for uid in uids if uid >= box.recent_from) if uids else frozenset(),
         first_unseen=first_unseen,
-        keywords=tuple(word for (word,) in words),
+        keywords=tuple(sorted(database.keywords(box.id).values())),
     )
 
 
@@ -100,7 +99,10 @@ def _changes(database: Database, box: Box, since: int) -> Changes:
     )
     rows = tuple(as_row(found[key]) for key in sorted(found))
     recent = frozenset(row.uid for row in rows if row.uid >= box.recent_from)
-    return Changes(rows, tuple(key & UID_MASK for (key,) in vanished), recent, box.modseq, box.uidnext)
+    gone = tuple(key & UID_MASK for (key,) in vanished)
+    words = any(row[2] for row in found.values())
+    known = tuple(database.keywords(box.id).values()) if words else ()
+    return Changes(rows, gone, recent, box.modseq, box.uidnext, known)
 
 
 def _added(database: Database, box: Box, since: int) -> dict[int, RawRow]:

@@ -35,6 +35,7 @@ ANSWERS: Final[Mapping[type[errors.MailError], Reply]] = {
     errors.MailboxInUse: Reply(450, "4.2.0", "Mailbox busy"),
     errors.MessageGone: Reply(554, "5.2.0", "Message is gone"),
     errors.QuotaExceeded: Reply(552, "5.2.2", "Mailbox full"),
+    errors.TooManyKeywords: Reply(554, "5.2.0", "Too many keywords in the mailbox"),
     errors.LoginError: Reply(535, "5.7.8", "Authentication failed"),
     errors.LoginRefused: Reply(535, "5.7.8", "Authentication credentials invalid"),
     errors.LoginThrottled: Reply(454, "4.7.0", "Too many failures, try again later"),
