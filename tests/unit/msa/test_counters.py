@@ -1,5 +1,7 @@
 """Counts last, over restarts and over processes."""
 
+import asyncio
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,20 @@ async def test_two_processes_share_them(tmp_path: Path) -> None:
     assert await two.use("bob", NOON) == Use(0, 0)
     one.close()
     two.close()
+
+
+async def test_a_worker_waits_for_others_that_start(tmp_path: Path) -> None:
+    """SQLite itself would not wait: it refuses at once to make WAL of a file that another connection reads."""
+    (tmp_path / "c.db").touch()
+    watcher = sqlite3.connect(tmp_path / "c.db", isolation_level=None, check_same_thread=False)
+    watcher.execute("BEGIN")
+    watcher.execute("SELECT * FROM sqlite_master").fetchall()
+    counters = Counters(str(tmp_path / "c.db"))
+    taking = asyncio.ensure_future(counters.take("ada", 1, ALLOWED, NOON))
+    assert not (await asyncio.wait([taking], timeout=0.1))[0]
+    watcher.close()
+    assert await taking
+    counters.close()
 
 
 async def test_a_day_later_all_is_forgiven(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -47,6 +48,31 @@ class Breaking:
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.real, name)
+
+
+async def test_a_relay_that_looks_holds_up_no_new_spool(tmp_path: Path) -> None:
+    """SQLite refuses at once, without waiting, to make WAL of a file that another connection reads."""
+    (tmp_path / "mta").mkdir()
+    place = tmp_path / "mta" / "mta-1.db"
+    place.touch()
+    with closing(sqlite3.connect(place, isolation_level=None)) as watcher:
+        watcher.execute("BEGIN")
+        assert watcher.execute("SELECT * FROM sqlite_master").fetchall() == []
+        spool = spool_in(tmp_path)
+    await put(spool, message(mailbox(1)), HEAD, b"")
+    assert len(ids(tmp_path)) == 1
+    await spool.close()
+
+
+async def test_what_a_killed_process_began_is_finished_by_the_next(tmp_path: Path) -> None:
+    (tmp_path / "mta").mkdir()
+    for ending in ("", "-journal", "-wal", "-shm"):
+        (tmp_path / "mta" / f"mta-1.db.new{ending}").write_bytes(b"begun" * 1000)
+    spool = spool_in(tmp_path)
+    await put(spool, message(mailbox(1)), HEAD, b"")
+    assert len(ids(tmp_path)) == 1
+    await spool.close()
+    assert not list((tmp_path / "mta").glob("*.new*"))
 
 
 async def test_workers_that_start_at_once_make_one_folder(tmp_path: Path) -> None:

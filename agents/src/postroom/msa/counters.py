@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -60,7 +61,7 @@ class Counters:
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE))
             database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
             database.execute(f"PRAGMA busy_timeout={BUSY_MS}")
-            database.execute("PRAGMA journal_mode=WAL")
+            _go_over_to_wal(database)
             database.execute("PRAGMA synchronous=NORMAL")  # a power cut may forgive a message, never corrupt
             database.execute(_SCHEMA)
             self._database = database
@@ -84,3 +85,16 @@ class Counters:
                 database.execute("ROLLBACK")
             raise
         return fits
+
+
+def _go_over_to_wal(database: sqlite3.Connection) -> None:
+    """SQLite does not wait here, as it does elsewhere, for workers that start at the same time."""
+    until = time.monotonic() + BUSY_MS / 1000
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.005)

@@ -8,8 +8,10 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Final
+
+from postroom.runtime.files import sync_directory
 
 APPLICATION_ID: Final = 0x506F7371  # tells a spool from any other SQLite file
 VERSION: Final = 1
@@ -72,25 +74,45 @@ class NotYet(sqlite3.DatabaseError):
 
 
 def create(path: str) -> None:
-    """Make the spool file at `path` unless it is there. Raises OSError, sqlite3.Error."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
+    """Make the spool file at `path` unless it is there. Raises OSError, sqlite3.Error.
+
+    It is made beside its name and moved there whole: SQLite does not wait for a file to go over to WAL mode while a
+    relay only looks at it, but says at once that it is locked.
+    """
+    if _is_made(path):
+        return
+    unfinished = f"{path}.new"
+    for ending in ("", "-journal", "-wal", "-shm"):  # of a process that came no further
+        with suppress(FileNotFoundError):
+            os.unlink(unfinished + ending)
+    os.close(
+        os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
+    )
+    os.chmod(unfinished, FILE_MODE)
+    with closing(sqlite3.connect(unfinished, isolation_level=None)) as database:
+        database.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        database.executescript(
+            f"BEGIN IMMEDIATE; {_TABLES} PRAGMA application_id={APPLICATION_ID};"
+            f" PRAGMA user_version={VERSION}; COMMIT"
+        )
+        database.execute("PRAGMA journal_mode=WAL")
+    os.rename(unfinished, path)
+    sync_directory(os.path.dirname(path))
+
+
+def _is_made(path: str) -> bool:
+    """Whether a file with a schema stands there, which `connect` will judge."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
     try:
         with suppress(PermissionError):  # made by another user of the group: the mode is right already
             os.fchmod(descriptor, FILE_MODE)
     finally:
         os.close(descriptor)
-    database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-    try:
-        if database.execute("PRAGMA user_version").fetchone()[0] == VERSION:
-            return
-        database.execute("PRAGMA auto_vacuum=INCREMENTAL")
-        database.execute("PRAGMA journal_mode=WAL")
-        database.executescript(
-            f"BEGIN IMMEDIATE; {_TABLES} PRAGMA application_id={APPLICATION_ID};"
-            f" PRAGMA user_version={VERSION}; COMMIT"
-        )
-    finally:
-        database.close()
+    with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as database:
+        return bool(database.execute("PRAGMA user_version").fetchone()[0])
 
 
 def connect(path: str, *, durable: bool) -> sqlite3.Connection:
