@@ -141,7 +141,7 @@ def start(server: Server, agent: str) -> subprocess.Popen[str]:
     return process
 
 
-def stop(server: Server, agent: str) -> None:
+def stop(server: Server, agent: str) -> str:
     """End one agent in an orderly way and look at what it said."""
     process = server.processes.pop(agent)
     process.terminate()
@@ -150,6 +150,7 @@ def stop(server: Server, agent: str) -> None:
     assert "Traceback" not in said
     assert "internal error" not in said
     assert PASSWORD not in said
+    return said
 
 
 def running(folder: Path) -> Iterator[Server]:

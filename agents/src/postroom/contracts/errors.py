@@ -22,6 +22,7 @@ MailError
 │   ├── NoSuchMailbox  MailboxExists  MailboxNameInvalid  MailboxNotSelectable  MailboxNotDeletable
 │   ├── MailboxInUse          (temporary) exclusive maildrop is locked
 │   ├── MessageGone           expunged meanwhile
+│   ├── MessageLost           its octets cannot be had any more: for the operator
 │   ├── QuotaExceeded         APPEND, COPY, MOVE over quota
 │   └── TooManyKeywords       a mailbox has as many as it may
 ├── LoginError
@@ -133,6 +134,10 @@ class MailboxInUse(MailboxError):
 
 class MessageGone(MailboxError):
     """The message was expunged by another session."""
+
+
+class MessageLost(MailboxError):
+    """The message is there and its octets are not; the argument says which one, for the log."""
 
 
 class QuotaExceeded(MailboxError):

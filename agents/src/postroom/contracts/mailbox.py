@@ -186,13 +186,19 @@ class MailAccount(Protocol):
         """Envelope and structure; UIDs that are gone are left out."""
 
     async def content(self, mailbox: int, uid: int) -> bytes:
-        """The whole message as served: the delivery prefix, then the bytes as received. Raises MessageGone."""
+        """The whole message as served: the delivery prefix, then the bytes as received.
+
+        Raises MessageGone, MessageLost.
+        """
 
     async def head(self, mailbox: int, uid: int, octets: int) -> bytes:
-        """The beginning of `content`: at least so many octets, or all there are. Raises MessageGone."""
+        """The beginning of `content`: at least so many octets, or all there are.
+
+        Raises MessageGone, MessageLost.
+        """
 
     async def piece(self, mailbox: int, uid: int, start: int, end: int) -> bytes:
-        """The octets of `content` from `start` to `end`, or to its end. Raises MessageGone."""
+        """The octets of `content` from `start` to `end`, or to its end. Raises MessageGone, MessageLost."""
 
     async def append(self, name: str, messages: Sequence[NewMessage]) -> Appended:
         """All or nothing. Raises NoSuchMailbox, QuotaExceeded, TooManyKeywords."""

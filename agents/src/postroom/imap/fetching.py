@@ -7,9 +7,9 @@ before has gone to the client.
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from postroom.contracts.errors import MessageGone
+from postroom.contracts.errors import MessageGone, MessageLost
 from postroom.contracts.mailbox import Detail, FlagMode, Row
-from postroom.imap.refusals import GONE, Reply
+from postroom.imap.refusals import GONE, LOST, Reply
 from postroom.imap.session import Session
 from postroom.imap.view import View
 from postroom.mail.flags import SEEN
@@ -50,6 +50,8 @@ async def fetch(session: Session, tagged: commands.Tagged) -> Reply:
     for chunk in _chunks(uids, DETAILS if answering.reads_messages else ROWS):
         await answering.answer(chunk)
     await answering.finish()
+    if answering.lost:
+        return LOST
     if answering.missing and not command.uid:
         return GONE
     return Reply()
@@ -67,7 +69,7 @@ class _Fetch:
         self._session = session
         self._view = view
         self._changed_since = command.changed_since or 0
-        self._items = list(command.items)
+        self._items: list[FetchItem] = list(command.items)
         sections = [item for item in self._items if isinstance(item, Section)]
         self._marks_seen = view.writable and any(not section.peek for section in sections)
         self._needs_details = any(item in _STRUCTURED for item in self._items) or any(
@@ -76,7 +78,7 @@ class _Fetch:
         self._needs_content = bool(sections)
         self._header_only = all(section.text in _HEADERS and not section.part for section in sections)
         self.reads_messages = self._needs_details or self._needs_content
-        self.missing = False
+        self.missing = self.lost = False
         self._out = bytearray()
         self._flags: dict[frozenset[str], bytes] = {}
 
@@ -127,50 +129,61 @@ class _Fetch:
                     await self._write_out()
 
     async def _answer_one(self, row: Row, detail: Detail | None, tell_flags: bool) -> None:
-        content = b""
-        large = row.size > LARGE and not self._header_only
-        if self._needs_content and large and detail is None:
-            detail = next(iter(await self._session.opened.details(self._view.id, (row.uid,))), None)
-            if detail is None:
-                self.missing = True
-                return
-        if self._needs_content and not large:
-            try:
-                content = await self._content(row.uid)
-            except MessageGone:
-                self.missing = True
-                return
-        if self._needs_details and detail is None:
+        items, content = self._items, b""
+        large = self._needs_content and row.size > LARGE and not self._header_only
+        try:
+            if detail is None and (self._needs_details or large):
+                detail = await self._detail(row.uid)
+            if self._needs_content:
+                content = await self._content(row.uid, large)
+        except MessageGone:
             self.missing = True
             return
-        out = self._out
-        out += b"* %d FETCH (" % self._view.number(row.uid)
-        items: list[FetchItem] = self._items
+        except MessageLost as lost:
+            self._note_lost(lost)
+            items = [item for item in items if not isinstance(item, Section)]
         if tell_flags:
             items = [*self._told_with_flags(), *items]
+        if not items:
+            return
+        self._out += b"* %d FETCH (" % self._view.number(row.uid)
         for place, item in enumerate(items):
             if place:
-                out += b" "
-            if isinstance(item, Section) and large and detail is not None:
+                self._out += b" "
+            if not isinstance(item, Section):
+                self._out += self._maker(item)(row) if item not in _STRUCTURED else _structured(item, detail)
+            elif large and detail is not None:
                 await self._large_section(item, row.uid, detail.structure)
-                out = self._out
-            elif isinstance(item, Section):
-                await self._section(item, content, detail)
-                out = self._out
             else:
-                out += self._maker(item)(row) if item not in _STRUCTURED else _structured(item, detail)
+                await self._section(item, content, detail)
         self._out += b")\r\n"
         if len(self._out) >= BATCH:
             await self._write_out()
+
+    def _note_lost(self, lost: MessageLost) -> None:
+        self.lost = True
+        self._session.note_lost(lost)
 
     def _told_with_flags(self) -> list[Item]:
         """What goes with \\Seen that this FETCH has set (RFC 3501 section 6.4.5, RFC 7162 section 3.2)."""
         wanted = [Item.FLAGS, Item.MODSEQ] if self._session.condstore else [Item.FLAGS]
         return [item for item in wanted if item not in self._items]
 
-    async def _content(self, uid: int) -> bytes:
-        """The message, or as much of it as holds the header when that is all that is asked for."""
+    async def _detail(self, uid: int) -> Detail:
+        """Raises MessageGone."""
+        found = await self._session.opened.details(self._view.id, (uid,))
+        if not found:
+            raise MessageGone
+        return found[0]
+
+    async def _content(self, uid: int, large: bool) -> bytes:
+        """The message, or as much of it as holds the header when that is all that is asked for.
+
+        Of a large one only the beginning: its pieces are read when they are sent. Raises MessageGone, MessageLost.
+        """
         account, mailbox = self._session.opened, self._view.id
+        if large:
+            return await account.head(mailbox, uid, 1)
         if self._header_only:
             start = await account.head(mailbox, uid, HEAD)
             if header_end(start) < len(start):
@@ -210,6 +223,9 @@ class _Fetch:
             await self._stream(uid, start, end)
         except MessageGone:
             raise ConnectionAbortedError("message expunged while it was sent") from None
+        except MessageLost as lost:
+            self._note_lost(lost)
+            raise ConnectionAbortedError("message lost while it was sent") from None
 
     async def _stream(self, uid: int, start: int, end: int) -> None:
         await self._write_out()

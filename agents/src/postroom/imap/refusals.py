@@ -32,6 +32,7 @@ def bad(text: bytes) -> Reply:
 
 READ_ONLY: Final = no(b"Mailbox is open for reading only")
 GONE: Final = no(b"Some of the messages no longer exist", b"EXPUNGEISSUED")
+LOST: Final = no(b"Some of the messages cannot be read, the log says which", b"CORRUPTION")
 _NOT_HERE: Final = no(b"Not possible here", b"CANNOT")
 
 REFUSALS: Final[Mapping[type[errors.MailError], Reply]] = {
@@ -53,6 +54,7 @@ REFUSALS: Final[Mapping[type[errors.MailError], Reply]] = {
     errors.MailboxNotDeletable: no(b"Mailbox cannot be deleted", b"CANNOT"),
     errors.MailboxInUse: no(b"Mailbox is in use, try again later", b"INUSE"),
     errors.MessageGone: GONE,
+    errors.MessageLost: LOST,
     errors.QuotaExceeded: no(b"No room left in the mailbox", b"OVERQUOTA"),
     errors.TooManyKeywords: no(b"At most %d keywords in one mailbox" % MOST_KEYWORDS, b"LIMIT"),
     errors.LoginRefused: no(b"Authentication failed", b"AUTHENTICATIONFAILED"),

@@ -8,9 +8,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
-from postroom.contracts.errors import MessageGone
+from postroom.contracts.errors import MessageGone, MessageLost
 from postroom.imap.matching import Facts, Message, Predicate, predicate
-from postroom.imap.refusals import Reply
+from postroom.imap.refusals import LOST, Reply
 from postroom.imap.session import Session
 from postroom.wire.imap import commands, responses
 from postroom.wire.imap.searchkeys import uses_modseq
@@ -33,13 +33,16 @@ async def search(session: Session, tagged: commands.Tagged) -> Reply:
     view = session.selected
     facts = Facts(len(view.uids), view.uids[-1] if view.uids else 0, frozenset(view.recent))
     messages = [Message(uid, number) for number, uid in enumerate(view.uids, 1) if uid not in view.gone]
-    found = await _Search(session, predicate(command.key, facts)).run(messages)
+    searching = _Search(session, predicate(command.key, facts))
+    found = await searching.run(messages)
     if conditional:
         found = await _with_rows(session, found)
     if command.results is None:
         session.write(_plain(command, found, conditional))
     else:
         session.write(_extended(tagged.tag, command, found, conditional))
+    if searching.lost:  # the answer is true of all others
+        return Reply(b"OK", LOST.text, LOST.code)
     return Reply()
 
 
@@ -58,6 +61,7 @@ class _Search:
         self._session = session
         self._judge = judge
         self._found: list[Message] = []
+        self.lost = False
 
     async def run(self, messages: list[Message]) -> list[Message]:
         """The messages that match, in their order."""
@@ -113,6 +117,10 @@ class _Search:
             try:
                 message.content = await self._session.opened.content(self._session.selected.id, message.uid)
             except MessageGone:
+                continue
+            except MessageLost as lost:
+                self.lost = True
+                self._session.note_lost(lost)
                 continue
             batch.append(message)
             octets += len(message.content)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from postroom.contracts.directory import Account
-from postroom.contracts.errors import MailError, NoSuchMailbox, Unavailable
+from postroom.contracts.errors import MailError, MessageLost, NoSuchMailbox, Unavailable
 from postroom.contracts.mailbox import MailAccount
 from postroom.imap.refusals import Reply, bad, reply_to
 from postroom.imap.surroundings import Surroundings
@@ -227,6 +227,15 @@ class Session:
         account = f" account={self.account_id}" if self.account_id else ""
         self.surroundings.log.warning(
             f"{verb.decode()} failed: client={client}{account} {error}",
+            client=client,
+            ACCOUNT=self.account_id,
+        )
+
+    def note_lost(self, lost: MessageLost) -> None:
+        """A message whose file is gone: nobody but the operator can help."""
+        client = self.connection.peer
+        self.surroundings.log.error(
+            f"message lost: account={self.account_id} {lost} client={client}",
             client=client,
             ACCOUNT=self.account_id,
         )

@@ -36,6 +36,9 @@ class Log(Protocol):
     def warning(self, text: str, *, client: str = "", **fields: str) -> None:
         """What an operator should know."""
 
+    def error(self, text: str, *, client: str = "", **fields: str) -> None:
+        """What needs an operator."""
+
 
 @dataclass
 class Surroundings:

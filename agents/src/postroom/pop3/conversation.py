@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from postroom.contracts.errors import LoginError, MailError, MessageGone
+from postroom.contracts.errors import LoginError, MailError, MessageGone, MessageLost
 from postroom.pop3.config import Pop3Config
 from postroom.pop3.login import Entrance
 from postroom.pop3.maildrop import Maildrop
@@ -113,11 +113,17 @@ class Conversation:
         except sasl.SaslError as error:
             return self._fault(str(error))
         except MailError as error:
-            if not isinstance(error, MessageGone | LoginError):
+            if isinstance(error, MessageLost):
+                self._log.error(
+                    f"message lost: account={self._account} {error} client={self._connection.peer}",
+                    client=self._connection.peer,
+                    ACCOUNT=self._account,
+                )
+            elif not isinstance(error, MessageGone | LoginError):
                 self._log.warning(
                     f"{command.verb} failed: {self._who()} {error}", client=self._connection.peer
                 )
-            if isinstance(error, LoginError) or not error.temporary:
+            if isinstance(error, LoginError) or not (error.temporary or isinstance(error, MessageLost)):
                 self._fault("")
             return answers.refusal(error)
 

@@ -72,6 +72,11 @@ class Database:
         self.folder = files.Folder(f"{path}/{files.MESSAGES}")
         self.dirty = False  # whether others have something to hear
 
+    @property
+    def id(self) -> str:
+        """The account's id, which is the name of its folder."""
+        return self.path.rpartition("/")[2]
+
     def close(self) -> None:
         self.sql.close()
         self.folder.close()

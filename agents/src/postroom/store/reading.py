@@ -6,11 +6,12 @@ from typing import Final
 
 import msgspec
 
-from postroom.contracts.errors import MessageGone
+from postroom.contracts.errors import MailboxError, MessageGone, MessageLost
 from postroom.contracts.mailbox import Changes, Detail, Mailbox, Row, Selected
 from postroom.mail.flags import SEEN_BIT, flag_set
 from postroom.mail.mime import Envelope, Part
 from postroom.store.database import UID_MASK, Box, Database
+from postroom.store.files import MESSAGES
 from postroom.store.mailboxes import status_of
 from postroom.store.schema import UID_BITS
 
@@ -169,8 +170,8 @@ def content(database: Database, mailbox: int, uid: int, limit: int | None = None
     file, prefix, _ = _file(database, mailbox, uid)
     try:
         octets = database.folder.read(file, limit)
-    except FileNotFoundError as error:  # expunged between the two steps
-        raise MessageGone("message is gone") from error
+    except FileNotFoundError as error:
+        raise _no_file(database, mailbox, uid, file) from error
     return prefix + octets if prefix else octets
 
 
@@ -181,7 +182,19 @@ def piece(database: Database, mailbox: int, uid: int, start: int, end: int) -> b
     try:
         return front + database.folder.read(file, end - len(prefix) - first, first)
     except FileNotFoundError as error:
-        raise MessageGone("message is gone") from error
+        raise _no_file(database, mailbox, uid, file) from error
+
+
+def _no_file(database: Database, mailbox: int, uid: int, file: str) -> MailboxError:
+    """Expunged between two steps, which is usual; or the row is still there, which is damage."""
+    try:
+        lost = _file(database, mailbox, uid)[0] == file
+        name = database.box_by_id(mailbox).name
+    except MailboxError as gone:
+        return gone
+    if not lost:
+        return MessageGone("message is gone")
+    return MessageLost(f"mailbox={name!r} uid={uid} file={database.id}/{MESSAGES}/{file} is missing")
 
 
 def content_at_hand(database: Database, mailbox: int, uid: int) -> bytes | None:

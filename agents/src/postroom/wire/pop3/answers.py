@@ -10,6 +10,7 @@ from postroom.contracts.errors import (
     MailboxInUse,
     MailError,
     MessageGone,
+    MessageLost,
     Unavailable,
 )
 
@@ -22,6 +23,7 @@ REFUSALS: Mapping[type[MailError], str] = {
     LoginThrottled: "[SYS/TEMP] too many failures, try again later",
     MailboxInUse: "[IN-USE] maildrop is open in another session",
     MessageGone: "no such message any more",
+    MessageLost: "[SYS/PERM] message cannot be read, tell the postmaster",
     Unavailable: "[SYS/TEMP] not available now, try again later",
     MailboxError: "[SYS/PERM] maildrop cannot be used",
     MailError: "[SYS/PERM] refused",

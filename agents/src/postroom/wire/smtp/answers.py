@@ -34,6 +34,7 @@ ANSWERS: Final[Mapping[type[errors.MailError], Reply]] = {
     errors.MailboxNotDeletable: Reply(554, "5.2.0", "Mailbox cannot be deleted"),
     errors.MailboxInUse: Reply(450, "4.2.0", "Mailbox busy"),
     errors.MessageGone: Reply(554, "5.2.0", "Message is gone"),
+    errors.MessageLost: Reply(554, "5.2.0", "Message cannot be read"),
     errors.QuotaExceeded: Reply(552, "5.2.2", "Mailbox full"),
     errors.TooManyKeywords: Reply(554, "5.2.0", "Too many keywords in the mailbox"),
     errors.LoginError: Reply(535, "5.7.8", "Authentication failed"),
