@@ -85,3 +85,11 @@ def test_silent_changes_are_known_only_when_nobody_came_between() -> None:
     selected.know_unsaid([])
     selected.know_unsaid([row(3, 15)])
     assert told(selected, news(row(3, 15), modseq=15)) == []
+
+
+def test_what_is_gone_is_found_out_from_what_is_there() -> None:
+    selected = view(3, 5, 7, 9)
+    changes = Changes((row(12, 15),), (), frozenset(), 20, 100, present=array("I", [5, 9, 12]))
+    assert told(selected, changes, expunges=False) == [b"* 5 EXISTS", b"* 0 RECENT"]
+    assert told(selected, news()) == [b"* 3 EXPUNGE", b"* 1 EXPUNGE"]
+    assert list(selected.uids) == [5, 9, 12]

@@ -81,6 +81,7 @@ class Changes(msgspec.Struct, frozen=True):
     highestmodseq: int
     uidnext: int
     keywords: tuple[str, ...] = ()  # all of the mailbox, when any of the rows has one
+    present: array | None = None  # type: ignore[type-arg]  # array('I') of all UIDs, when `vanished` is not known
 
 
 class NewMessage(msgspec.Struct, frozen=True):

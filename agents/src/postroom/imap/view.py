@@ -82,7 +82,7 @@ class View:
     def apply(self, changes: Changes, *, expunges: bool, modseqs: bool, uids: bool) -> bytes:
         """Take changes over; the responses that tell them. With `uids` FETCH responses carry UID."""
         out = bytearray()
-        self._lose(changes.vanished)
+        self._lose(changes)
         if expunges:
             out += self._expunged()
         self.recent |= changes.recent
@@ -108,8 +108,10 @@ class View:
             return b"()"
         return responses.flags((*SYSTEM_FLAGS, *self.keywords))[:-1] + b" \\*)"
 
-    def _lose(self, vanished: tuple[int, ...]) -> None:
-        self.gone.update(uid for uid in vanished if self.number(uid))
+    def _lose(self, changes: Changes) -> None:
+        if changes.present is not None:  # a large part went, or it was long ago
+            self.gone.update(set(self.uids).difference(changes.present))
+        self.gone.update(uid for uid in changes.vanished if self.number(uid))
 
     def _expunged(self) -> bytes:
         if not self.gone:

@@ -9,6 +9,7 @@ from typing import Final
 
 from postroom.contracts.mailbox import Copied, FlagMode, Row, Stored
 from postroom.mail.flags import DELETED_BIT, SEEN_BIT, keywords, system_bits
+from postroom.store import expunged
 from postroom.store.database import UID_MASK, Box, Database
 from postroom.store.reading import as_row, select_rows
 
@@ -113,7 +114,7 @@ def expunge(database: Database, mailbox: int, uids: Sequence[int] | None) -> tup
 def _remove(database: Database, mailbox: int, rows: list[tuple[int, ...]], modseq: int) -> None:
     """Rows go; their UIDs are remembered for those who were away (RFC 7162 section 3.2.6)."""
     database.sql.executemany("DELETE FROM messages WHERE key = ?", [(row[0],) for row in rows])
-    database.sql.executemany("INSERT INTO expunged VALUES (?, ?)", [(row[0], modseq) for row in rows])
+    expunged.remember(database, mailbox, [row[0] for row in rows], modseq)
     _count(database, mailbox, rows, -1)
     database.touch(mailbox, modseq)
 

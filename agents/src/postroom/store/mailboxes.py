@@ -11,6 +11,7 @@ from postroom.contracts.errors import (
     QuotaExceeded,
 )
 from postroom.contracts.mailbox import Mailbox, Quota, Status
+from postroom.store import expunged
 from postroom.store.database import UID_MASK, Box, Database
 from postroom.store.names import INBOX, SEPARATOR, mailbox_name, parents
 from postroom.store.schema import UID_BITS
@@ -169,6 +170,7 @@ def _move_inbox(database: Database, inbox: int, target: int) -> None:
         "UPDATE messages SET key = key - ? + ?, modseq = ? WHERE key BETWEEN ? AND ?",
         (first, target << UID_BITS, modseq, first, last),
     )
+    expunged.prune(database, inbox)
     sql.execute("INSERT INTO keywords SELECT ?, name FROM keywords WHERE mailbox = ?", (target, inbox))
     sql.execute(
         "UPDATE mailboxes SET (uidnext, recent_from, messages, unseen, deleted, size) ="

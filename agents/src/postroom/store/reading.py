@@ -1,6 +1,5 @@
 """Reading a mailbox: SELECT, FETCH and what changed. RFC 3501, RFC 7162."""
 
-from array import array
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -10,6 +9,7 @@ from postroom.contracts.errors import MailboxError, MessageGone, MessageLost
 from postroom.contracts.mailbox import Changes, Detail, Mailbox, Row, Selected
 from postroom.mail.flags import SEEN_BIT, flag_set
 from postroom.mail.mime import Envelope, Part
+from postroom.store import expunged
 from postroom.store.database import UID_MASK, Box, Database
 from postroom.store.files import MESSAGES
 from postroom.store.mailboxes import status_of
@@ -51,7 +51,7 @@ def _claim(database: Database, mailbox: int) -> None:
 
 def _selected(database: Database, box: Box) -> Selected:
     sql, span = database.sql, (box.first_key, box.last_key)
-    uids = array("I", [key & UID_MASK for (key,) in sql.execute(f"SELECT key {_IN_SPAN}", span)])
+    uids = expunged.uids(database, box)
     first_unseen = 0
     if box.unseen:
         row = sql.execute(f"SELECT key {_IN_SPAN} AND NOT flags & {SEEN_BIT} LIMIT 1", span).fetchone()
@@ -93,17 +93,12 @@ def _changes(database: Database, box: Box, since: int) -> Changes:
         span,
     )
     found.update((row[0], row) for row in changed)
-    vanished = database.sql.execute(
-        "SELECT key FROM expunged INDEXED BY expunged_by_modseq"
-        " WHERE modseq > ? AND key BETWEEN ? AND ? ORDER BY key",
-        span,
-    )
     rows = tuple(as_row(found[key]) for key in sorted(found))
     recent = frozenset(row.uid for row in rows if row.uid >= box.recent_from)
-    gone = tuple(key & UID_MASK for (key,) in vanished)
+    gone, present = expunged.since(database, box, since)
     words = any(row[2] for row in found.values())
     known = tuple(database.keywords(box.id).values()) if words else ()
-    return Changes(rows, gone, recent, box.modseq, box.uidnext, known)
+    return Changes(rows, gone, recent, box.modseq, box.uidnext, known, present)
 
 
 def _added(database: Database, box: Box, since: int) -> dict[int, RawRow]:
