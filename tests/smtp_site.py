@@ -31,6 +31,7 @@ from postroom.msa.reception import MsaReception
 from postroom.mta.config import MtaConfig
 from postroom.mta.quota import OverQuotaFlags
 from postroom.mta.reception import MtaReception
+from postroom.mta.repetition import Repetition, shared_secret
 from postroom.mta.verification import Verifier
 from postroom.policy.lookups import Answer, Query, Status, answer_with
 from postroom.queue.spool import Spool
@@ -343,6 +344,7 @@ async def running(folder: Path, settings: Mapping[str, Any] | None = None) -> As
         config=mta_config, spool=spools["mta"], router=router, clock=clock, log=log,
         verifier=verifier if mta_config.verify_authentication else None,
         flags=OverQuotaFlags(mta_config.over_quota_directory),
+        repetition=Repetition(shared_secret(str(folder / "mta"))),
     )  # fmt: skip
     counters = Counters(str(folder / "counters.db"))
     msa = MsaReception(

@@ -72,17 +72,14 @@ def arrived(site: HostsSite, address: str, token: str) -> collections.Counter[in
 def test_every_agent_is_killed_amid_the_mail(site: HostsSite, reach: Reach) -> None:
     token = f"kill-{uuid.uuid4().hex[:12]}"
     over = threading.Event()
-    kills = 0
 
     def kill() -> None:
-        nonlocal kills
         while not over.is_set():
             for host, agents in KILLED:
                 for agent in agents:
                     if over.wait(0.5):
                         return
                     reach(host).run(f"systemctl kill --signal=KILL postroom-{agent}.service")
-                    kills += 1
 
     killer = threading.Thread(target=kill)
     killer.start()
@@ -98,12 +95,11 @@ def test_every_agent_is_killed_amid_the_mail(site: HostsSite, reach: Reach) -> N
     abroad = set(sent) - local
     here = wait_for(lambda: (found := arrived(site, MARY, token)).keys() >= local and found, 120)
     there = wait_for(lambda: (found := arrived(site, KATHERINE, token)).keys() >= abroad and found, 240)
-    for number, count in here.items():
+    for number, count in (here | there).items():
+        # a client's try has no server's stamp yet: one that was not answered may come besides the next one
         assert count <= 1 + sent[number], (
             f"{number} came {count} times, {sent[number]} tries were not answered"
         )
-    extra = sum(count - 1 - sent[number] for number, count in there.items() if count > 1 + sent[number])
-    assert extra <= kills
 
 
 def test_mail_in_the_queue_survives_a_reboot(site: HostsSite, reach: Reach) -> None:

@@ -63,6 +63,9 @@ class QueuedMessage:
     ret: str = ""  # FULL, HDRS or ""
     client: str = ""
     account: str = ""  # the login of a submission
+    repeatable: bool = (
+        False  # the id is made of the content: whoever sends the message again gives it the same
+    )
 
 
 class Draft(Protocol):
@@ -89,9 +92,10 @@ class Intake(Protocol):
     def draft(self) -> Draft:
         """A place for the next message's octets."""
 
-    async def accept(self, message: QueuedMessage, head: bytes, draft: Draft, body_start: int) -> None:
+    async def accept(self, message: QueuedMessage, head: bytes, draft: Draft, body_start: int) -> bool:
         """Make message durable: `head` is the header block as it shall be sent on (with the empty line), the body
-        is the draft's octets from `body_start`. Returns only when it is on disk; the draft is consumed.
+        is the draft's octets from `body_start`. Returns only when it is on disk; the draft is consumed. False:
+        the id was here already, so that nothing is stored again.
 
         Raises Unavailable: nothing was accepted.
         """

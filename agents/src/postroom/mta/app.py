@@ -6,6 +6,7 @@ from postroom.directory.reader import SqliteDirectory
 from postroom.mta.config import MtaConfig
 from postroom.mta.quota import OverQuotaFlags
 from postroom.mta.reception import MtaReception
+from postroom.mta.repetition import Repetition, shared_secret
 from postroom.mta.verification import Verifier
 from postroom.queue.spool import Spool
 from postroom.runtime.resolver import Resolver
@@ -64,6 +65,7 @@ class MtaAgent(Agent[MtaConfig]):
             ),
             verifier=verifier,
             flags=OverQuotaFlags(config.over_quota_directory),
+            repetition=Repetition(shared_secret(config.spool_directory)),
             clock=clock,
             log=self.log,
         )

@@ -8,6 +8,7 @@ from postroom.contracts.errors import LoginRefused, RecipientOverQuota
 from postroom.contracts.queue import Draft, Hop, Intake, Origin, QueuedMessage, QueuedRecipient
 from postroom.mta.config import MtaConfig
 from postroom.mta.quota import OverQuotaFlags
+from postroom.mta.repetition import Repetition
 from postroom.mta.verification import Judgement, Verifier
 from postroom.policy import trace
 from postroom.policy.authres import removal
@@ -29,6 +30,7 @@ class MtaReception:
     router: Router
     verifier: Verifier | None
     flags: OverQuotaFlags
+    repetition: Repetition
     clock: Clock
     log: Log
 
@@ -61,13 +63,23 @@ class MtaReception:
         judgement = Judgement(vouched=bool(transaction.sender))
         if self.verifier is not None:
             judgement = await self.verifier.judge(client, transaction, block, draft)
+        known = await self.repetition.id_of(transaction, block, draft, judgement.summary)
         now = self.clock.now()
-        incoming = common.Incoming(client, transaction, block, draft, common.new_id(now), now)
+        incoming = common.Incoming(client, transaction, block, draft, known or common.new_id(now), now)
         head = self._head(incoming, judgement)
-        message = _queued(incoming, head, judgement)
-        await self.spool.accept(message, head, draft, block.body_offset)
-        common.log_accepted(self.log, incoming, message, judgement.summary)
+        message = _queued(incoming, head, judgement, repeatable=known is not None)
+        if await self.spool.accept(message, head, draft, block.body_offset):
+            common.log_accepted(self.log, incoming, message, judgement.summary)
+        else:
+            self._log_again(incoming, message)
         return common.queued(message.id)
+
+    def _log_again(self, incoming: common.Incoming, message: QueuedMessage) -> None:
+        self.log.info(
+            f"{message.id}: received again: client={incoming.client.address}"
+            f" message-id={message.message_id} from=<{message.sender}>",
+            QUEUE_ID=message.id,
+        )
 
     def _head(self, incoming: common.Incoming, judgement: Judgement) -> bytes:
         arrival = incoming.arrival(self.config.host_name)
@@ -77,7 +89,9 @@ class MtaReception:
         return block.rewritten(prepend=ours, drop=drop) + b"\r\n"
 
 
-def _queued(incoming: common.Incoming, head: bytes, judgement: Judgement) -> QueuedMessage:
+def _queued(
+    incoming: common.Incoming, head: bytes, judgement: Judgement, *, repeatable: bool
+) -> QueuedMessage:
     transaction = incoming.transaction
     assert transaction.mail is not None
     return QueuedMessage(
@@ -92,4 +106,5 @@ def _queued(incoming: common.Incoming, head: bytes, judgement: Judgement) -> Que
         authentication=judgement.authentication,
         body=transaction.mail.body,
         client=incoming.client.address,
+        repeatable=repeatable,
     )

@@ -5,6 +5,7 @@ that a relay that dies gives everything back by doing nothing.
 """
 
 import os
+import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import groupby
@@ -19,6 +20,8 @@ from postroom.queue.rows import Claim, Facts, Outcome, Row, StoredContent
 AT_ONCE: Final = 16_384  # octets up to which a body comes with its claim
 AT_ONCE_HERE: Final = 65_536  # the same for mailboxes of this host, of which few are held and not for long
 RETRY_NOW: Final = 0.0  # a `due` that says: an operator asked for it
+REMEMBERED: Final = 100_000  # ids of messages that left this host
+REMEMBERED_FOR: Final = 1_209_600.0  # seconds: as long as a mailbox remembers its own
 MOST_RECIPIENTS: Final = 100  # per transaction: what every server must take (RFC 5321 section 4.5.3.1.8)
 
 _DUE: Final = (
@@ -41,6 +44,9 @@ _LATER: Final = (
 _FINISHED: Final = (
     "DELETE FROM message WHERE seq = ? AND NOT EXISTS (SELECT 1 FROM recipient WHERE message = seq)"
     " RETURNING body_file"
+)
+_LEFT: Final = (
+    "INSERT OR IGNORE INTO finished (id, time) SELECT id, ? FROM message WHERE seq = ? AND origin = 'inbound'"
 )
 _POSTPONE: Final = (
     "UPDATE recipient SET owner = NULL, reply = ?, status = ?, host = ?, due = ? + max(?, min(?, ? - arrived))"
@@ -82,8 +88,9 @@ class SpoolReader:
         self._database = schema.connect(path, durable=False)
         self._durable = False
         try:
+            schema.complete(self._database)
             self._turn = schema.Turn(path)
-        except OSError:
+        except (OSError, sqlite3.Error):
             self._database.close()
             raise
 
@@ -160,6 +167,9 @@ class SpoolReader:
             self._database.executemany(_LATER, later)
         if not done:
             return []
+        left = {o.seq for o in outcomes if o.left and o.due is None}
+        if left:
+            self._database.executemany(_LEFT, [(now, seq) for seq in left])
         self._database.executemany(_DONE, done)
         return self._remove_finished({seq for seq, _, _ in done})
 
@@ -229,6 +239,18 @@ class SpoolReader:
             self._database.execute(
                 "UPDATE recipient SET due = ? WHERE due > ? AND owner IS NULL", (now, latest)
             )
+
+    def forget(self, now: float) -> None:
+        """Drop the oldest ids of messages that left."""
+        first, oldest, last = self._database.execute(
+            "SELECT min(seq), (SELECT time FROM finished ORDER BY seq LIMIT 1), max(seq) FROM finished"
+        ).fetchone()
+        if last is not None and (last - first >= REMEMBERED or oldest < now - REMEMBERED_FOR):
+            with schema.transaction(self._database, self._turn):
+                self._database.execute(
+                    "DELETE FROM finished WHERE seq <= ? OR time < ?",
+                    (last - REMEMBERED, now - REMEMBERED_FOR),
+                )
 
     def tidy(self) -> None:
         """Move the log into the file when the writing process does not do so any more."""

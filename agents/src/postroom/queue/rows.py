@@ -100,3 +100,4 @@ class Outcome(NamedTuple):
     attempted: bool = True
     warned: bool = False
     durable: bool = False  # must be on disk before the lease ends
+    left: bool = False  # no mailbox of this host has it and would know it again

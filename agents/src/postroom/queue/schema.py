@@ -67,6 +67,13 @@ CREATE TABLE recipient (
 ) WITHOUT ROWID;
 CREATE INDEX recipient_due ON recipient (due, destination, owner);
 """
+_ADDED: Final = """
+CREATE TABLE IF NOT EXISTS finished (
+  seq INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  time REAL NOT NULL
+);
+"""  # ids of messages that left this host: whoever sends one again is told 250, and it does not go out again
 
 
 class NotYet(sqlite3.DatabaseError):
@@ -92,7 +99,7 @@ def create(path: str) -> None:
     with closing(sqlite3.connect(unfinished, isolation_level=None)) as database:
         database.execute("PRAGMA auto_vacuum=INCREMENTAL")
         database.executescript(
-            f"BEGIN IMMEDIATE; {_TABLES} PRAGMA application_id={APPLICATION_ID};"
+            f"BEGIN IMMEDIATE; {_TABLES} {_ADDED} PRAGMA application_id={APPLICATION_ID};"
             f" PRAGMA user_version={VERSION}; COMMIT"
         )
         database.execute("PRAGMA journal_mode=WAL")
@@ -112,7 +119,16 @@ def _is_made(path: str) -> bool:
     finally:
         os.close(descriptor)
     with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as database:
-        return bool(database.execute("PRAGMA user_version").fetchone()[0])
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        if version == VERSION:
+            complete(database)
+        return bool(version)
+
+
+def complete(database: sqlite3.Connection) -> None:
+    """Add what spools of the first release lack. Raises sqlite3.Error."""
+    if database.execute("SELECT 1 FROM sqlite_schema WHERE name = 'finished'").fetchone() is None:
+        database.executescript(_ADDED)
 
 
 def connect(path: str, *, durable: bool) -> sqlite3.Connection:

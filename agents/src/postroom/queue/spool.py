@@ -9,7 +9,7 @@ import errno
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, NoReturn
@@ -21,6 +21,7 @@ from postroom.queue import schema
 from postroom.queue.checkpoints import Checkpointer
 from postroom.queue.drafts import SpooledDraft, refusal
 from postroom.queue.notices import RelayNotices
+from postroom.queue.siblings import Siblings
 
 LARGEST_BATCH: Final = 200  # messages in one transaction: bounds the time others wait for their turn
 # an envelope that SQLite cannot hold: half a surrogate pair in a text, a number beyond 64 bits
@@ -46,6 +47,7 @@ _INSERT_MESSAGE: Final = (
     " authentication, arc, body_type, smtputf8, envid, ret, client, account, body_file, body_start, head, body)"
     " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING"
 )
+_HAS_LEFT: Final = "SELECT 1 FROM finished WHERE id = ?"
 _INSERT_RECIPIENT: Final = (
     "INSERT INTO recipient (message, number, address, hop, destination, account, original, sender, orcpt,"
     " notify, arrived, due) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
@@ -58,7 +60,7 @@ class _Waiting(NamedTuple):
     body: bytes | None
     body_file: str
     body_start: int
-    done: "asyncio.Future[None]"
+    done: "asyncio.Future[bool]"
 
 
 class Spool:
@@ -98,8 +100,10 @@ class Spool:
             self.path = f"{self._directory}/{self.name}.db"
             schema.create(self.path)
             self._database = schema.connect(self.path, durable=True)
+            schema.complete(self._database)
             self._turn = schema.Turn(self.path)
             self._checkpoints = Checkpointer(self.path)
+            self._siblings = Siblings(self.path, self._clock.steady)
             self._folder = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             self._remove_leftovers()
         except (OSError, sqlite3.Error) as error:
@@ -145,6 +149,7 @@ class Spool:
         self._syncer.shutdown()
         self._writer.shutdown()
         self._checkpoints.close()
+        self._siblings.close()
         self._database.close()
         self._turn.close()
         self._notices.close()
@@ -155,10 +160,11 @@ class Spool:
         """A place for the next message's octets."""
         return SpooledDraft(f"{self._directory}/{self.name}")
 
-    async def accept(self, message: QueuedMessage, head: bytes, draft: Draft, body_start: int) -> None:
+    async def accept(self, message: QueuedMessage, head: bytes, draft: Draft, body_start: int) -> bool:
         """Make message durable. Raises Unavailable: nothing was accepted.
 
-        A message whose id is in the spool already is taken as accepted and not stored again.
+        A message whose id is in the spool already is taken as accepted and not stored again (False); a
+        repeatable one also when it is in a sibling's spool, or has left this host from one of them.
         """
         assert isinstance(draft, SpooledDraft)
         body, name = draft.inline(body_start), ""
@@ -168,11 +174,11 @@ class Spool:
                 raise Unavailable("spool is closed")
             if body is None:
                 name = await self._kept(draft)
-            done = loop.create_future()
+            done: asyncio.Future[bool] = loop.create_future()
             self._waiting.append(_Waiting(message, head, body, name, body_start if name else 0, done))
             if self._committing is None:
                 self._committing = loop.create_task(self._commit_waiting())
-            await asyncio.shield(done)
+            return await asyncio.shield(done)
         finally:
             draft.discard()
 
@@ -197,53 +203,64 @@ class Spool:
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting[:LARGEST_BATCH], self._waiting[LARGEST_BATCH:]
-                refused = await loop.run_in_executor(self._writer, self._commit, batch)
-                if isinstance(refused, _UNFIT) and len(batch) > 1:
+                result = await loop.run_in_executor(self._writer, self._commit, batch)
+                if isinstance(result, _UNFIT) and len(batch) > 1:
                     # one envelope cannot be written down: the others are not to blame
                     self._waiting = batch[1:] + self._waiting
                     batch = batch[:1]
-                    refused = await loop.run_in_executor(self._writer, self._commit, batch)
-                self._answer(batch, refused)
+                    result = await loop.run_in_executor(self._writer, self._commit, batch)
+                if isinstance(result, Exception):
+                    self._refuse(batch, result)
+                else:
+                    self._confirm(batch, result)
                 self._checkpoints.consider()
         finally:
             self._committing = None
 
-    def _answer(self, batch: list[_Waiting], refused: Exception | None) -> None:
-        if refused is None:
-            self._notices.send(self.name)
-        for waiting in batch:
-            if waiting.done.done():
-                continue
-            if refused is None:
-                waiting.done.set_result(None)
-            else:
-                waiting.done.set_exception(refusal(refused))
-                waiting.done.exception()  # the session may be gone: nobody is told then
-        if refused is not None and _is_fatal(refused):
-            self._fail(f"spool {self.path}: {refused}: stopping, since the disk may have lost what it took")
+    def _confirm(self, batch: list[_Waiting], stored: list[bool]) -> None:
+        self._notices.send(self.name)
+        for waiting, new in zip(batch, stored, strict=True):
+            if not waiting.done.done():
+                waiting.done.set_result(new)
 
-    def _commit(self, batch: list[_Waiting]) -> Exception | None:
+    def _refuse(self, batch: list[_Waiting], error: Exception) -> None:
+        for waiting in batch:
+            if not waiting.done.done():
+                waiting.done.set_exception(refusal(error))
+                waiting.done.exception()  # the session may be gone: nobody is told then
+        if _is_fatal(error):
+            self._fail(f"spool {self.path}: {error}: stopping, since the disk may have lost what it took")
+
+    def _commit(self, batch: list[_Waiting]) -> list[bool] | Exception:
+        """For each whether it is new, or why nothing was committed."""
+        elsewhere = self._siblings.having([one.message.id for one in batch if one.message.repeatable])
         try:
             with schema.transaction(self._database, self._turn) as database:
-                for waiting in batch:
-                    _insert(database, waiting)
+                stored = [
+                    waiting.message.id not in elsewhere and _insert(database, waiting) for waiting in batch
+                ]
         except (sqlite3.Error, OSError, *_UNFIT) as error:
-            if isinstance(error, _UNFIT) and len(batch) > 1:
-                return error
-            for waiting in batch:
-                if waiting.body_file and not _is_fatal(error):  # else the rows may be on disk after all
-                    with suppress(OSError):
-                        os.unlink(f"{self._directory}/{waiting.body_file}")
+            if not (isinstance(error, _UNFIT) and len(batch) > 1) and not _is_fatal(error):
+                self._remove_bodies(batch)  # after a fatal error the rows may be on disk after all
             return error
-        return None
+        self._remove_bodies(waiting for waiting, new in zip(batch, stored, strict=True) if not new)
+        return stored
+
+    def _remove_bodies(self, batch: Iterable[_Waiting]) -> None:
+        for waiting in batch:
+            if waiting.body_file:
+                with suppress(OSError):
+                    os.unlink(f"{self._directory}/{waiting.body_file}")
 
 
 def _is_fatal(error: Exception) -> bool:
     return getattr(error, "sqlite_errorcode", None) in _FATAL
 
 
-def _insert(database: sqlite3.Connection, waiting: _Waiting) -> None:
+def _insert(database: sqlite3.Connection, waiting: _Waiting) -> bool:
     message = waiting.message
+    if message.repeatable and database.execute(_HAS_LEFT, (message.id,)).fetchone() is not None:
+        return False
     row: tuple[Any, ...] = (
         message.id, message.arrived, message.sender, message.origin.value, message.size, message.message_id,
         message.signing_domain, message.vouched, message.authentication, message.arc, message.body,
@@ -252,7 +269,7 @@ def _insert(database: sqlite3.Connection, waiting: _Waiting) -> None:
     )  # fmt: skip
     cursor = database.execute(_INSERT_MESSAGE, row)
     if not cursor.rowcount:
-        return
+        return False
     seq, arrived = cursor.lastrowid, message.arrived
     database.executemany(
         _INSERT_RECIPIENT,
@@ -262,3 +279,4 @@ def _insert(database: sqlite3.Connection, waiting: _Waiting) -> None:
             for number, to in enumerate(message.recipients)
         ],
     )  # fmt: skip
+    return True

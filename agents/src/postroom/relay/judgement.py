@@ -6,6 +6,7 @@ Room rule: clock and chance come in as arguments.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from postroom.contracts.queue import Hop
 from postroom.mail.dsn import Action
 from postroom.policy.retry import Schedule
 from postroom.queue.rows import Claim, Outcome, Row
@@ -54,7 +55,8 @@ def _judge(  # noqa: PLR0913, PLR0917
     seq = claim.facts.seq
     done = Outcome(seq, row.number, None, durable=durable)
     if reply.code // 100 == 2:
-        return Verdict(row, reply, "sent", done)
+        return Verdict(row, reply, "sent", done._replace(left=claim.hop is not Hop.MAILBOX))
+    done = done._replace(left=True)
     if reply.permanent:
         return Verdict(row, reply, "bounced", done, Action.FAILED)
     now, arrived = moment.now, claim.facts.arrived

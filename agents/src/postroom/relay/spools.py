@@ -224,6 +224,7 @@ class Spools:
             for tender in list(self._tenders.values()):
                 with suppress(sqlite3.Error, OSError):
                     await tender.call(partial(tender.reader.pull_in, latest, self._clock.now()))
+                    await tender.call(partial(tender.reader.forget, self._clock.now()))
                     await tender.call(tender.reader.tidy)
 
     async def _keep_leases(self) -> None:

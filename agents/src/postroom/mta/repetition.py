@@ -1,0 +1,114 @@
+"""Queue ids by which a message that is sent again is known. RFC 5321 sections 4.4 and 6.1, RFC 1047.
+
+A server that did not hear our 250 sends the message again. It has stamped the message with a Received field of
+its own, so that the same octets for the same recipients are never a new message.
+"""
+
+import asyncio
+import hmac
+import os
+import re
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
+
+from postroom.contracts.errors import Unavailable
+from postroom.contracts.queue import Draft
+from postroom.mail.headers import Field, HeaderBlock
+from postroom.mail.ids import digest_id
+from postroom.smtpd.transaction import Transaction
+
+SECRET_OCTETS: Final = 32
+INLINE: Final = 131_072  # octets that are hashed without a thread
+_PIECE: Final = 1 << 18
+_STAMP: Final = b"received"
+# made anew for each try by servers that sign when they send
+_SIGNATURES: Final = frozenset({b"dkim-signature", b"arc-seal", b"arc-message-signature"})
+_COMMENT: Final = re.compile(rb"\([^()]*\)")
+_DEEPEST: Final = 5  # comments in comments
+_ID: Final = re.compile(rb"(?i)(?:^|[ \t])(?<!from )(?<!by )id[ \t]+[^ \t;]")
+
+
+class Repetition:
+    """Ids for what one host receives; all its workers share `secret`, so that they give the same."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._keyed = hmac.new(secret, digestmod="sha256")
+
+    async def id_of(
+        self, transaction: Transaction, block: HeaderBlock, draft: Draft, judgement: str
+    ) -> str | None:
+        """The same id for the same message, None when no server has stamped it.
+
+        `judgement` belongs to it: what a stranger plays back in a sender's name takes nobody's place.
+        """
+        fields = block.fields
+        at = next((place for place, one in enumerate(fields) if one.key == _STAMP), None)
+        if at is None or not stamped(fields[at]):
+            return None
+        digest = self._keyed.copy()
+        digest.update(_envelope(transaction, judgement))
+        for one in fields[:at]:
+            if one.key not in _SIGNATURES:
+                digest.update(one.raw)
+        digest.update(memoryview(block.octets)[fields[at].start :])
+        if draft.size <= INLINE:
+            _update(digest, draft, block.end)
+        else:
+            await asyncio.to_thread(_update, digest, draft, block.end)
+        return digest_id(digest.digest())
+
+
+def stamped(received: Field) -> bool:
+    """Whether a Received field has an id clause (RFC 5321 section 4.4)."""
+    text = received.value
+    for _ in range(_DEEPEST):
+        text, count = _COMMENT.subn(b" ", text)
+        if not count:
+            break
+    return _ID.search(text) is not None
+
+
+def _envelope(transaction: Transaction, judgement: str) -> bytes:
+    """None of the parts holds a line end."""
+    given: Sequence[str] = [str(accepted.given.address) for accepted in transaction.accepted]
+    return "\n".join((judgement, transaction.sender, *given, "\n")).encode("utf-8", "surrogateescape")
+
+
+def _update(digest: hmac.HMAC, draft: Draft, start: int) -> None:
+    for piece in draft.body(start, _PIECE):
+        digest.update(piece)
+
+
+def shared_secret(directory: str) -> bytes:
+    """The secret kept in a folder, made by whoever comes first. Raises Unavailable."""
+    path = f"{directory}/queue-id.secret"
+    try:
+        with suppress(FileNotFoundError):
+            return _read(path)
+        _make(path)
+        return _read(path)
+    except OSError as error:
+        raise Unavailable(f"{path}: {error.strerror or error}") from error
+
+
+def _read(path: str) -> bytes:
+    with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW), "rb") as file:
+        secret = file.read(SECRET_OCTETS + 1)
+    if len(secret) != SECRET_OCTETS:
+        raise OSError("not a secret of ours; remove the file to have a new one made")
+    return secret
+
+
+def _make(path: str) -> None:
+    draft = f"{path}.{secrets.token_hex(8)}"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        with open(descriptor, "wb", buffering=0) as file:
+            file.write(secrets.token_bytes(SECRET_OCTETS))
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(draft, path)  # whole or not at all, and the first one wins
+    finally:
+        os.unlink(draft)
