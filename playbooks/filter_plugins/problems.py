@@ -41,7 +41,9 @@ COMPANY_VARIABLES = (
     "client_services",
     "dkim_rsa_bits",
 )
-AGENTS = ("mta", "msa", "relay", "mda", "imap", "pop3")
+AGENTS = ("mta", "msa", "relay", "mda", "imap", "pop3", "auth")
+HOST_VARIABLES = {"host_ipv4", "host_ipv6"}
+LIKE = 0.85  # how much a name must look like one of ours to be taken for it, whatever it begins with
 CLIENT_SERVICES = ("submissions", "submission", "imaps", "imap", "pop3s", "pop3")
 SMALLEST_RSA = 2048  # RFC 8301 section 3.2 asks signers for at least this
 LARGEST_RSA = 4096
@@ -92,14 +94,16 @@ def unknown_variables(names: list[str], settings: list[str]) -> list[str]:
 
     `names`: all variables of the inventory. `settings`: the variables of the roles.
     """
-    known = {*(f"company_{key}" for key in COMPANY_VARIABLES), *SITE_VARIABLES, *settings}
+    known = {*(f"company_{key}" for key in COMPANY_VARIABLES), *SITE_VARIABLES, *HOST_VARIABLES, *settings}
     ours = tuple(f"{prefix}_" for prefix in ("company", "site", *AGENTS))
-    return [
-        f"{name} is no variable of Postroom: "
-        + (f"perhaps {close[0]}?" if (close := difflib.get_close_matches(name, known, 1)) else "take it out")
-        for name in sorted(set(names))
-        if name.startswith(ours) and name not in known
-    ]
+    found = []
+    for name in sorted(set(names) - known):
+        likeness = 0.6 if name.startswith(ours) else LIKE
+        close = difflib.get_close_matches(name, known, 1, likeness)
+        if close or name.startswith(ours):
+            remedy = f"perhaps {close[0]}?" if close else "take it out"
+            found.append(f"{name} is no variable of Postroom: {remedy}")
+    return found
 
 
 def host_problems(hosts: Hosts) -> Iterator[str]:
@@ -137,7 +141,13 @@ def company_problems(company: Company) -> Iterator[str]:
     elif mapping(people[administrator]).get("state") in ("disabled", "deleted"):
         state = people[administrator]["state"]
         yield f"company_administrator of {name} is {administrator!r}, who is {state}: name somebody who reads the mail"
-    for service in company["client_services"] or []:
+    for variable in ("domains", "people", "aliases"):
+        if company[variable] is not None and not isinstance(company[variable], Mapping):
+            yield f"company_{variable} of {name} is {company[variable]!r}: write a mapping, NAME: VALUE on each line"
+    yield from list_problems(
+        f"company_client_services of {name}", {"it": company["client_services"]}, ("it",)
+    )
+    for service in listing(company["client_services"]):
         if service not in CLIENT_SERVICES:
             yield f"company_client_services of {name} has {service!r}: use some of {', '.join(CLIENT_SERVICES)}"
     yield from dkim_problems("company_dkim_rsa_bits", name, company["dkim_rsa_bits"])

@@ -132,6 +132,23 @@ def test_the_variables_of_companies_and_of_the_site_are_those_that_are_read() ->
     assert read == problems.SITE_VARIABLES
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("domains", "alpha.example"),
+        ("people", ["ada"]),
+        ("aliases", [["a", "b"]]),
+        ("client_services", "imaps"),
+    ],
+)
+def test_wrong_types_of_whole_variables(company: Company, hosts: Hosts, variable: str, value: Any) -> None:
+    company[variable] = value
+    assert any(
+        line.startswith(f"company_{variable} of Alpha") and repr(value) in line
+        for line in problems.problems([company], hosts)
+    )
+
+
 def test_all_mistakes_are_told_at_once(company: Company, hosts: Hosts) -> None:
     company["people"]["ada"]["quota"] = "much"
     company["administrator"] = "bob"

@@ -1,6 +1,6 @@
 """Settings of the auth agent."""
 
-from postroom.runtime.config import Settings, check
+from postroom.runtime.config import Settings, check, check_positive
 
 
 class AuthConfig(Settings, frozen=True, kw_only=True):
@@ -37,6 +37,8 @@ class AuthConfig(Settings, frozen=True, kw_only=True):
             "argon2_memory_kib", self.argon2_memory_kib, "at least 8 for each of argon2_parallelism",
         )  # fmt: skip
         check(1 <= self.threads <= 64, "threads", self.threads, "1 to 64")
+        check_positive(self, "max_pending", "failure_window", "max_connections")
+        check(self.cache_seconds >= 0, "cache_seconds", self.cache_seconds, "0 or more seconds")
         check(self.failures_per_account >= 1, "failures_per_account", self.failures_per_account, "at least 1")
         check(self.failures_per_client >= 1, "failures_per_client", self.failures_per_client, "at least 1")
         check(

@@ -1,6 +1,6 @@
 """Settings of the pop3 agent."""
 
-from postroom.runtime.config import Settings
+from postroom.runtime.config import Settings, check_positive
 
 
 class Pop3Config(Settings, frozen=True, kw_only=True):
@@ -17,3 +17,10 @@ class Pop3Config(Settings, frozen=True, kw_only=True):
     idle_timeout: float = 600.0  # RFC 1939 section 3
     open_accounts: int = 64
     trusted_clients: list[str] = []
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive(
+            self, "max_connections", "max_connections_per_client", "max_errors", "login_timeout", "idle_timeout",
+            "open_accounts",
+        )  # fmt: skip

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from postroom.runtime.config import Settings, check
+from postroom.runtime.config import Settings, check, check_positive
 
 
 class RelayConfig(Settings, frozen=True, kw_only=True):
@@ -26,7 +26,7 @@ class RelayConfig(Settings, frozen=True, kw_only=True):
     reply_timeout: float = 300.0
     retry_minimum: float = 300.0
     retry_maximum: float = 14_400.0
-    warn_after: float = 14_400.0
+    warn_after: float = 14_400.0  # 0: never
     expire_after: float = 432_000.0
     expire_bounce_after: float = 86_400.0
     max_hops: int = 50
@@ -34,6 +34,11 @@ class RelayConfig(Settings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_positive(
+            self, "max_deliveries", "max_deliveries_per_destination", "lmtp_connections", "connect_timeout",
+            "reply_timeout", "expire_after", "expire_bounce_after", "max_hops",
+        )  # fmt: skip
+        check(self.warn_after >= 0, "warn_after", self.warn_after, "seconds, or 0 for no warning")
         check(
             0 < self.retry_minimum <= self.retry_maximum,
             "retry_minimum",

@@ -27,6 +27,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         check(1 <= self.workers <= 64, "workers", self.workers, "1 to 64")
         levels = ("debug", "info", "warning", "error")
         check(self.log_level in levels, "log_level", self.log_level, " or ".join(levels))
+        check(0 <= self.drain_seconds <= 3600, "drain_seconds", self.drain_seconds, "0 to 3600 seconds")
 
 
 T = TypeVar("T", bound=Settings)
@@ -36,6 +37,13 @@ def check(ok: bool, field: str, value: object, right: str) -> None:
     """Raise a ValueError that names field, value and remedy, unless ok. For `__post_init__` of settings."""
     if not ok:
         raise ValueError(f"{field} = {value!r} is not usable: give {right}")
+
+
+def check_positive(settings: Settings, *names: str) -> None:
+    """Raise a ValueError for the first of these numbers that is not above 0."""
+    for name in names:
+        value = getattr(settings, name)
+        check(value > 0, name, value, "a positive number")
 
 
 def load(path: str | Path, kind: type[T]) -> T:
