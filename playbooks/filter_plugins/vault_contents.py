@@ -7,19 +7,27 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 RSA_BITS = 2048
+GRACE_DAYS = 30
+# records.py knows these words.
+UNDRAWN = {"rsa1": "not drawn yet: rsa", "ed1": "not drawn yet: ed25519"}
 PASSWORD_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that can be taken for another  # noqa: S105
 
 
-def completed(existing: Mapping[str, Any], companies: list[Mapping[str, Any]]) -> dict[str, Any]:
+def completed(
+    existing: Mapping[str, Any], companies: list[Mapping[str, Any]], today: str, draw: bool = True
+) -> dict[str, Any]:
     """The vault's contents with all that the companies need: unchanged where nothing was missing.
 
-    A removed person's first password goes; keys of a removed domain stay, since mail signed by them may be under way.
+    First passwords of people who were removed or deleted go. Keys of a domain that left are set aside with the date,
+    and go after `GRACE_DAYS`: the hosts sign with them no more, but a domain that was taken out by mistake gets them
+    back. `today`: YYYY-MM-DD. Without `draw` new keys are words that say so (check mode shows what a run would do).
     """
     passwords = {
         company["name"]: first_passwords(
@@ -27,19 +35,60 @@ def completed(existing: Mapping[str, Any], companies: list[Mapping[str, Any]]) -
         )
         for company in companies
     }
-    keys = {domain: dict(selectors) for domain, selectors in existing.get("dkim_keys", {}).items()}
+    known, former = existing.get("dkim_keys", {}), existing.get("former_dkim_keys", {})
+    keys: dict[str, dict[str, str]] = {}
     for company in companies:
         for domain, options in company["domains"].items():
             bits = options.get("dkim_rsa_bits") or company.get("dkim_rsa_bits") or RSA_BITS
-            if not keys.get(domain):
-                keys[domain] = dkim_keys(bits)
-    kept = {name: value for name, value in existing.items() if name not in ("first_passwords", "dkim_keys")}
-    kept.setdefault("srs_secret", secrets.token_hex(32))
-    return {**kept, "first_passwords": passwords, "dkim_keys": keys}
+            kept = known.get(domain) or former.get(domain, {}).get("keys")
+            keys[domain] = dict(kept) if kept else dkim_keys(bits) if draw else dict(UNDRAWN)
+    left = {domain: {"left": today, "keys": dict(found)} for domain, found in known.items() if found}
+    former = {domain: entry for domain, entry in {**left, **former}.items() if domain not in keys}
+    former = {domain: entry for domain, entry in former.items() if not over(entry["left"], today)}
+    others = {
+        name: value
+        for name, value in existing.items()
+        if name not in ("first_passwords", "dkim_keys", "former_dkim_keys")
+    }
+    others.setdefault("srs_secret", secrets.token_hex(32))
+    if former:
+        others["former_dkim_keys"] = former
+    return {**others, "first_passwords": passwords, "dkim_keys": keys}
+
+
+def over(left: str, today: str) -> bool:
+    return (date.fromisoformat(today) - date.fromisoformat(left)).days > GRACE_DAYS
+
+
+def differences(existing: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What comes into the vault and what leaves it: a line each, without any secret."""
+    before, after = names(existing), names(new)
+    return [
+        *(f"- {name}" for name in sorted(before - after)),
+        *(f"+ {name}" for name in sorted(after - before)),
+    ]
+
+
+def names(contents: Mapping[str, Any]) -> set[str]:
+    """Each secret by what it is."""
+    found = {"secret of rewritten sender addresses (SRS)"} if "srs_secret" in contents else set()
+    for company, people in contents.get("first_passwords", {}).items():
+        found |= {f"first password of {person} ({company})" for person in people}
+    for domain, selectors in contents.get("dkim_keys", {}).items():
+        found |= {f"DKIM key {selector} of {domain}" for selector in selectors}
+    for domain, entry in contents.get("former_dkim_keys", {}).items():
+        found.add(f"DKIM keys of {domain}, which left on {entry['left']}: kept for {GRACE_DAYS} days")
+    ca = contents.get("tls_ca", {})
+    return found | ({f"own CA for {', '.join(ca['names'])}"} if ca.get("names") else set())
 
 
 def first_passwords(people: Mapping[str, Any], existing: Mapping[str, str]) -> dict[str, str]:
-    return {person: existing.get(person) or new_password() for person in people}
+    """Person -> password, for all who have or may get an account."""
+    return {
+        person: existing.get(person) or new_password()
+        for person, options in people.items()
+        if (options or {}).get("state") != "deleted"
+    }
 
 
 def new_password() -> str:
@@ -61,4 +110,4 @@ class FilterModule:
     """Registers the filters with Ansible."""
 
     def filters(self) -> dict[str, Any]:
-        return {"postroom_completed_secrets": completed}
+        return {"postroom_completed_secrets": completed, "postroom_secret_differences": differences}

@@ -88,3 +88,20 @@ def test_secrets_are_written_and_never_shown(run: Any, tmp_path: Path) -> None:
     assert Path(path).stat().st_mode & 0o7777 == 0o440
     assert path in said["diff"][0]["prepared"]
     assert "hush" not in json.dumps(said)
+
+
+def test_what_is_no_longer_a_secret_is_removed_with_its_folder(run: Any, tmp_path: Path) -> None:
+    for name in ("stays/ed1.pem", "stays/old1.pem", "left/rsa1.pem"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("key\n")
+    (tmp_path / "stays/ed1.pem").chmod(0o440)
+    path = str(tmp_path / "stays/ed1.pem")
+    given = {"secret_files": [{**OWN, "path": path}], "secrets": {path: "key\n"}}
+    gone = [str(tmp_path / name) for name in ("stays/old1.pem", "left/rsa1.pem", "left")]
+    said = run(check=True, only_secrets_in=[str(tmp_path)], **given)
+    assert sorted(said["paths"]) == sorted(gone)
+    assert (tmp_path / "left/rsa1.pem").exists()
+    said = run(only_secrets_in=[str(tmp_path)], **given)
+    assert sorted(said["paths"]) == sorted(gone)
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "stays", Path(path)]
+    assert run(only_secrets_in=[str(tmp_path)], **given)["changed"] is False

@@ -46,6 +46,11 @@ options:
       owner: {description: The owning user., type: str, default: root}
       group: {description: The owning group., type: str, default: root}
       mode: {description: Mode as octal digits., type: str, default: "0440"}
+  only_secrets_in:
+    description: Folders that hold nothing but these secret files and their folders; all else in them is removed.
+    type: list
+    elements: path
+    default: []
   secrets:
     description:
       - Path to content of the secret files. An option of its own, since Ansible writes all others into the journal of
@@ -99,6 +104,7 @@ def main() -> None:
         argument_spec={
             "files": {"type": "list", "elements": "dict", "required": True, "options": FILE},
             "secret_files": {"type": "list", "elements": "dict", "default": [], "options": SECRET_FILE},
+            "only_secrets_in": {"type": "list", "elements": "path", "default": []},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
         },
         supports_check_mode=True,
@@ -118,7 +124,25 @@ def main() -> None:
         diffs.append(difference(file, present))
         if not module.check_mode:
             write(module, file)
+    kept = {file["path"] for file in module.params["secret_files"]}
+    for path in left(module.params["only_secrets_in"], kept):
+        changed.append(path)
+        diffs.append({"prepared": f"{path}: removed\n"})
+        if not module.check_mode:
+            os.rmdir(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
     module.exit_json(changed=bool(changed), paths=changed, diff=diffs)
+
+
+def left(folders: list[str], kept: set[str]) -> list[str]:
+    """What lies in the folders and is not kept, each file before its folder."""
+    found = []
+    for folder in folders:
+        for place, inner, names in os.walk(folder, topdown=False):
+            links = [name for name in inner if os.path.islink(os.path.join(place, name))]
+            found += [path for name in names + links if (path := os.path.join(place, name)) not in kept]
+            if place != folder and not any(path.startswith(f"{place}/") for path in kept):
+                found.append(place)
+    return found
 
 
 def in_order(files: list[dict], secret: list[dict]) -> list[dict]:

@@ -7,42 +7,85 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from .conftest import load
 
 vault = load("playbooks/filter_plugins/vault_contents.py")
+records = load("playbooks/filter_plugins/records.py")
+
+
+def completed(
+    existing: dict[str, Any], companies: list[dict[str, Any]], today: str = "2026-11-23", **more: Any
+) -> dict[str, Any]:
+    found: dict[str, Any] = vault.completed(existing, companies, today, **more)
+    return found
 
 
 def test_everything_is_made_when_there_is_nothing(company: dict[str, Any]) -> None:
-    made = vault.completed({}, [company])
+    made = completed({}, [company])
     assert set(made["first_passwords"]["Alpha"]) == {"ada", "mary"}
     assert set(made["dkim_keys"]["alpha.example"]) == {"rsa1", "ed1"}
     assert len(bytes.fromhex(made["srs_secret"])) == 32
 
 
 def test_nothing_changes_when_nothing_is_missing(company: dict[str, Any]) -> None:
-    made = vault.completed({}, [company])
-    assert vault.completed(made, [company]) == made
+    made = completed({}, [company])
+    assert completed(made, [company]) == made
 
 
 def test_a_new_person_gets_a_password_and_others_keep_theirs(company: dict[str, Any]) -> None:
-    made = vault.completed({}, [company])
+    made = completed({}, [company])
     company["people"]["bob"] = {}
-    more = vault.completed(made, [company])
+    more = completed(made, [company])
     assert more["first_passwords"]["Alpha"]["ada"] == made["first_passwords"]["Alpha"]["ada"]
     assert len(more["first_passwords"]["Alpha"]["bob"]) == 19
 
 
-def test_keys_of_a_removed_domain_stay_and_passwords_of_removed_people_go(company: dict[str, Any]) -> None:
-    made = vault.completed({}, [company])
+def test_passwords_of_removed_and_deleted_people_go(company: dict[str, Any]) -> None:
+    company["people"]["bob"] = {}
+    made = completed({}, [company])
     del company["people"]["mary"]
+    company["people"]["bob"] = {"state": "deleted"}
+    assert set(completed(made, [company])["first_passwords"]["Alpha"]) == {"ada"}
+
+
+def test_keys_of_a_domain_that_left_are_set_aside_and_go_in_the_end(company: dict[str, Any]) -> None:
+    made = completed({}, [company])
+    old = company["domains"]
     company["domains"] = {"new.example": {"home": "mail.alpha.example"}}
-    less = vault.completed(made, [company])
-    assert set(less["first_passwords"]["Alpha"]) == {"ada"}
-    assert set(less["dkim_keys"]) == {"alpha.example", "new.example"}
+    less = completed(made, [company], "2026-11-23")
+    assert set(less["dkim_keys"]) == {"new.example"}
+    entry = {"left": "2026-11-23", "keys": made["dkim_keys"]["alpha.example"]}
+    assert less["former_dkim_keys"] == {"alpha.example": entry}
+    assert completed(less, [company], "2026-12-23") == less
+    assert "former_dkim_keys" not in completed(less, [company], "2026-12-24")
+    back = completed(less, [{**company, "domains": old}], "2026-12-01")
+    assert back["dkim_keys"]["alpha.example"] == made["dkim_keys"]["alpha.example"]
+    assert set(back["former_dkim_keys"]) == {"new.example"}
+
+
+def test_check_mode_draws_no_keys_and_says_so_in_the_record(company: dict[str, Any]) -> None:
+    found = completed({}, [company], draw=False)["dkim_keys"]["alpha.example"]
+    assert set(found) == {"rsa1", "ed1"}
+    assert records.dkim_record(found["ed1"]) == "v=DKIM1; k=ed25519; p=(the run will make this key)"
+    assert records.dkim_record(found["rsa1"]).startswith("v=DKIM1; k=rsa; p=(")
+
+
+def test_what_changes_is_told_without_secrets(company: dict[str, Any]) -> None:
+    made = completed({}, [company])
+    company["people"]["mary"]["state"] = "deleted"
+    company["domains"]["new.example"] = {"home": "mail.alpha.example"}
+    said = vault.differences(made, completed(made, [company]))
+    assert said == [
+        "- first password of mary (Alpha)",
+        "+ DKIM key ed1 of new.example",
+        "+ DKIM key rsa1 of new.example",
+    ]
+    secrets = list(made["first_passwords"]["Alpha"].values())
+    assert not any(secret in line for secret in secrets for line in vault.differences({}, made))
 
 
 def test_what_others_keep_in_the_vault_stays(company: dict[str, Any]) -> None:
-    assert vault.completed({"tls_ca": {"key": "K"}}, [company])["tls_ca"] == {"key": "K"}
+    assert completed({"tls_ca": {"key": "K"}}, [company])["tls_ca"] == {"key": "K"}
 
 
 def test_the_size_of_rsa_keys_is_the_companys_wish(company: dict[str, Any]) -> None:
     company["dkim_rsa_bits"] = 3072
-    key = vault.completed({}, [company])["dkim_keys"]["alpha.example"]["rsa1"]
+    key = completed({}, [company])["dkim_keys"]["alpha.example"]["rsa1"]
     assert load_pem_private_key(key.encode(), None).key_size == 3072
