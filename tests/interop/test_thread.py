@@ -11,7 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from ..clients import context, field, message, pop3, received, seconds_until_news, smtp, submit, wait_for
+from ..clients import (
+    context,
+    field,
+    message,
+    pop3,
+    read,
+    received,
+    seconds_until_news,
+    smtp,
+    submit,
+    wait_for,
+)
 from ..conftest import Sandbox
 
 ADA, BOB, EVE, DAN = "ada@alpha.example", "bob@alpha.example", "eve@beta.example", "dan@beta.example"
@@ -45,6 +56,14 @@ def test_a_message_crosses_between_the_companies(
 def test_local_mail_stays_at_home(sandbox: Sandbox, subject: str) -> None:
     submit(sandbox, ADA, BOB, subject=subject)
     assert received(sandbox, BOB, subject)
+
+
+def test_a_message_that_was_read_is_sent_again_to_the_same_mailbox(sandbox: Sandbox, subject: str) -> None:
+    submit(sandbox, ADA, ADA, subject=subject)
+    first = received(sandbox, ADA, subject)
+    again = f"Resent-From: {ADA}\r\nResent-To: {ADA}\r\n".encode() + first
+    submit(sandbox, ADA, ADA, subject=subject, octets=again)
+    wait_for(lambda: len(read(sandbox, ADA, subject)) == 2)
 
 
 def test_a_message_is_read_by_pop3(sandbox: Sandbox, subject: str) -> None:

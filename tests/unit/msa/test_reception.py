@@ -64,6 +64,24 @@ async def test_what_is_missing_is_added_and_what_is_private_removed(site: Site) 
     assert row.vouched
 
 
+async def test_traces_of_a_delivery_go_from_what_is_sent_again(site: Site) -> None:
+    """With them the message would look at its readers' mailboxes as if it had been there before."""
+    trace = (
+        b"Return-Path: <x@outside.example>\r\nDelivered-To: bob@alpha.example\r\ndelivered-to:\r\n ada\r\n"
+    )
+    resent = b"Resent-From: ada@alpha.example\r\nResent-To: bob@alpha.example\r\n"
+    stamp = b"Received: by mail.alpha.example with ESMTPSA id 7; Mon, 23 Nov 2026 08:00:00 +0000\r\n"
+    for client in (await site.logged_in(), await site.greeted("local")):
+        await client.send_message(
+            "ada@alpha.example", ["bob@alpha.example"], resent + trace + stamp + MESSAGE
+        )
+    for row in site.queued("msa"):
+        assert b"elivered-" not in row.head
+        assert b"Return-Path" not in row.head
+        assert row.content.endswith(resent + stamp + MESSAGE)
+    assert len(site.queued("msa")) == 2
+
+
 async def test_what_is_there_stays(site: Site) -> None:
     client = await site.logged_in()
     message = b"Date: Mon, 23 Nov 2026 04:00:00 +0000\r\nMessage-ID: <mine@alpha.example>\r\n" + MESSAGE

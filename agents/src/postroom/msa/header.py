@@ -8,13 +8,17 @@ from postroom.mail.headertext import field
 from postroom.policy import trace
 from postroom.policy.authres import removal
 
-_HIDDEN: Final = frozenset({b"bcc", b"resent-bcc", b"return-path"})
+_HIDDEN: Final = frozenset({b"bcc", b"resent-bcc"})
+# A message that is sent again has been delivered before: what that delivery wrote tells nothing of this one, and
+# would look like a loop at its end (RFC 5321 section 4.4). Loops are known by their Received fields.
+_DELIVERY: Final = frozenset({b"return-path", b"delivered-to"})
+_DROPPED: Final = _HIDDEN | _DELIVERY
 
 
 def dropping(host_name: str) -> Callable[[Field], bool]:
-    """Which fields go: blind copies, and what only we may write."""
+    """Which fields go: blind copies, traces of an earlier delivery, and what only we may write."""
     foreign = removal(host_name)
-    return lambda one: one.key in _HIDDEN or foreign(one)
+    return lambda one: one.key in _DROPPED or foreign(one)
 
 
 def additions(block: HeaderBlock, queue_id: str, host_name: str, sender: str, now: int) -> list[bytes]:
