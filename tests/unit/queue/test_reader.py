@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from postroom.queue import admin
 from postroom.queue.admin import Change, Selection
-from postroom.queue.owners import OwnerFile, dead_owners
+from postroom.queue.owners import OwnerFile, Owners, dead_owners
 from postroom.queue.reader import Postponement, SpoolReader, Wanted
 from postroom.queue.rows import Claim, Outcome
 from postroom.queue.spool import Spool
@@ -73,6 +73,53 @@ async def test_a_relay_that_died_is_known_by_its_lock(spool: Spool, tmp_path: Pa
     assert reader.release("dead", NOW) == 1
     assert len(reader.turnover([], ALL, NOW, NOW + 60)) == 1
     alive.close()
+
+
+async def test_a_clock_that_jumps_ends_no_lease_of_a_relay_that_lives(spool: Spool, tmp_path: Path) -> None:
+    await put(spool, message(mailbox(1)), HEAD, b"x")
+    alive = OwnerFile(str(tmp_path / "mta"), "mine")
+    steady = 0.0
+    owners = Owners(str(tmp_path / "mta"), steady=lambda: steady)
+    mine, yours = SpoolReader(spool.path, "mine", owners), SpoolReader(spool.path, "yours", owners)
+    claims = mine.turnover([], ALL, NOW, NOW + 60)
+    for jumped in (NOW + 3600, NOW - 86_400):
+        later = Postponement("mail.alpha.example", 10, 20, "h", "4.0.0", "451 no", jumped - 1e9, jumped - 1e9)
+        assert yours.turnover([], ALL, jumped, jumped + 60) == []
+        assert yours.postpone(later, jumped) == 0
+        yours.pull_in(jumped + 7200, jumped)
+        entries = list(admin.entries([spool.path], Selection()))
+        assert [
+            admin.change(entries, what, jumped) for what in (Change.RETRY, Change.HOLD, Change.DELETE)
+        ] == [0] * 3
+        assert entries[0].rows[0].claimed
+    mine.renew(NOW + 3660)
+    mine.turnover(done(claims), Wanted(0), NOW + 3600, NOW + 3660)
+    assert list(admin.entries([spool.path], Selection())) == []
+    alive.close()
+
+
+async def test_a_lease_without_its_owner_ends_although_the_clock_was_set_back(
+    spool: Spool, tmp_path: Path
+) -> None:
+    """After a restore, for example: nobody knows the one who claimed it."""
+    await put(spool, message(mailbox(1)), HEAD, b"x")
+    SpoolReader(spool.path, "gone").turnover([], ALL, NOW + 1e6, NOW + 1e6 + 60)
+    reader = SpoolReader(spool.path, "me", Owners(str(tmp_path)))
+    assert reader.turnover([], ALL, NOW, NOW + 60) == []
+    reader.pull_in(NOW + 7200, NOW)
+    assert len(reader.turnover([], ALL, NOW, NOW + 60)) == 1
+
+
+def test_an_owner_is_believed_to_live_for_a_moment_only(tmp_path: Path) -> None:
+    steady = 0.0
+    owners = Owners(str(tmp_path), steady=lambda: steady)
+    assert not owners.alive("one")
+    one = OwnerFile(str(tmp_path), "one")
+    assert owners.alive("one")
+    one.close()
+    steady = 2.0
+    assert not owners.alive("one")
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_message_goes_with_its_last_recipient_and_its_file_with_it(

@@ -9,12 +9,13 @@ from enum import Enum
 from typing import Any, Final, NamedTuple
 
 from postroom.queue import schema
+from postroom.queue.owners import owners_beside
 from postroom.queue.reader import RETRY_NOW
 from postroom.queue.rows import StoredContent
 
 AT_ONCE: Final = 500  # messages changed in one transaction
 
-_IDLE: Final = "(owner IS NULL OR due <= :now)"  # no relay works on it
+_IDLE: Final = "(owner IS NULL OR due <= :now AND NOT lives(owner))"  # no relay works on it
 _CHANGES: Final = {
     "retry": f"UPDATE recipient SET due = {RETRY_NOW}, owner = NULL"  # noqa: S608
     f" WHERE {_IDLE} AND due IS NOT NULL",
@@ -155,6 +156,7 @@ def change(entry_batch: Sequence[QueueEntry], what: Change, now: float) -> int:
         closing(schema.connect(path, durable=True)) as database,
         schema.transaction(database, turn),
     ):
+        database.create_function("lives", 1, owners_beside(path).alive)
         for entry in entry_batch:
             assert entry.spool == path
             statement = f"{_CHANGES[what.value]} AND message = :seq"

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from postroom.contracts.queue import Hop, Origin
 from postroom.queue import schema
 from postroom.queue.checkpoints import TOO_MUCH, checkpoint, log_size
+from postroom.queue.owners import Owners
 from postroom.queue.rows import Claim, Facts, Outcome, Row, StoredContent
 
 AT_ONCE: Final = 16_384  # octets up to which a body comes with its claim
@@ -26,8 +27,8 @@ MOST_RECIPIENTS: Final = 100  # per transaction: what every server must take (RF
 
 _DUE: Final = (
     "SELECT message, number, hop, destination, sender, address, account, original, orcpt, notify, attempts,"
-    " warned, reply, status, host, due FROM recipient WHERE due <= ? AND (owner IS NULL OR owner <> ?)"
-    " {others} ORDER BY due LIMIT ?"
+    " warned, reply, status, host, due FROM recipient WHERE due <= ?"
+    " AND (owner IS NULL OR owner <> ? AND NOT lives(owner)) {others} ORDER BY due LIMIT ?"
 )
 _MESSAGE: Final = (
     "SELECT seq, id, arrived, sender, origin, size, message_id, signing_domain, vouched, authentication, arc,"
@@ -51,7 +52,7 @@ _LEFT: Final = (
 _POSTPONE: Final = (
     "UPDATE recipient SET owner = NULL, reply = ?, status = ?, host = ?, due = ? + max(?, min(?, ? - arrived))"
     " * (0.75 + (random() & 1023) / 2048.0) WHERE (message, number) IN (SELECT r.message, r.number FROM"
-    " recipient r WHERE r.due <= ? AND r.destination = ? AND (r.owner IS NULL OR r.owner <> ?)"
+    " recipient r WHERE r.due <= ? AND r.destination = ? AND (r.owner IS NULL OR r.owner <> ? AND NOT lives(r.owner))"
     " AND r.arrived > ? AND (r.warned OR r.arrived > ?) LIMIT ?)"
 )
 
@@ -78,15 +79,16 @@ class Postponement(NamedTuple):
 
 
 class SpoolReader:
-    """One spool file. `owner` names this relay process, uniquely."""
+    """One spool file. `owner` names this relay process, uniquely; `owners` knows which others live."""
 
-    def __init__(self, path: str, owner: str) -> None:
+    def __init__(self, path: str, owner: str, owners: Owners | None = None) -> None:
         """Raises sqlite3.Error and OSError: not there, not a spool yet, not readable."""
         self.path = path
         self._owner = owner
         self._folder = os.path.dirname(path)
         self._database = schema.connect(path, durable=False)
         self._durable = False
+        self._database.create_function("lives", 1, (owners or Owners()).alive)
         try:
             schema.complete(self._database)
             self._turn = schema.Turn(path)
@@ -237,7 +239,9 @@ class SpoolReader:
         """Make due what waits longer than any schedule says: the clock was set back."""
         with schema.transaction(self._database, self._turn):
             self._database.execute(
-                "UPDATE recipient SET due = ? WHERE due > ? AND owner IS NULL", (now, latest)
+                "UPDATE recipient SET due = ?, owner = NULL WHERE due > ?"
+                " AND (owner IS NULL OR owner <> ? AND NOT lives(owner))",
+                (now, latest, self._owner),
             )
 
     def forget(self, now: float) -> None:

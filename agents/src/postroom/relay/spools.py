@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from postroom.contracts.clock import Clock
 from postroom.queue.notices import bind_notices
-from postroom.queue.owners import OwnerFile, dead_owners, forget_owner
+from postroom.queue.owners import OwnerFile, Owners, dead_owners, forget_owner
 from postroom.queue.reader import Postponement, SpoolReader, Wanted
 from postroom.queue.rows import Claim, Outcome, StoredContent
 from postroom.queue.schema import NotYet
@@ -72,6 +72,7 @@ class Spools:
         self._log = log
         self._submit = submit
         self._room = room
+        self._owners = Owners(places.owner_directory, steady=clock.steady)
         self._owner = f"{places.name}-{os.getpid()}-{secrets.token_hex(8)}"
         self._tenders: dict[str, _Tender] = {}
         self._unusable: set[str] = set()
@@ -126,7 +127,7 @@ class Spools:
         if path in self._tenders:
             return
         try:
-            tender = _Tender(SpoolReader(path, self._owner))
+            tender = _Tender(SpoolReader(path, self._owner, self._owners))
         except NotYet:
             return
         except (sqlite3.Error, OSError) as error:
