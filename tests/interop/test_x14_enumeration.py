@@ -1,20 +1,26 @@
 """X14: whether a login exists is told neither by words nor by time, at any door that takes passwords."""
 
 import base64
+import random
 import statistics
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from postroom.auth.hashing import Hasher
+from postroom.cli.sandbox.domains import ARGON2
 
 from ..amounts import SOAK, amount
 from ..conftest import Sandbox
+from ..mann_whitney import likelihood
 from ..raw import connect, say
 
 DOMAIN = "alpha.example"
 KNOWN, UNKNOWN, ELSEWHERE = "ada@alpha.example", "nob@alpha.example", "ada@nowhere.example"
-TRIES = amount(60, 500)
-GAP = 0.05 if SOAK else 0.25  # between medians: few samples on a busy machine scatter
+TRIES = amount(30, 2000)  # per name
+HASHES = 50  # timed beside them
+GAP = 0.05  # between medians
+LIKELY = 0.01  # that both come from one source
 ENDLESS = 1_000_000_000
 
 
@@ -90,24 +96,56 @@ def door(site: Sandbox, request: pytest.FixtureRequest) -> Iterator[Door]:
     made.connection.close()
 
 
+NAMES = (KNOWN, UNKNOWN, ELSEWHERE)
+
+
+class Samples:
+    """What was said to each name and how long that took; by turns in any order, so that all meet the same machine."""
+
+    def __init__(self, door: Door, tries: int) -> None:
+        hasher = Hasher(*ARGON2.values())
+        self.words: set[tuple[bytes, ...]] = set()
+        self.times: dict[str, list[float]] = {name: [] for name in NAMES}
+        self.hashing: list[float] = []
+        for number in range(tries):
+            for name in random.sample(NAMES, len(NAMES)):
+                heard, seconds = door.ask(name)
+                self.words.add(tuple(heard))
+                self.times[name].append(seconds)
+            if number < HASHES:
+                begun = time.perf_counter()
+                hasher.matches("wrong password", hasher.dummy)
+                self.hashing.append(time.perf_counter() - begun)
+
+    def best(self) -> dict[str, float]:
+        """The quickest of each: what it costs when the machine has nothing else to do."""
+        return {name: min(taken) for name, taken in self.times.items()}
+
+    def tell(self) -> str:
+        """What sets the names apart; "" when nothing does."""
+        medians = {name: statistics.median(taken) for name, taken in self.times.items()}
+        gap = max(medians.values()) / min(medians.values()) - 1
+        chances = {name: likelihood(self.times[KNOWN], self.times[name]) for name in (UNKNOWN, ELSEWHERE)}
+        said = f"medians {medians}, gap {gap:.2%}, likelihoods {chances}"
+        print(said)
+        return "" if gap < GAP and min(chances.values()) > LIKELY else said
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 def test_neither_words_nor_time_tell_who_exists(door: Door) -> None:
-    for _ in range(4):
-        for name in (KNOWN, UNKNOWN, ELSEWHERE):
-            door.ask(name)
-    words: set[tuple[bytes, ...]] = set()
-    times: dict[str, list[float]] = {KNOWN: [], UNKNOWN: [], ELSEWHERE: []}
-    for _ in range(TRIES):  # in turns: whatever else the machine does meets all alike
-        for name in times:
-            heard, seconds = door.ask(name)
-            words.add(tuple(heard))
-            times[name].append(seconds)
-    assert len(words) == 1, words
-    medians = {name: statistics.median(taken) for name, taken in times.items()}
-    gap = max(medians.values()) / min(medians.values()) - 1
-    assert gap < GAP, medians
-    assert min(medians.values()) > 0.002  # a password was hashed, for nobody too
+    """In every run: the same words, and a password is hashed for nobody too. In `make soak` the statistics as well.
+
+    One in a hundred fair measurements looks unfair: what is there shows in a second one.
+    """
+    door.ask(KNOWN)
+    seen = Samples(door, TRIES)
+    assert len(seen.words) == 1, seen.words
+    best = seen.best()
+    assert min(best.values()) > min(seen.hashing) / 2, (best, min(seen.hashing))
+    assert max(best.values()) < 2 * min(best.values()), best
+    if SOAK:
+        assert not seen.tell() or not (said := Samples(door, TRIES).tell()), said
 
 
 def test_asking_for_names_says_the_same_of_everybody(site: Sandbox) -> None:

@@ -14,7 +14,7 @@ from postroom.auth.judge import Judge
 from postroom.auth.pool import HashPool
 from postroom.auth.remembered import Remembered
 from postroom.auth.secrets import SecretStore
-from postroom.auth.server import AuthServer
+from postroom.auth.server import AuthServer, Judging
 from postroom.directory.apply import apply
 from postroom.directory.reader import SqliteDirectory
 from postroom.directory.reading import read_document
@@ -83,17 +83,23 @@ async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
     secrets.close()
 
 
-@pytest.fixture
-async def socket_path(parts: Parts) -> AsyncIterator[str]:
+@contextlib.asynccontextmanager
+async def serving(judge: Judging, path: str) -> AsyncIterator[str]:
     """The socket of a running AuthServer."""
-    path = str(parts.folder / "auth.sock")
-    server = AuthServer(parts.judge.judge, Log("auth"))
+    server = AuthServer(judge, Log("auth"))
     listener = Listener(Log("auth"), server.serve, Caps(100, 100))
     await listener.start([bind(f"unix:{path}")])
     yield path
     await listener.stop_accepting()
     await server.finish(1.0)
     await listener.wait_idle(1.0)
+
+
+@pytest.fixture
+async def socket_path(parts: Parts) -> AsyncIterator[str]:
+    """The socket of an AuthServer over the real parts."""
+    async with serving(parts.judge.judge, str(parts.folder / "auth.sock")) as path:
+        yield path
 
 
 class Peer:
@@ -116,12 +122,12 @@ class Peer:
         self.writer.write(octets)
 
     async def line(self) -> bytes:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return (await self.reader.readline()).removesuffix(b"\n")
 
     async def ended(self) -> bool:
         """Wait for the other side to close."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             with contextlib.suppress(ConnectionError):
                 await self.reader.read()
         return True

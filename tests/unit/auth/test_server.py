@@ -2,12 +2,18 @@
 
 import asyncio
 from base64 import b64encode
+from pathlib import Path
 
 import pytest
+from postroom.auth import server
+from postroom.auth.judge import Outcome, Verdict
 from postroom.auth.server import MAX_EXCHANGES
 from postroom.wire import auth_protocol as proto
+from postroom.wire.sasl import Plain
 
-from .conftest import PEOPLE, Parts, Peer
+from .conftest import PEOPLE, Parts, Peer, serving
+
+CLOCK_TICK = 0.01  # seconds by which an event loop may be early
 
 
 def auth(number: int, name: str, password: str, extra: str = "secured") -> bytes:
@@ -42,6 +48,31 @@ async def test_exchanges_are_pipelined_and_answered_each_under_its_number(socket
     assert {answer.split(b"\t")[0:2] == [b"OK", b"1"] for answer in answers} == {True, False}
     assert {answer.split(b"\t")[1] for answer in answers if answer.startswith(b"OK")} == {b"1", b"3"}
     peer.close()
+
+
+async def test_x14_a_refusal_waits_from_the_question_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the verdict took: the answer comes at the same moment."""
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    async def judge(plain: Plain, client: str) -> Verdict:
+        thinking = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.2, thinking.set)
+        await thinking.wait()
+        return Verdict(Outcome.REFUSED, delay=1.0)
+
+    async with serving(judge, str(tmp_path / "auth.sock")) as path:
+        peer = await Peer.connect(path)
+        monkeypatch.setattr(server.asyncio, "sleep", sleep)
+        peer.send(auth(1, "ada", "wrong"))
+        assert await peer.line() == b"FAIL\t1\tuser=ada@a.example"
+        peer.close()
+    assert len(waited) == 1
+    assert waited[0] <= 0.8 + CLOCK_TICK
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,22 @@ class Steady:
         return self.seconds
 
 
+async def test_x14_who_exists_is_looked_up_like_who_does_not(tmp_path: Path) -> None:
+    """The same work at the first question and at every later one: no answer is quicker for being remembered."""
+    write(tmp_path / "directory.db", "ada")
+    directory = SqliteDirectory(tmp_path / "directory.db", Steady())
+    await directory.domains()
+    asked: list[str] = []
+    directory._current().db.set_trace_callback(asked.append)
+    heard = set()
+    for name in ("ada@a.example", "nob@a.example", "ada@elsewhere.example", "postmaster@a.example") * 2:
+        asked.clear()
+        await directory.login(name)
+        heard.add(tuple(statement.partition("WHERE")[0] for statement in asked))
+    assert len(heard) == 1
+    assert len(heard.pop()) == 2
+
+
 async def test_a_replaced_file_is_seen_after_the_interval_and_not_before(tmp_path: Path) -> None:
     path, steady = tmp_path / "directory.db", Steady()
     write(path, "ada")

@@ -27,7 +27,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """An outcome; `delay`: seconds before it is told; `account` for ACCEPTED; `detail` is for our log."""
+    """An outcome; `delay`: seconds from question to answer, at least; `account` for ACCEPTED; `detail`: for our log."""
 
     outcome: Outcome
     account: Account | None = None

@@ -23,6 +23,7 @@ T = TypeVar("T")
 _Identity = tuple[int, int, int]
 _ACCOUNT = """SELECT id, address, name, enabled, quota_bytes, messages_per_day, recipients_per_day
 FROM accounts WHERE id=?"""
+_NOBODY = "?"  # no account has this id
 _ENTRY = "SELECT kind, account, members, owner FROM addresses WHERE address=?"
 
 
@@ -66,7 +67,8 @@ class SqliteDirectory:
     async def login(self, name: str) -> Account | None:
         """The account that logs in by this name: any of its addresses, also under an alias domain.
 
-        Raises Unavailable.
+        Asks the file the same two questions whether there is such a name or not, and remembers neither answer: the
+        time it takes shall not tell who exists. Raises Unavailable.
         """
         generation = self._current()
         name = name.lower()
@@ -74,8 +76,9 @@ class SqliteDirectory:
         known = generation.domains.get(domain)
         if known is not None and known.alias_of:
             name = f"{local}@{known.alias_of}"
-        entry = self._entry(generation, name)
-        return entry.account if entry is not None else None
+        entries = _all(generation.db, _ENTRY, name)
+        accounts = _all(generation.db, _ACCOUNT, (entries[0][1] if entries else None) or _NOBODY)
+        return _person(accounts[0]) if accounts else None
 
     async def rights(self, account_id: str) -> Rights:
         """Addresses the account may send as. Raises Unavailable."""
@@ -140,8 +143,7 @@ class SqliteDirectory:
             rows = _all(generation.db, _ACCOUNT, account_id)
             if not rows:
                 return None
-            who, address, name, enabled, *numbers = rows[0]
-            found = Account(who, address, name, bool(enabled), *numbers)
+            found = _person(rows[0])
             _keep(generation.accounts, account_id, found, True)
         return found
 
@@ -160,6 +162,11 @@ def _keep(cache: dict[str, T], key: str, value: T, known: bool) -> None:
         if len(cache) >= CACHED:
             cache.clear()
         cache[key] = value
+
+
+def _person(row: tuple[Any, ...]) -> Account:
+    who, address, name, enabled, *numbers = row
+    return Account(who, address, name, bool(enabled), *numbers)
 
 
 def _domain(row: tuple[Any, ...]) -> Domain:
