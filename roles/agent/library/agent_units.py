@@ -33,9 +33,18 @@ options:
     type: list
     elements: path
     default: []
+  changing:
+    description: Files that this run would have changed by now, were it not in check mode. Unused outside of it.
+    type: list
+    elements: str
+    default: []
 attributes:
-  check_mode: {support: full, description: Says what would be done.}
-  diff_mode: {support: none, description: The actions are returned.}
+  check_mode:
+    support: full
+    description: >-
+      Says what would be done, as if O(changing) had been changed. For the handler it leaves the fact
+      C(agent_changing_NAME): these files, or the service's name when it would have been started meanwhile.
+  diff_mode: {support: full, description: Shows the commands that systemctl gets.}
 author: [The Postroom authors]
 """
 
@@ -51,6 +60,7 @@ EXAMPLES = r"""
     service: postroom-mta.service
     program: /opt/postroom/current
     reload_for: [/etc/postroom/mta.toml]
+    changing: "{{ ansible_facts['agent_changing_postroom_mta'] | default([]) }}"
 """
 
 RETURN = r"""
@@ -74,6 +84,7 @@ class Units:
         self.module = module
         self.service = module.params["service"]
         self.sockets = module.params["sockets"]
+        self.changing = set(module.params["changing"]) if module.check_mode else set()
         self.actions: list[str] = []
         self.look()
 
@@ -109,7 +120,9 @@ class Units:
         return self.known[name]["ActiveState"] in ("active", "reloading")
 
     def older(self, name: str, *paths: str) -> bool:
-        """Whether the unit began before one of the files was changed."""
+        """Whether the unit began before one of the files was changed, or would have."""
+        if not self.changing.isdisjoint(paths):
+            return True
         began = int(self.known[name].get(BEGUN[0]) or self.known[name].get(BEGUN[1]) or 0) / 1e6
         moment = time.time() - time.monotonic() + began
         return any(os.path.lexists(path) and os.lstat(path).st_mtime > moment for path in paths)
@@ -133,12 +146,18 @@ class Units:
                 path.unlink()
             self.call("daemon-reload")
 
+    def new_units(self) -> bool:
+        """Whether a unit file is new or changed for systemd, or would be."""
+        return any(
+            unit["NeedDaemonReload"] == "yes"
+            or unit["LoadState"] == "not-found"
+            or str(FOLDER / name) in self.changing
+            for name, unit in self.known.items()
+        )
+
     def have_all_running(self) -> None:
         self.leave_old_sockets()
-        if any(
-            unit["NeedDaemonReload"] == "yes" or unit["LoadState"] == "not-found"
-            for unit in self.known.values()
-        ):
+        if self.new_units():
             self.do("daemon-reload")
             if not self.module.check_mode:
                 self.look()
@@ -157,8 +176,14 @@ class Units:
         elif self.older(self.service, self.module.params["program"], *self.files(self.service)):
             self.do("restart", self.service)
 
+    def unseen(self) -> list[str]:
+        """What would be changed without a start of the service that sees it; for a start, the service's name."""
+        starts = (f"start {self.service}", f"restart {self.service}")
+        return [self.service] if any(action in starts for action in self.actions) else sorted(self.changing)
+
     def reload(self) -> None:
-        if self.active(self.service) and self.older(self.service, *self.module.params["reload_for"]):
+        started = self.service in self.changing
+        if self.active(self.service) and not started and self.older(self.service, *self.module.params["reload_for"]):
             self.do("reload", self.service)
 
 
@@ -169,6 +194,7 @@ def main() -> None:
             "sockets": {"type": "list", "elements": "str", "default": []},
             "program": {"type": "path", "required": True},
             "reload_for": {"type": "list", "elements": "path", "default": []},
+            "changing": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
@@ -177,7 +203,15 @@ def main() -> None:
         units.reload()
     else:
         units.have_all_running()
-    module.exit_json(changed=bool(units.actions), actions=units.actions)
+    said = "".join(f"systemctl {action}\n" for action in units.actions)
+    answer = {"changed": bool(units.actions), "actions": units.actions, "diff": {"prepared": said} if said else {}}
+    if module.check_mode and not module.params["reload_for"]:
+        answer["ansible_facts"] = {f"agent_changing_{fact_name(units.service)}": units.unseen()}
+    module.exit_json(**answer)
+
+
+def fact_name(service: str) -> str:
+    return service.removesuffix(".service").replace("-", "_")
 
 
 if __name__ == "__main__":
