@@ -38,6 +38,7 @@ class ImapAgent(Agent[ImapConfig]):
             service.clock,
             open_accounts=config.open_accounts,
             on_fatal=service.fail,
+            tell=service.log.warning,
         )
         self._surroundings = Surroundings(
             config=config,

@@ -37,6 +37,7 @@ class MdaAgent(Agent[MdaConfig]):
             open_accounts=config.open_accounts,
             remember_deliveries=config.remember_deliveries,
             on_fatal=service.fail,
+            tell=service.log.warning,
         )
         self._deliverer = Deliverer(
             SqliteDirectory(config.directory_path),

@@ -38,6 +38,7 @@ class Pop3Agent(Agent[Pop3Config]):
             service.clock,
             open_accounts=config.open_accounts,
             on_fatal=service.fail,
+            tell=service.log.warning,
         )
         numbers = count(1)
         directory = SqliteDirectory(config.directory_path, service.clock.steady)

@@ -97,6 +97,11 @@ class Job(NamedTuple):
 
 def deliver(database: Database, jobs: Sequence[Job], remember_since: int) -> list[Exception | None]:
     """Deliver to one account in one commit; per job None or why not."""
+    with database.folder.in_use():
+        return _deliver(database, jobs, remember_since)
+
+
+def _deliver(database: Database, jobs: Sequence[Job], remember_since: int) -> list[Exception | None]:
     results: list[Exception | None] = [None] * len(jobs)
     written: dict[int, NewFile] = {}
     try:
@@ -247,17 +252,18 @@ def append(  # noqa: PLR0913, PLR0917
     room = sum(len(message.content) for message in messages)
     database.demand_room(room, quota_bytes)
     files: list[NewFile] = []
-    try:
-        for message, file_name in zip(messages, names, strict=True):
-            files.append(Octets(message.content).put(database.folder, b"", file_name))
-        database.folder.sync()
-        with database.writing():
-            database.demand_room(room, quota_bytes)
-            return _append(database, name, messages, files, now)
-    except Exception as error:
-        if not isinstance(as_refusal(error), SyncFailed):  # else it is unknown whether the rows are there
-            database.remove_files([file.name for file in files])
-        raise
+    with database.folder.in_use():
+        try:
+            for message, file_name in zip(messages, names, strict=True):
+                files.append(Octets(message.content).put(database.folder, b"", file_name))
+            database.folder.sync()
+            with database.writing():
+                database.demand_room(room, quota_bytes)
+                return _append(database, name, messages, files, now)
+        except Exception as error:
+            if not isinstance(as_refusal(error), SyncFailed):  # else it is unknown whether the rows are there
+                database.remove_files([file.name for file in files])
+            raise
 
 
 def _append(

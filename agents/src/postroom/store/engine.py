@@ -6,6 +6,7 @@ without a thread. The least recently used accounts are closed when too many are 
 """
 
 import asyncio
+import math
 import os
 import resource
 import sys
@@ -20,7 +21,7 @@ from postroom.contracts.clock import Clock
 from postroom.contracts.errors import MailError, Unavailable
 from postroom.contracts.mailbox import Delivery
 from postroom.mail.ids import queue_id
-from postroom.store import adding
+from postroom.store import adding, litter
 from postroom.store.account import SqliteAccount
 from postroom.store.database import Database, as_refusal
 from postroom.store.files import SyncFailed
@@ -30,6 +31,7 @@ from postroom.store.names import account_folder
 T = TypeVar("T")
 _THREADS: Final = 4
 _SWEEP_SECONDS: Final = 30.0  # between looks for accounts at rest
+_TIDIED_AT_ONCE: Final = 4  # accounts
 
 
 class Notices(Protocol):
@@ -61,7 +63,7 @@ class _Work:
 class _Open:
     """An account that is in use, or was of late."""
 
-    __slots__ = ("busy", "database", "id", "used", "waiting")
+    __slots__ = ("busy", "database", "id", "tidied", "used", "waiting")
 
     def __init__(self, account_id: str) -> None:
         self.id = account_id
@@ -69,6 +71,7 @@ class _Open:
         self.waiting: list[_Work] = []
         self.busy = False
         self.used = 0.0  # steady seconds
+        self.tidied = -math.inf  # the same
 
 
 class SqliteStore:
@@ -85,6 +88,7 @@ class SqliteStore:
         remember_deliveries: float,
         busy_seconds: float,
         on_fatal: Callable[[str], object],
+        tell: Callable[[str], object],
     ) -> None:
         self._directory = directory
         self._notices = notices
@@ -95,6 +99,7 @@ class SqliteStore:
         self._remember = remember_deliveries
         self._busy_seconds = busy_seconds
         self._on_fatal = on_fatal
+        self._tell = tell
         self._broken = False
         self._accounts: OrderedDict[str, _Open] = OrderedDict()
         self._running: set[asyncio.Future[None]] = set()
@@ -249,12 +254,36 @@ class SqliteStore:
         self._close([entry for entry in self._accounts.values() if not entry.busy][:excess])
 
     def _sweep(self) -> None:
-        """Close what nobody used of late: an idling connection costs no database."""
+        """Close what nobody used of late: an idling connection costs no database. Tidy up what is open."""
+        self._tidy([entry for entry in self._accounts.values() if entry.database and not entry.busy])
         before = self.clock.steady() - self._idle_seconds
         self._close([entry for entry in self._accounts.values() if not entry.busy and entry.used < before])
         again = bool(self._accounts)
         loop = asyncio.get_running_loop()
         self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep) if again else None
+
+    def _tidy(self, entries: list[_Open]) -> None:
+        """Remove litter where none was looked for of late; a few accounts at a time."""
+        steady = self.clock.steady()
+        due = [entry for entry in entries if steady - entry.tidied >= litter.EVERY]
+        for entry in due[:_TIDIED_AT_ONCE] if not self._broken else ():
+            entry.tidied = steady
+            running = self._submit(entry.id, partial(litter.sweep, now=self.clock.now()), None)
+            running.add_done_callback(partial(self._tidied, entry))
+
+    def _tidied(self, entry: _Open, running: asyncio.Future[litter.Swept | None]) -> None:
+        if error := running.exception():
+            self._tell(f"account {entry.id}: message files without a row not looked for: {error}")
+            return
+        swept = running.result()
+        if swept is None:
+            entry.tidied = -math.inf  # at the next look
+        elif swept.removed:
+            self._tell(f"account {entry.id}: {swept.removed} message files that no message had are removed")
+        elif swept.left:
+            self._tell(
+                f"account {entry.id}: {swept.left} message files that no message has: postroom store verify"
+            )
 
     def _close(self, entries: list[_Open]) -> None:
         for entry in entries:
@@ -311,6 +340,10 @@ def _stop(text: str) -> None:
     sys.stderr.write(f"postroom.store: {text}\n")
 
 
+def _keep_quiet(text: str) -> None:
+    """For callers without a log."""
+
+
 def open_store(  # noqa: PLR0913
     accounts_directory: str,
     notices: Notices,
@@ -321,11 +354,13 @@ def open_store(  # noqa: PLR0913
     remember_deliveries: float = 1_209_600.0,
     busy_seconds: float = 5.0,
     on_fatal: Callable[[str], object] = _stop,
+    tell: Callable[[str], object] = _keep_quiet,
 ) -> SqliteStore:
     """The accounts below a folder, which must exist. Close it with `await store.close()`.
 
     `notices.send(account_id)` is called after each commit that changed something. `on_fatal` is called with one line
     when fsync failed: the process has to end, since what is on disk is unknown; after it every call raises Unavailable.
+    `tell` is called with lines for an operator.
     """
     _allow_open_files(open_accounts)
     return SqliteStore(
@@ -337,6 +372,7 @@ def open_store(  # noqa: PLR0913
         remember_deliveries=remember_deliveries,
         busy_seconds=busy_seconds,
         on_fatal=on_fatal,
+        tell=tell,
     )
 
 

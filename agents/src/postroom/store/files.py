@@ -2,6 +2,7 @@
 
     accounts/<id>/account.db        rows (and -wal, -shm beside it)
     accounts/<id>/maildrop.lock     exclusive maildrop of POP3
+    accounts/<id>/swept             its time: when files without a row were last looked for
     accounts/<id>/messages/<name>   octets as received, immutable
 
 A file is written under its final name and synced, file and folder, before the row that names it is committed:
@@ -64,6 +65,25 @@ class Folder:
         except OSError:
             self.remove(name)
             raise
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Files that no row names yet are about to be committed. Raises OSError."""
+        fcntl.flock(self.descriptor, fcntl.LOCK_SH)
+        try:
+            yield
+        finally:
+            fcntl.flock(self.descriptor, fcntl.LOCK_UN)
+
+    @contextlib.contextmanager
+    def undisturbed(self) -> Iterator[bool]:
+        """Whether nobody has the folder in use; as long as this lasts, nobody will. Raises OSError."""
+        alone = _locked(self.descriptor)
+        try:
+            yield alone
+        finally:
+            if alone:
+                fcntl.flock(self.descriptor, fcntl.LOCK_UN)
 
     def link(self, other: "Folder", name: str, new_name: str) -> None:
         """Give another account's file a second name here. Raises OSError."""

@@ -16,12 +16,11 @@ from typing import Final
 import msgspec
 
 from postroom.contracts.errors import Unavailable
-from postroom.store import files, rows, salvage
+from postroom.store import files, litter, rows, salvage
 from postroom.store.database import Database
 from postroom.store.names import account_folder
 from postroom.store.rows import Problem
 
-LITTER_AGE: Final = 3600.0  # seconds; no delivery takes so long
 _BUSY_SECONDS: Final = 30.0
 
 
@@ -142,7 +141,7 @@ def _litter(database: Database, account_id: str, names: list[str], repair: bool)
             continue
         if not stat.S_ISREG(status.st_mode):
             yield Finding(account_id, "foreign file", f"{name} is no message file")
-        elif time.time() - status.st_mtime > LITTER_AGE:
+        elif time.time() - status.st_mtime > litter.AGE:
             if repair:
                 database.folder.remove(name)
             yield Finding(account_id, "litter", f"{name}: no message has this file", repair)

@@ -1,0 +1,120 @@
+"""Message files that no row names: what a process leaves that is killed between file and commit.
+
+Room rule: a file goes only when no row names it, no delivery of any process is in flight (each holds the folder while
+it is), it is old, and it is younger than the database: beside a database that was made anew or restored, files without
+rows are mail to be rescued. Many of them at once are not the work of a crash; they are told and left to the operator.
+"""
+
+import contextlib
+import os
+import stat
+from typing import Final, NamedTuple
+
+from postroom.mail.ids import is_queue_id, queue_id
+from postroom.store import files
+from postroom.store.database import Database
+from postroom.store.names import INBOX
+
+AGE: Final = 3600.0  # seconds; no delivery takes so long
+EVERY: Final = 86_400.0  # seconds between two looks at an account, whichever process looks
+MOST: Final = 100  # files that are removed at a time
+_LOOKED_AT: Final = 100_000  # names held in memory
+_MARK: Final = "swept"  # its time of change says when the last look was
+
+
+class Swept(NamedTuple):
+    """What a look at an account has come to."""
+
+    removed: int = 0
+    left: int = 0  # too many to be a crash's
+
+
+def sweep(database: Database, now: float) -> Swept | None:
+    """Remove the litter of an account if a look is due; None: a delivery is in flight, come again.
+
+    `now` in seconds since 1970. Raises OSError, sqlite3.Error.
+    """
+    last = _last_look(database.path)
+    if 0 <= now - last < EVERY:
+        return Swept()
+    # What was too young at the last look is looked at now.
+    names = _names(database, max(_born(database), last - 2 * AGE), now - AGE)
+    _strike_out(database, names)
+    if len(names) > MOST:
+        _mark(database.path)
+        return Swept(left=len(names))
+    if names:
+        with database.folder.undisturbed() as alone:
+            if not alone:
+                return None
+            _strike_out(database, names)  # what was committed since
+            removed = sum(_remove(database, name, now) for name in names)
+        _mark(database.path)
+        return Swept(removed)
+    _mark(database.path)
+    return Swept()
+
+
+def _born(database: Database) -> float:
+    """When the database was made: its INBOX cannot be deleted, and has its time for UIDVALIDITY."""
+    row = database.sql.execute("SELECT uidvalidity FROM mailboxes WHERE name = ?", (INBOX,)).fetchone()
+    return float(row[0]) if row else float("inf")
+
+
+def _names(database: Database, start: float, end: float) -> set[str]:
+    """Files whose names were given between two times."""
+    if start >= end:
+        return set()
+    first, last = _bound(start, b"\0"), _bound(end, b"\xff")
+    names: set[str] = set()
+    with os.scandir(database.folder.descriptor) as found:
+        for entry in found:
+            name = entry.name
+            if first <= name <= last and is_queue_id(name):
+                names.add(name)
+                if len(names) >= _LOOKED_AT:
+                    break
+    return names
+
+
+def _bound(time: float, noise: bytes) -> str:
+    return queue_id(max(int(time * 1000), 0), noise * 10)
+
+
+def _strike_out(database: Database, names: set[str]) -> None:
+    """Strike out all that rows name. The newest stand first: mostly a few rows are enough."""
+    if not names:
+        return
+    with contextlib.closing(database.sql.execute("SELECT file FROM contents ORDER BY id DESC")) as rows:
+        for (file,) in rows:
+            names.discard(file)
+            if not names:
+                return
+
+
+def _remove(database: Database, name: str, now: float) -> bool:
+    folder = database.folder.descriptor
+    try:
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISREG(status.st_mode) or now - status.st_mtime < AGE:
+        return False
+    database.folder.remove(name)
+    return True
+
+
+def _last_look(path: str) -> float:
+    try:
+        return os.stat(os.path.join(path, _MARK), follow_symlinks=False).st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _mark(path: str) -> None:
+    folder = os.open(path, files.FOLDER)
+    try:
+        files.make_file(_MARK, folder)
+        os.utime(_MARK, dir_fd=folder, follow_symlinks=False)
+    finally:
+        os.close(folder)
