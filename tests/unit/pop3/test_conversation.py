@@ -9,11 +9,13 @@ from postroom.contracts.errors import (
     LoginThrottled,
     MailboxInUse,
     MailError,
+    MessageGone,
     QuotaExceeded,
     Unavailable,
 )
+from postroom.contracts.mailbox import Row
 from postroom.pop3.config import Pop3Config
-from postroom.pop3.conversation import TURN, Conversation, Surroundings
+from postroom.pop3.conversation import HEAD, LARGE_PIECE, TURN, Conversation, Surroundings
 from postroom.pop3.login import Entrance
 from postroom.pop3.maildrop import Maildrop
 from postroom.runtime.log import Log
@@ -175,3 +177,63 @@ async def test_a_flood_of_pipelined_commands_lets_others_have_their_turn() -> No
     await played(Scripted(b"CAPA\r\n" * 1000), Door())
     task.cancel()
     assert turns >= 1000 // TURN - 2
+
+
+class OneMessage:
+    """An account with one message, which counts what is read of it."""
+
+    def __init__(self, content: bytes) -> None:
+        self.held = content
+        self.read = 0
+        self.largest = 0
+
+    async def head(self, mailbox: int, uid: int, octets: int) -> bytes:
+        return await self.piece(mailbox, uid, 0, octets)
+
+    async def piece(self, mailbox: int, uid: int, start: int, end: int) -> bytes:
+        found = self.held[start:end]
+        self.read += len(found)
+        self.largest = max(self.largest, len(found))
+        return found
+
+
+class FullMaildrop(Maildrop):
+    """With that message."""
+
+    def __init__(self, account: OneMessage) -> None:
+        row = Row(1, frozenset(), 1, 0, len(account.held))
+        super().__init__(account, "owner", 1, 1, (row,))  # type: ignore[arg-type]
+
+    async def update(self) -> None:
+        return
+
+    async def close(self) -> None:
+        return
+
+
+@pytest.mark.parametrize(
+    ("lines", "most"), [(0, HEAD), (10, HEAD), (10_000, HEAD + 3 * LARGE_PIECE), (10_000_000, 1 << 30)]
+)
+async def test_top_reads_what_it_shows(lines: int, most: int) -> None:
+    body = b"some words in a line of a long letter\r\n" * 200_000
+    account = OneMessage(b"Subject: long\r\n\r\n" + body)
+    connection = Scripted(LOGIN, b"TOP 1 %d\r\nQUIT\r\n" % lines)
+    await played(connection, Door(maildrop=FullMaildrop(account)))  # type: ignore[arg-type]
+    shown = body[: 39 * lines]
+    assert b"+OK\r\nSubject: long\r\n\r\n" + shown + b".\r\n+OK bye\r\n" in connection.said
+    assert account.read <= most
+    assert account.largest <= LARGE_PIECE
+
+
+async def test_a_message_that_breaks_off_in_top_ends_the_session() -> None:
+    account = OneMessage(b"Subject: long\r\n\r\n" + b"line\r\n" * 100_000)
+
+    async def gone(mailbox: int, uid: int, start: int, end: int) -> bytes:
+        raise MessageGone
+
+    maildrop = FullMaildrop(account)
+    connection = Scripted(LOGIN, b"TOP 1 99999\r\n")
+    account.head = lambda mailbox, uid, octets: OneMessage.piece(account, mailbox, uid, 0, octets)  # type: ignore[method-assign]
+    account.piece = gone  # type: ignore[method-assign]
+    with pytest.raises(ConnectionAbortedError):
+        await played(connection, Door(maildrop=maildrop))  # type: ignore[arg-type]

@@ -16,6 +16,7 @@ from postroom.wire.lines import LineTooLong
 from postroom.wire.pop3 import answers
 from postroom.wire.pop3.session import Command, PeerError, Session, State, number
 
+HEAD = 16_384  # octets in which most header blocks end
 PIECE = 65_536  # octets of a message that are handed to the transport at a time
 LARGE = 1 << 20  # octets of a message that is never held as a whole
 LARGE_PIECE = 1 << 18
@@ -114,11 +115,7 @@ class Conversation:
             return self._fault(str(error))
         except MailError as error:
             if isinstance(error, MessageLost):
-                self._log.error(
-                    f"message lost: account={self._account} {error} client={self._connection.peer}",
-                    client=self._connection.peer,
-                    ACCOUNT=self._account,
-                )
+                self._note_lost(error)
             elif not isinstance(error, MessageGone | LoginError):
                 self._log.warning(
                     f"{command.verb} failed: {self._who()} {error}", client=self._connection.peer
@@ -135,6 +132,14 @@ class Conversation:
                 self._connection.write(octets[start : start + PIECE])
                 await self._connection.drain()
         await self._connection.drain()
+
+    def _note_lost(self, lost: MessageLost) -> None:
+        client = self._connection.peer
+        self._log.error(
+            f"message lost: account={self._account} {lost} client={client}",
+            client=client,
+            ACCOUNT=self._account,
+        )
 
     def _fault(self, text: str) -> bytes:
         self._errors += 1
@@ -259,12 +264,8 @@ class Conversation:
         head = answers.ok(f"{size} octets")
         for start in range(0, size, LARGE_PIECE):
             end = min(start + LARGE_PIECE, size)
-            try:
-                octets = await self._open.piece(place, start, end)
-            except MailError as error:
-                if head:
-                    raise
-                raise ConnectionAbortedError("message cannot be read to its end") from error
+            read = self._open.piece if head else self._piece
+            octets = await read(place, start, end)
             if len(octets) != end - start:
                 raise ConnectionAbortedError("message file is shorter than it was")
             self._connection.write(head + body.piece(octets))
@@ -274,9 +275,30 @@ class Conversation:
         return body.end()
 
     async def _top(self, arguments: tuple[bytes, ...]) -> bytes:
+        """No more is read than is shown, and no more held than a piece. Raises as `_retr_large` does."""
         place, lines = map(number, arguments)
-        content = await self._open.content(place)
-        return answers.ok() + answers.message(answers.top(content, lines))
+        top, body = answers.Top(lines), answers.Body()
+        octets = await self._open.head(place, HEAD)
+        read, size = len(octets), self._open.octets(place)
+        reply = answers.ok() + body.piece(top.piece(octets))
+        while not top.done and read < size:
+            self._connection.write(reply)
+            await self._connection.drain()
+            octets = await self._piece(place, read, min(read + LARGE_PIECE, size))
+            if not octets:
+                break
+            read += len(octets)
+            reply = body.piece(top.piece(octets))
+        return reply + body.piece(top.end()) + body.end()
+
+    async def _piece(self, place: int, start: int, end: int) -> bytes:
+        """In the middle of a reply, which can only be broken off. Raises ConnectionAbortedError."""
+        try:
+            return await self._open.piece(place, start, end)
+        except MailError as error:
+            if isinstance(error, MessageLost):
+                self._note_lost(error)
+            raise ConnectionAbortedError("message cannot be read to its end") from error
 
     async def _dele(self, arguments: tuple[bytes, ...]) -> bytes:
         self._open.delete(number(arguments[0]))

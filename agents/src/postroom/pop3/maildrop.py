@@ -61,11 +61,15 @@ class Maildrop:
         return f"{place} {self._identity(self._row(place))}"
 
     async def content(self, place: int) -> bytes:
-        """The message. Raises PeerError, MessageGone, Unavailable."""
+        """The message. Raises PeerError, MailError."""
         return await self._account.content(self._mailbox, self._row(place).uid)
 
+    async def head(self, place: int, octets: int) -> bytes:
+        """Its beginning: so many octets at least, or all there are. Raises PeerError, MailError."""
+        return await self._account.head(self._mailbox, self._row(place).uid, octets)
+
     async def piece(self, place: int, start: int, end: int) -> bytes:
-        """Some octets of the message. Raises PeerError, MessageGone, Unavailable."""
+        """Some octets of the message. Raises PeerError, MailError."""
         return await self._account.piece(self._mailbox, self._row(place).uid, start, end)
 
     def octets(self, place: int) -> int:

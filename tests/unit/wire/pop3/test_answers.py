@@ -1,6 +1,7 @@
 """POP3 replies."""
 
 import poplib
+import re
 
 import pytest
 from hypothesis import given
@@ -77,7 +78,36 @@ HEAD = b"A: b\r\nC: d\r\n\r\n"
     ],
 )
 def test_top(content: bytes, lines: int, kept: bytes) -> None:
-    assert answers.top(content, lines) == kept
+    for size in (1, 2, 3, 7, len(content) or 1):
+        assert top(content, lines, size) == kept
+
+
+def top(content: bytes, lines: int, size: int) -> bytes:
+    cutter = answers.Top(lines)
+    pieces = [cutter.piece(content[start : start + size]) for start in range(0, len(content), size)]
+    return b"".join([*pieces, cutter.end()])
+
+
+@given(
+    st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"\r\n\r\n", b".", b"a"]), max_size=40).map(b"".join),
+    st.integers(0, 12),
+    st.integers(1, 9),
+)
+def test_top_is_the_beginning_of_the_message(content: bytes, lines: int, size: int) -> None:
+    text = re.sub(rb"\r\n|\r|\n", b"\r\n", content).split(b"\r\n")
+    empty = text.index(b"") if b"" in text[:-1] else len(text)
+    shown = text[: empty + 1 + lines]
+    wanted = b"\r\n".join(shown) + (b"\r\n" if len(shown) < len(text) else b"")
+    assert top(content, lines, size) == wanted
+
+
+def test_top_knows_when_it_has_enough() -> None:
+    cutter = answers.Top(2)
+    assert cutter.piece(HEAD + b"1\r\n") == HEAD + b"1\r\n"
+    assert not cutter.done
+    assert cutter.piece(b"2\r\n3\r\n") == b"2\r\n"
+    assert cutter.done
+    assert cutter.piece(b"4\r\n") == b""
 
 
 def leaves(kind: type[errors.MailError]) -> set[type[errors.MailError]]:

@@ -104,14 +104,49 @@ def _paired(octets: bytes) -> bytes:
     return _LINE_END.sub(b"\r\n", octets)
 
 
-def top(content: bytes, lines: int) -> bytes:
-    """The header, the empty line and that many lines of the body."""
-    content = _paired(content)
-    head, empty, body = (
-        (b"", b"\r\n", content[2:]) if content.startswith(b"\r\n") else content.partition(b"\r\n\r\n")
-    )
-    if not empty:
-        return content
-    rest = body.split(b"\r\n", lines)[lines:] if lines < len(body) else []
-    kept = body[: len(body) - len(rest[0])] if rest else body
-    return head + empty + kept
+class Top:
+    """The header, the empty line and so many lines of the body, from a message that comes in pieces.
+
+    `done` says that no more of the message is wanted. Lines end as in the reply: bare CR and LF count too.
+    """
+
+    def __init__(self, lines: int) -> None:
+        self.done = False
+        self._left = lines
+        self._end = b"\r\n"  # of the header so far; a message may begin with the empty line
+        self._in_header = True
+        self._held = b""  # a CR whose LF may come
+
+    def piece(self, octets: bytes) -> bytes:
+        """What the reply has of the next octets."""
+        if self.done:
+            return b""
+        octets, self._held = self._held + octets, b""
+        if octets.endswith(b"\r"):
+            octets, self._held = octets[:-1], b"\r"
+        octets = _paired(octets)
+        return self._header(octets) if self._in_header else self._body(octets)
+
+    def end(self) -> bytes:
+        """What is left when the message has ended."""
+        return self.piece(b"\n") if self._held else b""
+
+    def _header(self, octets: bytes) -> bytes:
+        seen = self._end + octets
+        found = seen.find(b"\r\n\r\n")
+        if found < 0:
+            self._end = seen[-3:]
+            return octets
+        self._in_header = False
+        body = found + 4 - len(self._end)
+        return octets[:body] + self._body(octets[body:])
+
+    def _body(self, octets: bytes) -> bytes:
+        self._left -= octets.count(b"\r\n")
+        if self._left > 0:
+            return octets
+        self.done = True
+        if not self._left:
+            return octets[: octets.rfind(b"\r\n") + 2] if b"\r\n" in octets else b""
+        wanted = self._left + octets.count(b"\r\n")
+        return octets[: len(octets) - len(octets.split(b"\r\n", wanted)[-1])] if wanted else b""
