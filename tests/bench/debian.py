@@ -2,6 +2,7 @@
 
 The packages and what they need are unpacked into build/bench/debian and laid over /usr by an overlay that only the
 servers' own mount namespace sees, together with the users they want. Nothing is configured or started by packages.
+Their own folder stands at /srv there, since the homes of people and of root are closed to other users.
 Needs root, apt-get, unshare and overlayfs.
 """
 
@@ -17,6 +18,7 @@ from processes import Running, ended, free_port, wait_for_banner, wait_until
 
 BUILD = Path(__file__).resolve().parents[2] / "build/bench"
 ROOT = BUILD / "debian"
+SEEN = "/srv"  # a server's folder, as the server sees it
 PACKAGES = ("postfix", "dovecot-core", "dovecot-imapd", "dovecot-lmtpd")
 SOURCE = ROOT / "usr/sbin/smtp-source"
 POSTFIX, POSTDROP, DOVECOT, DOVENULL, VMAIL = 64901, 64902, 64903, 64904, 64905
@@ -161,8 +163,9 @@ def _namespace(folder: Path, command: list[str]) -> list[str]:
         kept = [line for line in known if line.partition(":")[0] not in ours]
         (folder / name).write_text("".join(kept) + lines)
     script = (
-        f"mount -t overlay overlay -o lowerdir={ROOT}/usr:/usr /usr && mount --bind {folder}/passwd /etc/passwd"
-        f" && mount --bind {folder}/group /etc/group && exec {shlex.join(command)}"
+        f"mount -t overlay overlay -o lowerdir={ROOT}/usr:/usr /usr && mount --bind {folder} {SEEN}"
+        f" && mount --bind {SEEN}/passwd /etc/passwd && mount --bind {SEEN}/group /etc/group"
+        f" && exec {shlex.join(command)}"
     )
     return ["unshare", "-m", "sh", "-c", script]
 
@@ -192,9 +195,9 @@ def _prepare(folder: Path, port: int, names: list[str], *, held: bool) -> None:
         (folder / name).mkdir()
         os.chown(folder / name, owner, owner)
     restriction = ", check_recipient_access static:HOLD" if held else ""
-    (folder / "etc/main.cf").write_text(MAIN_CF.format(folder=folder, held=restriction))
+    (folder / "etc/main.cf").write_text(MAIN_CF.format(folder=SEEN, held=restriction))
     (folder / "etc/master.cf").write_text(MASTER_CF.format(port=port))
-    (folder / "etc/dovecot.conf").write_text(_dovecot_conf().format(folder=folder, user=VMAIL))
+    (folder / "etc/dovecot.conf").write_text(_dovecot_conf().format(folder=SEEN, user=VMAIL))
     (folder / "mailboxes").write_text("".join(f"{name}@alpha.example {name}\n" for name in names))
 
 
@@ -204,8 +207,8 @@ def postfix(folder: Path, names: list[str], *, held: bool) -> Iterator[Running]:
     port = free_port()
     folder.chmod(0o755)
     _prepare(folder, port, names, held=held)
-    command = _namespace(folder, ["/usr/lib/postfix/sbin/master", "-d", "-c", f"{folder}/etc"])
-    environment = {**os.environ, "MAIL_CONFIG": f"{folder}/etc"}
+    command = _namespace(folder, ["/usr/lib/postfix/sbin/master", "-d", "-c", f"{SEEN}/etc"])
+    environment = {**os.environ, "MAIL_CONFIG": f"{SEEN}/etc"}
     with ended(command, environment, folder / "postfix-start.log") as process:
         wait_for_banner(port, process, folder / "postfix-start.log")
         yield Running(port, (process.pid,))
@@ -215,7 +218,7 @@ def postfix(folder: Path, names: list[str], *, held: bool) -> Iterator[Running]:
 def postfix_and_dovecot(folder: Path, names: list[str]) -> Iterator[Running]:
     """Postfix handing over to Dovecot by LMTP; mailboxes are Maildirs below `folder`/mail."""
     with postfix(folder, names, held=False) as mta:
-        command = _namespace(folder, ["/usr/sbin/dovecot", "-F", "-c", f"{folder}/etc/dovecot.conf"])
+        command = _namespace(folder, ["/usr/sbin/dovecot", "-F", "-c", f"{SEEN}/etc/dovecot.conf"])
         with ended(command, dict(os.environ), folder / "dovecot-start.log") as process:
             wait_until((folder / "queue/private/dovecot-lmtp").exists, process, folder / "dovecot-start.log")
             yield Running(mta.port, (*mta.pids, process.pid))
