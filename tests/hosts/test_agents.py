@@ -210,6 +210,14 @@ def test_settings_are_accepted_and_not_for_everybody(host: Any, agent: str) -> N
     assert (host.file(path).group, host.file(path).mode) == (f"postroom-{agent}", 0o640)
 
 
+def test_the_log_tells_which_local_user_sent(host: Any, name: str) -> None:
+    words = "runuser -u %s -- sh -c 'echo | /usr/sbin/sendmail postmaster@%s'"
+    for user in ("root", "daemon"):
+        host.check_output(words, user, name)
+    said = host.check_output("journalctl -t postroom-msa -o cat --since -2min")
+    assert {"root", "daemon"} <= set(re.findall(r" from=<\S*> .* user=(\S+)", said))
+
+
 def test_debian_has_its_mail_transport_agent(host: Any) -> None:
     for command in ("/usr/sbin/sendmail", "/usr/lib/sendmail", "/usr/bin/mailq", "/usr/bin/newaliases"):
         assert host.check_output("readlink %s", command) == "/opt/postroom/current/bin/postroom-sendmail"

@@ -1,12 +1,16 @@
 """Submission: what is needed first, what is added and removed. RFC 6409, RFC 4954."""
 
 import json
+import os
+import pwd
 import re
 from base64 import b64encode
 
 import pytest
 from postroom.directory.apply import apply
 from postroom.directory.reading import read_document
+from postroom.msa.reception import limited_as
+from postroom.smtpd.reception import Client
 
 from ...smtp_site import DOCUMENT, HOST, Site
 
@@ -119,6 +123,18 @@ async def test_local_programs_need_no_login_and_are_repaired(site: Site) -> None
     assert b"\n" not in row.content.replace(b"\r\n", b"")
     assert row.origin == "local"
     assert [one[0] for one in row.recipients] == ["mailbox", "world"]
+
+
+@pytest.mark.parametrize(("uid", "key"), [(0, ""), (None, ""), (33, "uid/33"), (1000, "uid/1000")])
+def test_local_users_are_counted_each_and_root_is_not(uid: int | None, key: str) -> None:
+    assert limited_as(Client("local", uid=uid)) == key
+
+
+async def test_the_log_names_the_local_user(site: Site) -> None:
+    client = await site.greeted("local")
+    await client.send_message(f"root@{HOST}", ["y@outside.example"], b"Subject: x\r\n\r\nx\r\n")
+    (line,) = [text for _, text in site.log.lines if "from=" in text]
+    assert f" user={pwd.getpwuid(os.geteuid()).pw_name}" in line
 
 
 @pytest.mark.settings(messages_per_day=2, recipients_per_day=3)

@@ -12,7 +12,7 @@ class MsaConfig(ListenerSettings, frozen=True, kw_only=True):
     auth_socket: str = "/run/postroom/auth.sock"
     max_recipients: int = 100
     max_recipients_local: int = 1000  # for programs of this host, which do not try again with fewer
-    messages_per_day: int = 2000  # per account
+    messages_per_day: int = 2000  # per account, and per local user but root
     recipients_per_day: int = 5000
 
     def __post_init__(self) -> None:

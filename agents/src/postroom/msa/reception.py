@@ -55,12 +55,19 @@ class MsaReception:
     async def sender(self, client: Client, mail: Mail) -> None:
         """Raises SenderNotOwned, SenderOverLimit, Unavailable."""
         if client.login is None:
+            await self._local_sender(client)
             return
         if mail.sender is not None and not await self._ownership.owns(client.login, mail.sender):
             raise SenderNotOwned
         use = await self.counters.use(client.login.account, self.clock.now())
         if not within(use, 1, await self._allowance(client.login)):
             raise SenderOverLimit
+
+    async def _local_sender(self, client: Client) -> None:
+        if key := limited_as(client):
+            use = await self.counters.use(key, self.clock.now())
+            if not within(use, 1, self._default):
+                raise SenderOverLimit
 
     async def recipient(
         self, client: Client, transaction: Transaction, recipient: Recipient
@@ -82,6 +89,8 @@ class MsaReception:
         if client.login is not None:
             await self._ownership.check_header(client.login, block)
             await self._count(client.login, len(transaction.accepted))
+        elif key := limited_as(client):
+            await self._take(key, len(transaction.accepted), self._default)
         now = self.clock.now()
         incoming = common.Incoming(client, transaction, block, draft, common.new_id(now), now)
         head = self._head(incoming)
@@ -122,8 +131,10 @@ class MsaReception:
         )
 
     async def _count(self, login: Login, recipients: int) -> None:
-        allowed = await self._allowance(login)
-        if not await self.counters.take(login.account, recipients, allowed, self.clock.now()):
+        await self._take(login.account, recipients, await self._allowance(login))
+
+    async def _take(self, key: str, recipients: int, allowed: Allowance) -> None:
+        if not await self.counters.take(key, recipients, allowed, self.clock.now()):
             raise SenderOverLimit
 
     async def _allowance(self, login: Login) -> Allowance:
@@ -151,3 +162,11 @@ class MsaReception:
             raise
         draft.discard()
         return copy
+
+
+def limited_as(client: Client) -> str:
+    """What a local user's mail is counted under; empty for root, whose cron jobs and alarms must go out.
+
+    No account has such a name, since it has a slash.
+    """
+    return f"uid/{client.uid}" if client.uid else ""

@@ -50,7 +50,8 @@ class Client:
     tls_version: str = ""
     cipher: str = ""
     login: Login | None = None
-    user: str = ""  # for local programs: the name behind the socket's peer credentials
+    uid: int | None = None  # for local programs: the user whom the kernel names
+    user: str = ""  # the name of that user
 
     @property
     def secured(self) -> bool:

@@ -5,6 +5,7 @@ refusal to reply. Anything unexpected becomes one log line and a 421.
 """
 
 import asyncio
+import pwd
 import socket
 import ssl
 import struct
@@ -54,7 +55,7 @@ class SmtpSession(Stream):
         self.transport = transport
         self.client.address = self.server.name_of(transport)
         if self.server.manner.local:
-            self.client.user = user_of(transport)
+            self.client.uid, self.client.user = user_of(transport)
         if refusal := self.server.admit(self):
             self._gone_soon(refusal)
             return
@@ -344,16 +345,20 @@ VERBS: Final[dict[str, Any]] = {
 }
 
 
-def user_of(transport: asyncio.BaseTransport) -> str:
-    """Who is at the other end of a unix socket, as the kernel says; for the log only.
+def user_of(transport: asyncio.BaseTransport) -> tuple[int | None, str]:
+    """Who is at the other end of a unix socket, as the kernel says: number and name. unix(7), SO_PEERCRED
 
-    A service with PrivateUsers sees all others as one, so nothing may be decided by it.
+    A service with PrivateUsers would see all others as nobody, so that of the msa goes without.
     """
     found = transport.get_extra_info("socket")
     if found is None:
-        return ""
+        return None, ""
     credentials = found.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER_CREDENTIALS.size)
-    return f"uid-{PEER_CREDENTIALS.unpack(credentials)[1]}"
+    uid = int(PEER_CREDENTIALS.unpack(credentials)[1])
+    try:
+        return uid, pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return uid, f"uid-{uid}"
 
 
 def envelope_text(address: Address | None) -> str:
