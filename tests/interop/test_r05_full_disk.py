@@ -23,7 +23,7 @@ DOMAIN, ADA, BOB, OUTSIDE = (
     "bob@alpha.example",
     "someone@outside.example",
 )
-SIZE = "24m"
+SIZE = "48m"
 RECOVERY = 5.0  # seconds after which there is room again and all works
 LITTLE = 200_000  # octets: for flags, not for a message
 AGENTS = ("mta", "msa", "relay", "mda", "imap", "pop3", "auth")

@@ -16,6 +16,7 @@ import pytest
 from postroom.contracts.errors import Unavailable
 from postroom.queue import admin
 from postroom.queue.admin import Selection
+from postroom.queue.reserve import SPARE
 from postroom.queue.spool import Spool
 
 from ...relay_site import CLOCK, SpoolFailed, fail, mailbox, message, put
@@ -23,8 +24,8 @@ from ...relay_site import CLOCK, SpoolFailed, fail, mailbox, message, put
 HEAD = b"Subject: x\r\n\r\n"
 
 
-def spool_in(folder: Path) -> Spool:
-    spool = Spool(str(folder / "mta"), 1, CLOCK, fail, run_directory=str(folder))
+def spool_in(folder: Path, spare: int = SPARE) -> Spool:
+    spool = Spool(str(folder / "mta"), 1, CLOCK, fail, run_directory=str(folder), spare=spare)
     spool.open()
     return spool
 
@@ -160,7 +161,7 @@ async def test_a_full_disk_is_unavailable_and_recovers(tmp_path: Path) -> None:
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", disk], check=True)
     try:
-        spool = spool_in(disk)
+        spool = spool_in(disk, spare=0)
         accepted = set()
 
         async def fill() -> None:

@@ -1,26 +1,22 @@
 """Messages while they are received: in memory while small, in a file of the spool when large."""
 
-import errno
 import os
 import secrets
-import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import BinaryIO, Final
 
 from postroom.contracts.errors import StorageFull, Unavailable
+from postroom.queue.reserve import no_room
 from postroom.queue.schema import FILE_MODE
 
 INLINE: Final = 131_072  # octets up to which a body stays in its row
 _EMPTY_LINE: Final = b"\r\n\r\n"
 
 
-_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
-
-
 def refusal(error: Exception) -> Unavailable:
     """What a failure to keep a message is to whoever brings it: no room now, or not now."""
-    if getattr(error, "errno", 0) in _NO_ROOM or getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
+    if no_room(error):
         return StorageFull("spool: no room on the disk")
     return Unavailable(f"spool: {getattr(error, 'strerror', '') or error}")
 

@@ -16,6 +16,7 @@ from postroom.contracts.queue import Hop, Origin
 from postroom.queue import schema
 from postroom.queue.checkpoints import TOO_MUCH, checkpoint, log_size
 from postroom.queue.owners import Owners
+from postroom.queue.reserve import Reserve, no_room
 from postroom.queue.rows import Claim, Facts, Outcome, Row, StoredContent
 
 AT_ONCE: Final = 16_384  # octets up to which a body comes with its claim
@@ -79,12 +80,18 @@ class Postponement(NamedTuple):
 
 
 class SpoolReader:
-    """One spool file. `owner` names this relay process, uniquely; `owners` knows which others live."""
+    """One spool file. `owner` names this relay process, uniquely; `owners` knows which others live.
 
-    def __init__(self, path: str, owner: str, owners: Owners | None = None) -> None:
+    `reserve`: what is given up when the disk is full.
+    """
+
+    def __init__(
+        self, path: str, owner: str, owners: Owners | None = None, reserve: Reserve | None = None
+    ) -> None:
         """Raises sqlite3.Error and OSError: not there, not a spool yet, not readable."""
         self.path = path
         self._owner = owner
+        self._reserve = reserve
         self._folder = os.path.dirname(path)
         self._database = schema.connect(path, durable=False)
         self._durable = False
@@ -110,6 +117,29 @@ class SpoolReader:
         self, outcomes: Sequence[Outcome], wanted: Wanted, now: float, lease_until: float
     ) -> list[Claim]:
         """Settle outcomes and claim new work, in one transaction. Raises sqlite3.Error, OSError."""
+        try:
+            return self._turnover(outcomes, wanted, now, lease_until)
+        except sqlite3.Error as error:
+            if not no_room(error):
+                raise
+        self._make_room()
+        try:
+            return self._turnover(outcomes, wanted, now, lease_until)
+        except sqlite3.Error as error:
+            if not (no_room(error) and outcomes and wanted.rows):
+                raise
+        return self._turnover(outcomes, Wanted(0), now, lease_until)
+
+    def _make_room(self) -> None:
+        """Begin the log anew, so that what is written next takes the place of what is in the file already."""
+        if self._reserve is not None:
+            self._reserve.give_up()
+        with suppress(sqlite3.Error), self._turn.taken():
+            self._database.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+
+    def _turnover(
+        self, outcomes: Sequence[Outcome], wanted: Wanted, now: float, lease_until: float
+    ) -> list[Claim]:
         self._set_durable(any(outcome.durable for outcome in outcomes))
         files: list[str] = []
         claims: list[Claim] = []

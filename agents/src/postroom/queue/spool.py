@@ -21,6 +21,7 @@ from postroom.queue import schema
 from postroom.queue.checkpoints import Checkpointer
 from postroom.queue.drafts import SpooledDraft, refusal
 from postroom.queue.notices import RelayNotices
+from postroom.queue.reserve import SPARE, free
 from postroom.queue.siblings import Siblings
 
 LARGEST_BATCH: Final = 200  # messages in one transaction: bounds the time others wait for their turn
@@ -67,7 +68,8 @@ class Spool:
     """Implements contracts.queue.Intake on `<directory>/<agent>-<worker>.db`.
 
     `agent` is the directory's name unless given. `fail` ends the process with one line: it is called when
-    the disk did not keep what it had taken. `run_directory` is where relays listen for notices.
+    the disk did not keep what it had taken. `run_directory` is where relays listen for notices. `spare`: octets
+    that are left free on the disk.
     """
 
     def __init__(  # noqa: PLR0913
@@ -79,12 +81,14 @@ class Spool:
         *,
         agent: str = "",
         run_directory: str = "/run/postroom",
+        spare: int = SPARE,
     ) -> None:
         self._directory = directory
         self._agent = agent or os.path.basename(directory.rstrip("/"))
         self._worker = worker
         self._clock = clock
         self._fail = fail
+        self._spare = spare
         self._notices = RelayNotices(run_directory, clock.steady)
         self._writer = ThreadPoolExecutor(1, "spool-commit")
         self._syncer = ThreadPoolExecutor(4, "spool-sync")
@@ -235,6 +239,8 @@ class Spool:
         """For each whether it is new, or why nothing was committed."""
         elsewhere = self._siblings.having([one.message.id for one in batch if one.message.repeatable])
         try:
+            if self._spare and free(self._folder) < self._spare:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             with schema.transaction(self._database, self._turn) as database:
                 stored = [
                     waiting.message.id not in elsewhere and _insert(database, waiting) for waiting in batch

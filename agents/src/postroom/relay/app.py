@@ -45,6 +45,7 @@ class RelayAgent(Agent[RelayConfig]):
         self._own_spool = Spool(
             config.report_spool_directory, service.worker, service.clock, service.fail,
             agent=self.name, run_directory=config.run_directory,
+            spare=0,  # a report is told before its message goes and gives back more room than it takes
         )  # fmt: skip
         self._own_spool.open()
         self._keys = DkimKeys(config.dkim_directory, directory)

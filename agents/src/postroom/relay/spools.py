@@ -16,6 +16,7 @@ from postroom.contracts.clock import Clock
 from postroom.queue.notices import bind_notices
 from postroom.queue.owners import OwnerFile, Owners, dead_owners, forget_owner
 from postroom.queue.reader import Postponement, SpoolReader, Wanted
+from postroom.queue.reserve import Reserve, reserves
 from postroom.queue.rows import Claim, Outcome, StoredContent
 from postroom.queue.schema import NotYet
 from postroom.runtime.log import Log
@@ -76,6 +77,7 @@ class Spools:
         self._owner = f"{places.name}-{os.getpid()}-{secrets.token_hex(8)}"
         self._tenders: dict[str, _Tender] = {}
         self._unusable: set[str] = set()
+        self._reserves: dict[str, Reserve] = {}
         self._stopping = False
         self._paused = False
         self._helpers: list[asyncio.Task[None]] = []
@@ -127,7 +129,7 @@ class Spools:
         if path in self._tenders:
             return
         try:
-            tender = _Tender(SpoolReader(path, self._owner, self._owners))
+            tender = _Tender(SpoolReader(path, self._owner, self._owners, self._reserve_for(path)))
         except NotYet:
             return
         except (sqlite3.Error, OSError) as error:
@@ -136,6 +138,13 @@ class Spools:
         self._unusable.discard(path)
         self._tenders[path] = tender
         tender.task = asyncio.ensure_future(self._tend(tender))
+
+    def _reserve_for(self, path: str) -> Reserve | None:
+        directory = os.path.dirname(path)
+        if directory not in self._reserves:  # intake makes its folder when it starts
+            places = self._places
+            self._reserves = reserves((places.owner_directory, *places.directories))
+        return self._reserves.get(directory)
 
     def _complain_once(self, path: str, error: Exception) -> None:
         if path not in self._unusable:
@@ -221,6 +230,8 @@ class Spools:
             await asyncio.sleep(LOOK)
             await self._look_for_spools()
             await self._recover()
+            for reserve in set(self._reserves.values()):
+                reserve.keep()
             latest = self._clock.now() + self._places.longest_pause
             for tender in list(self._tenders.values()):
                 with suppress(sqlite3.Error, OSError):
