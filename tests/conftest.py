@@ -10,8 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+from .amounts import SOAK
+from .clients import wait_for
 
 POSTROOM = Path(sys.executable).with_name("postroom")
+
+
+# In ordinary runs every draw is the same one, and no draw is judged by the clock of a busy machine. `make soak` draws
+# anew, and so does `--hypothesis-profile=chance`.
+settings.register_profile(
+    "same", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "chance", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("chance" if SOAK else "same")
 
 
 class Sandbox:
@@ -37,8 +52,8 @@ class Sandbox:
         return Path(self.domains[domain]["directory"])
 
     def pid(self, domain: str, agent: str) -> int:
-        """The process id of an agent as it is now."""
-        return int((self.folder(domain) / "run" / f"{agent}.pid").read_text())
+        """The process id of an agent as it is now; its file is empty for a moment while another is started."""
+        return int(wait_for((self.folder(domain) / "run" / f"{agent}.pid").read_text))
 
     def log(self, domain: str, agent: str) -> str:
         """What an agent has said so far."""
@@ -68,7 +83,7 @@ def start_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
     for process in running:
         process.send_signal(signal.SIGTERM)
     for process in running:
-        process.wait(30)
+        process.wait(60)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ AGENT = {
 }  # fmt: skip
 
 
-def connect(site: Site, domain: str, service: str, seconds: float = 20.0) -> socket.socket:
+def connect(site: Site, domain: str, service: str, seconds: float = 60.0) -> socket.socket:
     """A connection, secured where the service begins with TLS; the greeting is read."""
     made = socket.create_connection(site.port(domain, service), seconds)
     if service not in GREETED:

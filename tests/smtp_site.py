@@ -167,7 +167,7 @@ class Dialog:
     async def reply(self) -> str:
         """The next whole reply, lines joined by newlines; "" at the end."""
         lines = []
-        while line := (await asyncio.wait_for(self.reader.readline(), 10)).decode():
+        while line := (await asyncio.wait_for(self.reader.readline(), 60)).decode():
             lines.append(line.rstrip("\r\n"))
             if line[3:4] != "-":
                 break
@@ -180,7 +180,7 @@ class Dialog:
     async def replies(self) -> list[str]:
         """All replies until the server closes."""
         with contextlib.suppress(ConnectionError):
-            octets = await asyncio.wait_for(self.reader.read(), 10)
+            octets = await asyncio.wait_for(self.reader.read(), 60)
             return re.findall(r"(?m)^\d{3} .*$|^\d{3}$", octets.decode().replace("\r", ""))
         return []
 

@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-PATIENCE = 10.0  # seconds for a line to come
+PATIENCE = 60.0  # seconds for a line to come
 _STEP = re.compile(r"([CS])(\d?)([:~.-]) ?(.*)\Z")
 
 

@@ -46,6 +46,6 @@ def test_no_agent_outlives_the_sandbox(how: signal.Signals, tmp_path_factory: py
     started = pids(folder)
     assert all(map(lives, started))
     process.send_signal(how)
-    process.wait(30)
+    process.wait(60)
     process.stdout.close()
     assert wait_for(lambda: not any(map(lives, started)))

@@ -45,7 +45,7 @@ def test_clients_are_never_logged_in_before_they_ask(sandbox: Sandbox) -> None:
 
 
 def _greeting(sandbox: Sandbox, service: str) -> bytes:
-    made = socket.create_connection(sandbox.port("alpha.example", service), 20)
+    made = socket.create_connection(sandbox.port("alpha.example", service), 60)
     if service == "imaps":
         made = context(sandbox, "alpha.example").wrap_socket(made)
     with made:

@@ -24,7 +24,7 @@ START = {"smtp": b"STARTTLS", "submission": b"STARTTLS", "imap": b"a STARTTLS", 
 def before_tls(site: Sandbox, service: str) -> socket.socket:
     """A connection at the point where the client's first TLS octet is due."""
     if service not in GREETED:
-        return socket.create_connection(site.port(DOMAIN, service), 20)
+        return socket.create_connection(site.port(DOMAIN, service), 60)
     made = connect(site, DOMAIN, service)
     if service in ("smtp", "submission"):
         assert say(made, b"EHLO client.example").startswith(b"250")
@@ -111,7 +111,7 @@ def test_sessions_of_one_agent_are_no_good_at_another(
     asked = context(sandbox, DOMAIN)
     asked.minimum_version = asked.maximum_version = version
     with handshake(sandbox, first, asked) as secured:
-        secured.settimeout(20)
+        secured.settimeout(60)
         if first in GREETED:
             talk = {"imap": b"a NOOP", "pop3": b"CAPA"}.get(first, b"EHLO client.example")
             secured.sendall(talk + b"\r\n")
@@ -142,7 +142,7 @@ def test_clients_that_name_another_host_get_ours_or_nothing(sandbox: Sandbox, se
 
 
 def test_the_password_is_never_asked_for_in_clear(sandbox: Sandbox) -> None:
-    with smtplib.SMTP(*sandbox.port(DOMAIN, "submission"), timeout=20) as client:
+    with smtplib.SMTP(*sandbox.port(DOMAIN, "submission"), timeout=60) as client:
         client.ehlo()
         assert not client.has_extn("auth")
         assert client.docmd("AUTH", "PLAIN AGEAYg==")[0] in (530, 538)

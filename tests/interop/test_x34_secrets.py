@@ -37,13 +37,13 @@ def forms(secret: str) -> list[bytes]:
 
 
 def places(site: Sandbox, *leave: str) -> dict[Path, bytes]:
-    """Every file of the domain but those that hold the thing by right."""
-    folder = site.folder(DOMAIN)
-    return {
-        path: path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and not path.is_symlink() and not any(word in str(path) for word in leave)
-    }
+    """Every file of the domain but those that hold the thing by right; some come and go."""
+    found = {}
+    for path in site.folder(DOMAIN).rglob("*"):
+        if path.is_file() and not path.is_symlink() and not any(word in str(path) for word in leave):
+            with suppress(FileNotFoundError):
+                found[path] = path.read_bytes()
+    return found
 
 
 def log_in_everywhere(site: Sandbox, password: str) -> None:

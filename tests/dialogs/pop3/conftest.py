@@ -106,7 +106,11 @@ def _prepare(folder: Path) -> Server:
 
 def _settings(server: Server) -> dict[str, dict[str, object]]:
     folder = server.folder
-    common = {"host_name": "mail.a.example", "directory_path": f"{folder}/directory.db", "drain_seconds": 2.0}
+    common = {
+        "host_name": "mail.a.example",
+        "directory_path": f"{folder}/directory.db",
+        "drain_seconds": 30.0,
+    }
     auth = {
         "secrets_path": f"{folder}/secrets.db", "guesses_path": f"{folder}/guesses.db", "argon2_memory_kib": 8,
         "argon2_time": 1, "argon2_parallelism": 1, "failures_per_client": 1000, "failure_delay": 0.0,
@@ -145,7 +149,7 @@ def stop(server: Server, agent: str) -> str:
     """End one agent in an orderly way and look at what it said."""
     process = server.processes.pop(agent)
     process.terminate()
-    _, said = process.communicate(timeout=10)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "Traceback" not in said
     assert "internal error" not in said

@@ -20,10 +20,10 @@ LETTER = b"Subject: hello\r\n\r\n.leading dot\r\n\r\nend\r\n"
 def connect(server: Server, user: str, *, stls: bool = False) -> poplib.POP3:
     client: poplib.POP3
     if stls:
-        client = poplib.POP3("localhost", server.plain, timeout=10)
+        client = poplib.POP3("localhost", server.plain, timeout=60)
         client.stls(server.context())
     else:
-        client = poplib.POP3_SSL("localhost", server.secured, timeout=10, context=server.context())
+        client = poplib.POP3_SSL("localhost", server.secured, timeout=60, context=server.context())
     client.user(user)
     client.pass_(PASSWORD)
     return client
@@ -120,7 +120,7 @@ def test_a_slow_reader_does_not_hold_up_others(server: Server) -> None:
 
 def test_many_strangers_with_endless_lines(server: Server) -> None:
     """X5: 100 connections that never end their line are each refused; a good login goes through meanwhile."""
-    strangers = [socket.create_connection(("127.0.0.1", server.plain), timeout=10) for _ in range(100)]
+    strangers = [socket.create_connection(("127.0.0.1", server.plain), timeout=60) for _ in range(100)]
     user = server.new_person(LETTER)
 
     def flood(stranger: socket.socket) -> None:
@@ -144,7 +144,7 @@ def test_many_strangers_with_endless_lines(server: Server) -> None:
 
 
 def test_a_plain_client_on_the_tls_port_is_dropped_and_nothing_else(server: Server) -> None:
-    with socket.create_connection(("127.0.0.1", server.secured), timeout=10) as stranger:
+    with socket.create_connection(("127.0.0.1", server.secured), timeout=60) as stranger:
         stranger.sendall(b"USER ada\r\n")
         heard = b""
         with contextlib.suppress(ConnectionError):
@@ -158,7 +158,7 @@ def test_old_tls_is_refused(server: Server) -> None:
     context = server.context()
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises((ssl.SSLError, ConnectionError)):
-        poplib.POP3_SSL("localhost", server.secured, timeout=10, context=context)
+        poplib.POP3_SSL("localhost", server.secured, timeout=60, context=context)
 
 
 def curl(server: Server, user: str, url: str, *options: str) -> subprocess.CompletedProcess[bytes]:
@@ -166,7 +166,7 @@ def curl(server: Server, user: str, url: str, *options: str) -> subprocess.Compl
     assert program is not None
     config = f'user = "{user}:{PASSWORD}"\n'
     arguments = [program, "-sS", "--cacert", str(server.ca), "--config", "-", *options, url]
-    return subprocess.run(arguments, input=config.encode(), capture_output=True, timeout=20, check=False)
+    return subprocess.run(arguments, input=config.encode(), capture_output=True, timeout=60, check=False)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ class Player:
         kind, _, text = self.steps[0]
         secured = kind == "CONNECT" and text.strip() == "tls"
         port = self.server.secured if secured else self.server.plain
-        self.socket: socket.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.socket: socket.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         if secured:
             self.handshake()
         try:

@@ -51,7 +51,7 @@ async def run(
         for number in range(count)
     ]
     line = LmtpLine(path, "mail.a.example", scale=0.01)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await line.run(lambda: errands.pop(0) if errands else None)
     line.close()
     server.close()

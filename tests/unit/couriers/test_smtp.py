@@ -123,7 +123,7 @@ async def send(
 ) -> Attempt:
     addresses = tuple((address, "") for address in recipients or ("bob@b.example",))
     parcel = Parcel("id", len(text), not text.isascii(), lambda: (text,))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return await courier.deliver(domain, Outgoing("ada@a.example", addresses, len(text)), parcel)
 
 

@@ -1,10 +1,10 @@
 """LIST and LSUB. RFC 3501, RFC 5258."""
 
-import time
-
 from postroom.contracts.mailbox import Mailbox
 from postroom.imap.listings import list_names, lsub_names
 from postroom.wire.imap.commands import List, Lsub
+
+from ...cost import processor_seconds
 
 
 def box(name: str, use: str = "", *, selectable: bool = True) -> Mailbox:
@@ -65,6 +65,6 @@ def test_lsub() -> None:
 
 def test_x06_ten_thousand_mailboxes_and_a_hostile_pattern() -> None:
     boxes = tuple(box(f"{'a' * (number % 40)}/{number}") for number in range(10_000))
-    begun = time.process_time()
-    assert list(list_names(List("", ("*a" * 100 + "x",)), boxes, frozenset())) == []
-    assert time.process_time() - begun < 0.1
+    hostile = List("", ("*a" * 100 + "x",))
+    assert list(list_names(hostile, boxes, frozenset())) == []
+    assert processor_seconds(lambda: list(list_names(hostile, boxes, frozenset())), 0.1) < 0.1

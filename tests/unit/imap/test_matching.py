@@ -1,6 +1,5 @@
 """Search keys on messages. RFC 3501 section 6.4.4."""
 
-import time
 from datetime import date
 
 import pytest
@@ -12,6 +11,8 @@ from postroom.imap.matching import Facts, Message, predicate, sent_day
 from postroom.mail.mime_scan import scan
 from postroom.wire.imap.framing import Frame
 from postroom.wire.imap.parser import State, parse
+
+from ...cost import processor_seconds
 
 CONTENT = (
     b"From: =?iso-8859-1?Q?J=F6rg?= <joerg@alpha.example>\r\nTo: b@beta.example, c@gamma.example\r\n"
@@ -112,6 +113,5 @@ def test_codecs_that_are_no_charsets_are_not_used(charset: str) -> None:
 
 def test_x08_twenty_thousand_encoded_words() -> None:
     value = b"=?utf-8?q?a?= " * 20_000
-    begun = time.process_time()
     assert decoding.header_text(value).startswith("aaaa")
-    assert time.process_time() - begun < 0.25
+    assert processor_seconds(lambda: decoding.header_text(value), 0.25) < 0.25

@@ -62,7 +62,7 @@ async def heard(running: asyncio.subprocess.Process, words: str) -> str:
     """The first log line from now on that has these words."""
     assert running.stderr is not None
     lines = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while line := (await running.stderr.readline()).decode():
             lines.append(line)
             if words in line:
@@ -127,7 +127,7 @@ async def test_two_workers_share_a_port(tmp_path: Path) -> None:
     async with process("mta", settings) as running:
         await heard(running, "ready, version")  # the second worker too
         used: set[str] = set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(used) < 2:
                 client = await greeted(port)
                 reply = await client.send_message("x@b.example", ["ada@alpha.example"], MESSAGE)

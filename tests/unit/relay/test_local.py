@@ -41,7 +41,7 @@ async def test_what_cannot_be_loaded_is_deferred(error: Exception, tmp_path: Pat
     line = LmtpLine(str(tmp_path / "none"), "mail.alpha.example")
     local = LocalDelivery([line], maker(), gone(error), ended, lambda: 0.0)  # type: ignore[arg-type]
     assert local.submit(claim(Origin.INBOUND, Hop.MAILBOX))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await ended.event.wait()
     assert [reply.code for reply in ended.attempts[0].replies] == [451]
     assert local.held == 0
@@ -54,7 +54,7 @@ async def test_a_body_that_is_not_there_is_deferred(tmp_path: Path, size: int) -
     local = LocalDelivery([line], maker(), gone(LookupError()), ended, lambda: 0.0)  # type: ignore[arg-type]
     content = StoredContent(HEAD, len(HEAD) + size, b"", str(tmp_path / "no.body"))
     assert local.submit(claim(Origin.INBOUND, Hop.MAILBOX)._replace(content=content))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await ended.event.wait()
     assert [reply.code for reply in ended.attempts[0].replies] == [451]
     assert local.held == 0

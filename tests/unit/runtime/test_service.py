@@ -38,7 +38,7 @@ class Running:
         (folder / "echo.py").write_text(PROGRAM)
         self.told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.told.bind(str(folder / "notify"))
-        self.told.settimeout(20)
+        self.told.settimeout(60)
         listening = socket.create_server(("127.0.0.1", 0))
         self.address = listening.getsockname()
 
@@ -70,7 +70,7 @@ class Running:
 
     def end(self) -> tuple[int, str]:
         self.process.send_signal(signal.SIGTERM)
-        _, errors = self.process.communicate(timeout=20)
+        _, errors = self.process.communicate(timeout=60)
         return self.process.returncode, errors
 
 
@@ -108,7 +108,7 @@ def test_a_dead_worker_ends_the_service(tmp_path: Path) -> None:
     running.hear("READY=1")
     children = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children").read_text().split()
     os.kill(int(children[0]), signal.SIGKILL)
-    _, errors = running.process.communicate(timeout=20)
+    _, errors = running.process.communicate(timeout=60)
     assert running.process.returncode != 0
     assert f"(process {children[0]}) was killed by SIGKILL" in errors
 
@@ -117,7 +117,7 @@ def test_no_worker_outlives_the_service(tmp_path: Path) -> None:
     running = Running(tmp_path, 'host_name = "a.example"\nworkers = 2\n')
     running.hear("READY=1")
     running.process.kill()
-    _, errors = running.process.communicate(timeout=20)  # their stderr ends with the last of them
+    _, errors = running.process.communicate(timeout=60)  # their stderr ends with the last of them
     assert errors.count(": ended") == 2
     with pytest.raises(ConnectionError):
         running.said()
@@ -144,7 +144,7 @@ def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
         config = tmp_path / "echo.toml"
         config.write_text(f'host_name = "a.example"\n[listen]\necho = ["127.0.0.1:{port}"]\n')
         done = subprocess.run(
-            [sys.executable, program, "--config", config], capture_output=True, text=True, timeout=20
+            [sys.executable, program, "--config", config], capture_output=True, text=True, timeout=60
         )
     assert done.returncode == 78
     assert len(done.stderr.splitlines()) == 1

@@ -34,7 +34,7 @@ async def test_failed_handshake_is_one_line(
 
 async def ended(site: Site, name: str) -> None:
     """Until the server has forgotten the connection."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while site.servers[name].sessions:
             await asyncio.sleep(0.005)
 

@@ -1,12 +1,13 @@
 """LIST wildcards against a plain definition. RFC 3501 section 6.3.8."""
 
-import time
 from functools import cache
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from postroom.wire.imap.patterns import matcher
+
+from ....cost import processor_seconds
 
 NAMES = st.text("ab/", max_size=14)
 PATTERNS = st.text("ab/*%", max_size=12)
@@ -42,18 +43,16 @@ def test_inbox_in_any_case(pattern: str, name: str) -> None:
 def test_x06_hostile_patterns_over_ten_thousand_names(unit: str) -> None:
     names = [("a" * (number % 30) + "/" + "ab" * 15 + str(number)) for number in range(10_000)]
     matches = matcher(unit * 100 + "x")
-    begun = time.process_time()
     assert not any(map(matches, names))
-    assert time.process_time() - begun < 0.1
+    assert processor_seconds(lambda: any(map(matches, names)), 0.1) < 0.1
 
 
 def test_x06_long_hostile_names() -> None:
     names = ["ab" * 120 + str(number) for number in range(1000)]
     for pattern in ("*a" * 100 + "y", "%a" * 100 + "y", "*b%a*b%c"):
         matches = matcher(pattern)
-        begun = time.process_time()
         assert not any(map(matches, names))
-        assert time.process_time() - begun < 0.1
+        assert processor_seconds(lambda matches=matches: any(map(matches, names)), 0.1) < 0.1
 
 
 def test_names_are_found_however_they_were_typed() -> None:
