@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-VAULTS = "inventory/*/group_vars/all/secrets.yml"
+VAULT = Path("group_vars", "all", "secrets.yml")
+GENERATIONS = 4  # from this program up to Ansible: a shell or a worker may stand between them
 
 
 def password_file() -> Path:
@@ -36,13 +37,53 @@ def create(path: Path) -> None:
         draft.unlink()
 
 
+def vaults() -> list[Path]:
+    """The vaults that are there: of the inventories that Ansible is called with, or else of those in this project."""
+    words = command_of_ansible()
+    named = [*inventories(words), *os.environ.get("ANSIBLE_INVENTORY", "").split(",")]
+    paths = [Path(name).expanduser() for name in named if name] or [*(ROOT / "inventory").glob("*")]
+    folders = [path if path.is_dir() else path.parent for path in paths]
+    folders += [
+        Path(word).parents[2] for word in words if Path(word).parts[-3:] == VAULT.parts
+    ]  # ansible-vault
+    return sorted({found.resolve() for folder in folders if (found := folder / VAULT).is_file()})
+
+
+def inventories(words: list[str]) -> list[str]:
+    """What stands behind -i and --inventory in a command."""
+    found = []
+    for number, word in enumerate(words):
+        if word in ("-i", "--inventory", "--inventory-file"):
+            found += words[number + 1 : number + 2]
+        elif word.startswith(("--inventory=", "--inventory-file=")):
+            found.append(word.partition("=")[2])
+        elif word.startswith("-i") and not word.startswith("--"):
+            found.append(word[2:])
+    return found
+
+
+def command_of_ansible() -> list[str]:
+    """The command that asks for the password, as Linux knows it; elsewhere only this project's inventories are seen."""
+    process = os.getppid()
+    try:
+        for _ in range(GENERATIONS):
+            words = Path(f"/proc/{process}/cmdline").read_bytes().decode(errors="replace").split("\0")
+            if any("ansible" in Path(word).name for word in words[:2]):
+                return words
+            process = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, ValueError):
+        pass
+    return []
+
+
 def main() -> int:
     path = password_file()
     if not path.exists():
-        vaults = sorted(vault.relative_to(ROOT) for vault in ROOT.glob(VAULTS))
-        if vaults:
+        found = vaults()
+        if found:
+            name = found[0].relative_to(ROOT) if found[0].is_relative_to(ROOT) else found[0]
             sys.stderr.write(
-                f"The vault password file {path} is missing, so {vaults[0]} cannot be opened: put the password there "
+                f"The vault password file {path} is missing, so {name} cannot be opened: put the password there "
                 "(mode 0600), or set POSTROOM_VAULT_PASSWORD_FILE.\n"
             )
             return 1

@@ -1,0 +1,95 @@
+"""An inventory that is kept outside of the project, as Ansible meets it: it works, or one line says what to do."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .conftest import ROOT
+
+Play = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the example."""
+    return Path(shutil.copytree(ROOT / "inventory/example", tmp_path / "company"))
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Play:
+    """Complete the secrets of an inventory, with a password file of the test's own."""
+    environment = {**os.environ, "POSTROOM_VAULT_PASSWORD_FILE": str(tmp_path / "password")}
+    environment.pop("ANSIBLE_INVENTORY", None)
+
+    def run(*words: str | Path, **more: str) -> "subprocess.CompletedProcess[str]":
+        program = Path(sys.executable).with_name("ansible-playbook")
+        return subprocess.run(
+            [program, *words, "playbooks/secrets.yml"],
+            cwd=ROOT, env={**environment, **more}, capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+
+    return run
+
+
+def vault(folder: Path) -> Path:
+    return folder / "group_vars/all/secrets.yml"
+
+
+@pytest.mark.parametrize("source", ["", "hosts.yml"])
+def test_a_folder_and_a_file_work(folder: Path, play: Play, source: str) -> None:
+    made = play("-i", folder / source)
+    assert made.returncode == 0, made.stdout
+    assert vault(folder).read_text().startswith("$ANSIBLE_VAULT")
+    before = vault(folder).read_text()
+    again = play(f"--inventory={folder / source}")
+    assert "changed=0" in again.stdout
+    assert vault(folder).read_text() == before
+
+
+@pytest.mark.parametrize("how", ["-i", "--inventory", "environment"])
+def test_a_lost_password_is_one_line_and_no_new_one_is_made(
+    folder: Path, play: Play, tmp_path: Path, how: str
+) -> None:
+    vault(folder).parent.mkdir(parents=True)
+    vault(folder).write_text("$ANSIBLE_VAULT;1.1;AES256\n")
+    said = play(ANSIBLE_INVENTORY=str(folder)) if how == "environment" else play(how, folder / "hosts.yml")
+    assert said.returncode != 0
+    assert f"{tmp_path}/password is missing, so {vault(folder)} cannot be opened" in said.stderr
+    assert not (tmp_path / "password").exists()
+
+
+def test_a_vault_that_is_only_looked_at_needs_its_password_too(folder: Path, tmp_path: Path) -> None:
+    vault(folder).parent.mkdir(parents=True)
+    vault(folder).write_text("$ANSIBLE_VAULT;1.1;AES256\n")
+    said = subprocess.run(
+        [Path(sys.executable).with_name("ansible-vault"), "view", vault(folder)],
+        cwd=ROOT, env={**os.environ, "POSTROOM_VAULT_PASSWORD_FILE": str(tmp_path / "password")},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert f"so {vault(folder)} cannot be opened" in said.stderr
+    assert not (tmp_path / "password").exists()
+
+
+def test_variables_that_the_vault_would_hide_are_refused(folder: Path, play: Play) -> None:
+    (folder / "group_vars/all.yml").write_text("site_private_zones: [10.in-addr.arpa.]\n")
+    said = " ".join(play("-i", folder).stdout.split())
+    assert f"{folder}/group_vars/all.yml is not read beside the folder group_vars/all" in said
+    assert "move it to group_vars/all/site.yml" in said
+    assert not vault(folder).exists()
+
+
+def test_a_list_of_hosts_is_no_inventory(play: Play) -> None:
+    said = " ".join(play("-i", "mail.example.org,").stdout.split())
+    assert "name one inventory, a file or a folder, with -i" in said
+
+
+def test_two_inventories_are_no_inventory(folder: Path, play: Play, tmp_path: Path) -> None:
+    other = shutil.copytree(folder, tmp_path / "other")
+    (other / "hosts.yml").write_text((other / "hosts.yml").read_text().replace("mail.", "post."))
+    said = " ".join(play("-i", folder, "-i", other).stdout.split())
+    assert f"The hosts come from {folder} and {other}" in said
