@@ -83,9 +83,9 @@ def test_variables_that_the_vault_would_hide_are_refused(folder: Path, play: Pla
     assert not vault(folder).exists()
 
 
-def test_a_list_of_hosts_is_no_inventory(play: Play) -> None:
+def test_a_bare_list_of_hosts_is_no_company(play: Play) -> None:
     said = " ".join(play("-i", "mail.example.org,").stdout.split())
-    assert "name one inventory, a file or a folder, with -i" in said
+    assert "company_name is set for no host" in said
 
 
 def test_two_inventories_are_no_inventory(folder: Path, play: Play, tmp_path: Path) -> None:
