@@ -215,6 +215,7 @@ class Exchange:
         self.port = 0
         self.release = asyncio.Event()  # the end of DATA is answered only when it is set
         self.release.set()
+        self.eight_bits = True  # offers 8BITMIME
         self._server: asyncio.Server | None = None
 
     async def start(self, port: int = 0) -> None:
@@ -237,7 +238,8 @@ class Exchange:
 
     async def _answer(self, line: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if line.startswith(b"EHLO"):
-            writer.write(b"250-mx.beta.example\r\n250-PIPELINING\r\n250 8BITMIME\r\n")
+            last = b"8BITMIME" if self.eight_bits else b"HELP"
+            writer.write(b"250-mx.beta.example\r\n250-PIPELINING\r\n250 %s\r\n" % last)
         elif line.startswith(b"DATA"):
             writer.write(b"354 go\r\n")
             text = await reader.readuntil(b"\r\n.\r\n")

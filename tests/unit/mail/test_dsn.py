@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from postroom.mail.dsn import MOST_QUOTED, Action, Covering, Report, ReportedRecipient, notification
 from postroom.mail.headertext import UnsafeText
+from postroom.mail.seven_bit import seven_bit
 
 DATE = "Mon, 23 Nov 2026 04:00:00 +0000"
 COVERING = Covering("ada@a.example", DATE, "<1@mail.b.example>", "report.1")
@@ -80,6 +81,27 @@ def test_a_large_header_is_cut_between_lines() -> None:
     _, body = notification(report(), COVERING, huge, b"")
     assert len(body) < MOST_QUOTED + 5000
     assert b"y" * 500 + b"\r\n\r\n--report.1--" in body
+
+
+@pytest.mark.parametrize("body", [b"text\r\n", None])
+def test_eight_bits_in_the_header_are_encoded(body: bytes | None) -> None:
+    raw = b"From: <ada@a.example>\r\nSubject: Gr\xc3\xbc\xc3\x9fe = " + b"x" * 90 + b"\r\n\r\n"
+    head, text = notification(report(), COVERING, raw, body)
+    assert (head + text).isascii()
+    original = list(read(head, text).iter_parts())[2]
+    assert original.get_content_type() == "text/rfc822-headers"
+    assert original.get_payload(decode=True).rstrip() == raw.rstrip()
+
+
+def test_eight_bits_in_the_body_are_sent_back_as_they_were() -> None:
+    head, text = notification(report(), COVERING, HEAD, b"Gr\xc3\xbc\xc3\x9fe\r\n")
+    assert b"Content-Transfer-Encoding: 8bit\r\n" in head
+    assert b"\r\n\r\nGr\xc3\xbc\xc3\x9fe\r\n" in text
+    converted = seven_bit(head + text)
+    people, programs, original = email.message_from_bytes(converted).get_payload()
+    assert people.get_content_type() == "text/plain"
+    assert programs.get_payload()[1]["Status"] == "5.1.1"
+    assert original.get_payload()[0].get_payload(decode=True) == b"Gr\xc3\xbc\xc3\x9fe\r\n"
 
 
 def test_a_boundary_that_the_message_holds_is_not_used() -> None:

@@ -1,6 +1,7 @@
 """The relay as a process: to another server, to mailboxes of the real mda, with reports and an orderly end."""
 
 import asyncio
+import email
 import json
 import re
 import signal
@@ -127,6 +128,35 @@ async def test_without_its_key_mail_waits(outside: World) -> None:
     outside.queue("retry", "--all")
     await outside.site.until(lambda: outside.site.queued() == 0)
     assert outside.exchange.taken[0].startswith(b"DKIM-Signature:")
+
+
+async def test_a_server_without_8bitmime_gets_seven_bits_of_what_is_ours(outside: World) -> None:
+    records = make_keys(outside.site.folder / "dkim" / "alpha.example")
+    outside.exchange.eight_bits = False
+    text = "Grüße aus Köln\r\n".encode() * 10
+    to = world("bob@beta.example")
+    await put(outside.spool, message(to, signing_domain="alpha.example"), HEAD, text)
+    await outside.site.until(lambda: outside.site.queued() == 0)
+    (taken,) = outside.exchange.taken
+    assert taken.isascii()
+    assert email.message_from_bytes(taken).get_payload(decode=True) == text
+    results = dkim.verify(taken, now=int(time.time()))
+    verdicts = answer_with(results, lambda query: Answer(Status.FOUND, (records[query.name],)))
+    assert [verdict.result.value for verdict in verdicts] == ["pass", "pass"]
+    # a report on what others have written arrives too; what others have written is not touched
+    inbound = {"sender": "who@beta.example", "origin": Origin.INBOUND, "vouched": True}
+    await put(outside.spool, message(world("x@null.example"), **inbound), HEAD, text)
+    await put(outside.spool, message(to, **inbound), HEAD, text)
+    await outside.site.until(lambda: len(outside.exchange.taken) == 3)
+    reports = outside.exchange.taken[1:]
+    assert all(b"multipart/report" in one and one.isascii() for one in reports)
+    assert sorted(status for one in reports for status in re.findall(rb"Status: (\S+)", one)) == [
+        b"5.1.10",
+        b"5.6.3",
+    ]
+    for one in reports:
+        original = email.message_from_bytes(one).get_payload()[2]
+        assert original.get_payload()[0].get_payload(decode=True) == text
 
 
 async def test_refused_mail_comes_back_to_its_sender(outside: World) -> None:

@@ -27,6 +27,7 @@ class Attempt:
     host: str = "none"
     tls: str = ""
     reached: bool = True
+    seven_bit_only: bool = False  # not offered to the server, which takes no eight bits
     connect_seconds: float = 0.0
     send_seconds: float = 0.0
 

@@ -18,6 +18,7 @@ from postroom.wire.smtp.replies import Reply
 MOST_ADDRESSES: Final = 5  # servers tried for one message and attempt
 KEPT_SECONDS: Final = 5.0  # how long an idle session waits for the next message
 MOST_MESSAGES: Final = 100  # per session
+_NO_EIGHT_BITS: Final = "5.6.3"  # RFC 3463 section 3.7: conversion required but not supported
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,9 @@ class SmtpCourier:
         unfit = _unfit(session, parcel)
         if unfit is not None:
             self._put_back(key, session)
-            return _all(outgoing, unfit, session.host, reached=True)
+            attempt = _all(outgoing, unfit, session.host, reached=True)
+            attempt.seven_bit_only = unfit.enhanced == _NO_EIGHT_BITS
+            return attempt
         transaction = Transaction(session.server, outgoing)
         began = loop.time()
         problem: Reply | None = None
@@ -214,6 +217,8 @@ def _unfit(session: Session, parcel: Parcel) -> Reply | None:
         )
     if parcel.eight_bit and "8BITMIME" not in session.server:
         return Reply(
-            554, "5.6.3", f"{session.host} takes no 8-bit messages, and converting would break signatures"
+            554,
+            _NO_EIGHT_BITS,
+            f"{session.host} takes no 8-bit messages, and this one cannot be converted without damage",
         )
     return None

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Final
 
 from postroom.mail.headertext import cleaned, field
+from postroom.mail.seven_bit import quoted_printable
 
 MOST_QUOTED: Final = 50_000  # octets of the message that are sent back
 
@@ -191,14 +192,22 @@ def _safe(text: str) -> str:
 
 
 def _quoted(head: bytes, body: bytes | None) -> tuple[bytes, bytes]:
-    """What is sent back: the whole message, or its header, with the part's own fields."""
-    whole = body is not None and len(head) + len(body) <= MOST_QUOTED
+    """What is sent back: the whole message, or its header, with the part's own fields.
+
+    Of a message with octets of eight bits in its header that is the header, encoded, so that any server can take it
+    (RFC 6522 section 3). Eight bits in the body stay for servers that take them; for others the relay converts it all.
+    """
+    whole = body is not None and len(head) + len(body) <= MOST_QUOTED and head.isascii()
     content = _clean(head + body if whole and body is not None else head[:MOST_QUOTED])
     if not whole and len(head) > MOST_QUOTED:
         content = content[: content.rfind(b"\r\n") + 2]  # no half field
-    encoding = b"" if content.isascii() else b"Content-Transfer-Encoding: 8bit\r\n"
-    kind = b"message/rfc822" if whole else b"text/rfc822-headers"
-    return b"Content-Type: " + kind + b"\r\n" + encoding, content
+    if whole:
+        encoding = b"" if content.isascii() else b"Content-Transfer-Encoding: 8bit\r\n"
+        return b"Content-Type: message/rfc822\r\n" + encoding, content
+    if content.isascii():
+        return b"Content-Type: text/rfc822-headers\r\n", content
+    kind = b"Content-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: quoted-printable\r\n"
+    return kind, quoted_printable(content)
 
 
 def _clean(octets: bytes) -> bytes:

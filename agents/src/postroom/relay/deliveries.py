@@ -10,7 +10,7 @@ from typing import Final
 from postroom.contracts.clock import Clock
 from postroom.contracts.errors import MailError
 from postroom.contracts.queue import Hop
-from postroom.couriers.parcel import Attempt
+from postroom.couriers.parcel import Attempt, Parcel
 from postroom.couriers.smtp import SmtpCourier
 from postroom.policy.retry import Schedule
 from postroom.queue.reader import Postponement
@@ -83,21 +83,27 @@ class Deliveries:
             ), False
         try:
             parcel = await parts.maker.make(claim, content)
+            attempt = await self._send(claim, parcel)
+            converted = await parts.maker.make_seven_bit(claim, content) if attempt.seven_bit_only else None
         except Unfit as unfit:
             return _nothing(claim, unfit.reply), True
-        recipients = tuple((row.address, recipient_wishes(row.notify, row.orcpt)) for row in claim.rows)
-        facts = claim.facts
-        outgoing = Outgoing(
-            claim.sender, recipients, parcel.size, parcel.eight_bit, "", facts.envid, facts.ret
-        )
-        attempt = await parts.courier.deliver(
-            claim.destination, outgoing, parcel, by_mx=claim.hop is Hop.WORLD
-        )
+        if converted is not None:
+            attempt = await self._send(claim, converted)
         if attempt.reached:
             dispatcher.succeeded(lane)
         else:
             await self._put_off(lane, attempt)
         return attempt, True
+
+    async def _send(self, claim: Claim, parcel: Parcel) -> Attempt:
+        recipients = tuple((row.address, recipient_wishes(row.notify, row.orcpt)) for row in claim.rows)
+        facts = claim.facts
+        outgoing = Outgoing(
+            claim.sender, recipients, parcel.size, parcel.eight_bit, "", facts.envid, facts.ret
+        )
+        return await self._parts.courier.deliver(
+            claim.destination, outgoing, parcel, by_mx=claim.hop is Hop.WORLD
+        )
 
     async def _put_off(self, lane: Lane, attempt: Attempt) -> None:
         """No server of the destination talks to us: everything for it waits, with the same words."""

@@ -11,6 +11,7 @@ from postroom.contracts.errors import Unavailable
 from postroom.contracts.queue import Hop, Origin
 from postroom.couriers.parcel import Parcel
 from postroom.mail.headers import HeaderError, read_headers
+from postroom.mail.seven_bit import seven_bit
 from postroom.policy.dkim import BodyHash, SigningKey, sign
 from postroom.queue.rows import Claim, StoredContent
 from postroom.relay.keys import DkimKeys
@@ -19,6 +20,7 @@ from postroom.wire.smtp.octets import LineCheck, repaired
 from postroom.wire.smtp.replies import Reply
 
 INLINE: Final = 131_072  # octets up to which a message is looked at without a thread
+CONVERTED: Final = 16 << 20  # octets up to which a message is converted, for it is in memory then
 SIGNATURE_DAYS: Final = 7
 _REMEMBERED: Final = 1000  # signatures: a message goes to several destinations
 _REPAIRABLE: Final = frozenset({Origin.LOCAL, Origin.REPORT})
@@ -59,6 +61,20 @@ class ParcelMaker:
     async def make(self, claim: Claim, content: StoredContent) -> Parcel:
         """Raises Unfit."""
         return self._parcel(claim, content, await self._findings(claim, content))
+
+    async def make_seven_bit(self, claim: Claim, content: StoredContent) -> Parcel | None:
+        """The message for a server that takes no eight bits, if it is ours to convert (RFC 6152 section 3).
+
+        What came from elsewhere stays as it is: others have signed it. Raises Unfit.
+        """
+        if claim.facts.origin is Origin.INBOUND or content.size > CONVERTED:
+            return None
+        try:
+            converted = await asyncio.to_thread(_seven_bit, content)
+        except (ValueError, OSError):
+            return None
+        signs = bool(claim.facts.signing_domain) and claim.hop is not Hop.MAILBOX
+        return self._parcel(claim, converted, await self._look(claim, converted, signs=signs))
 
     def _parcel(self, claim: Claim, content: StoredContent, findings: _Findings) -> Parcel:
         if content.head.lower().count(b"\nreceived:") >= self._max_hops:
@@ -124,6 +140,13 @@ def _examine(content: StoredContent, keys: list[SigningKey], now: int) -> _Findi
         body.update(memoryview(whole)[block.body_offset :])
     signature = sign(block, body.digest(), keys, now=now, lifetime=SIGNATURE_DAYS * 86_400)
     return _Findings(check.clean, not check.ascii, signature)
+
+
+def _seven_bit(content: StoredContent) -> StoredContent:
+    """Raises Unconvertible, HeaderError, OSError."""
+    whole = seven_bit(b"".join(repaired(content.chunks())))
+    start = read_headers(whole).body_offset
+    return StoredContent(whole[:start], len(whole), whole[start:])
 
 
 def _behind(signature: bytes, source: Callable[[], Iterable[bytes]]) -> Callable[[], Iterable[bytes]]:
