@@ -8,13 +8,13 @@ from postroom.directory.reader import SqliteDirectory
 from postroom.msa.config import MsaConfig
 from postroom.msa.counters import Counters
 from postroom.msa.reception import MsaReception
-from postroom.queue.spool import Spool
+from postroom.queue.spool import open_spool
 from postroom.runtime.service import Agent, run
 from postroom.runtime.tls import TlsStore
 from postroom.smtpd.reception import Limits, Manner
 from postroom.smtpd.routing import DirectoryRouter, read_srs_secrets
 from postroom.smtpd.server import SmtpServer
-from postroom.smtpd.settings import limits
+from postroom.smtpd.settings import check_listener, limits
 
 MANNERS: Final = (
     Manner("submission", login=True),
@@ -34,15 +34,7 @@ class MsaAgent(Agent[MsaConfig]):
         config, service = self.config, self.service
         self._tls = TlsStore(config.tls_directory)
         self._tls.load()
-        self._spool = Spool(
-            config.spool_directory,
-            service.worker,
-            service.clock,
-            service.fail,
-            agent=self.name,
-            run_directory=config.run_directory,
-        )
-        self._spool.open()
+        self._spool = open_spool(config.spool_directory, self.name, service, config.run_directory)
         self._directory = SqliteDirectory(config.directory_path)
         self._counters = Counters(config.counters_path)
         self._logins = AuthClient(config.auth_socket)
@@ -93,10 +85,8 @@ class MsaAgent(Agent[MsaConfig]):
 
     @staticmethod
     def check(config: MsaConfig) -> None:
-        """Certificates and secrets can be read."""
-        TlsStore(config.tls_directory).load()
-        read_srs_secrets(config.srs_secrets_file)
-        limits(config, config.max_recipients)
+        """Certificates and secrets can be read. Raises ConfigError."""
+        check_listener(config)
 
 
 def server_limits(config: MsaConfig, manner: Manner) -> Limits:

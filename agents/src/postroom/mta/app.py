@@ -8,14 +8,14 @@ from postroom.mta.quota import OverQuotaFlags
 from postroom.mta.reception import MtaReception
 from postroom.mta.repetition import Repetition, shared_secret
 from postroom.mta.verification import Verifier
-from postroom.queue.spool import Spool
+from postroom.queue.spool import open_spool
 from postroom.runtime.resolver import Resolver
 from postroom.runtime.service import Agent, run
 from postroom.runtime.tls import TlsStore
 from postroom.smtpd.reception import Manner
 from postroom.smtpd.routing import DirectoryRouter, read_srs_secrets
 from postroom.smtpd.server import SmtpServer
-from postroom.smtpd.settings import limits
+from postroom.smtpd.settings import check_listener, limits
 
 
 class MtaAgent(Agent[MtaConfig]):
@@ -29,15 +29,7 @@ class MtaAgent(Agent[MtaConfig]):
         config, service = self.config, self.service
         self._tls = TlsStore(config.tls_directory)
         self._tls.load()
-        self._spool = Spool(
-            config.spool_directory,
-            service.worker,
-            service.clock,
-            service.fail,
-            agent=self.name,
-            run_directory=config.run_directory,
-        )
-        self._spool.open()
+        self._spool = open_spool(config.spool_directory, self.name, service, config.run_directory)
         self._directory = SqliteDirectory(config.directory_path)
         self._reception = self._new_reception(config)
         self._server = SmtpServer(
@@ -84,10 +76,8 @@ class MtaAgent(Agent[MtaConfig]):
 
     @staticmethod
     def check(config: MtaConfig) -> None:
-        """Certificates and secrets can be read."""
-        TlsStore(config.tls_directory).load()
-        read_srs_secrets(config.srs_secrets_file)
-        limits(config, config.max_recipients)
+        """Certificates and secrets can be read. Raises ConfigError."""
+        check_listener(config)
 
 
 def main() -> NoReturn:

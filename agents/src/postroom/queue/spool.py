@@ -23,6 +23,7 @@ from postroom.queue.drafts import SpooledDraft, refusal
 from postroom.queue.notices import RelayNotices
 from postroom.queue.reserve import SPARE, free
 from postroom.queue.siblings import Siblings
+from postroom.runtime.service import Service
 
 LARGEST_BATCH: Final = 200  # messages in one transaction: bounds the time others wait for their turn
 # an envelope that SQLite cannot hold: half a surrogate pair in a text, a number beyond 64 bits
@@ -257,6 +258,23 @@ class Spool:
             if waiting.body_file:
                 with suppress(OSError):
                     os.unlink(f"{self._directory}/{waiting.body_file}")
+
+
+def open_spool(
+    directory: str, agent: str, service: Service, run_directory: str, *, spare: int = SPARE
+) -> Spool:
+    """The spool of one worker of an agent, open. Raises Unavailable."""
+    spool = Spool(
+        directory,
+        service.worker,
+        service.clock,
+        service.fail,
+        agent=agent,
+        run_directory=run_directory,
+        spare=spare,
+    )
+    spool.open()
+    return spool
 
 
 def _is_fatal(error: Exception) -> bool:

@@ -13,7 +13,7 @@ from postroom.directory.reader import SqliteDirectory
 from postroom.policy.retry import Schedule
 from postroom.queue.reader import Wanted
 from postroom.queue.rows import Claim
-from postroom.queue.spool import Spool
+from postroom.queue.spool import open_spool
 from postroom.relay.config import RelayConfig
 from postroom.relay.deliveries import Deliveries, Parts
 from postroom.relay.dispatch import LOCAL_WINDOW, MOST_HELD, Dispatcher
@@ -42,12 +42,10 @@ class RelayAgent(Agent[RelayConfig]):
         config, service = self.config, self.service
         self.check(config)
         directory = SqliteDirectory(config.directory_path)
-        self._own_spool = Spool(
-            config.report_spool_directory, service.worker, service.clock, service.fail,
-            agent=self.name, run_directory=config.run_directory,
-            spare=0,  # a report is told before its message goes and gives back more room than it takes
-        )  # fmt: skip
-        self._own_spool.open()
+        # a report is told before its message goes and gives back more room than it takes
+        self._own_spool = open_spool(
+            config.report_spool_directory, self.name, service, config.run_directory, spare=0
+        )
         self._keys = DkimKeys(config.dkim_directory, directory)
         secrets = read_srs_secrets(config.srs_secrets_file)
         router = DirectoryRouter(directory, config.host_name, service.clock, secrets)

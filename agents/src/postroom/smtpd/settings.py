@@ -2,7 +2,9 @@
 
 from postroom.runtime.config import ConfigError, Settings, check
 from postroom.runtime.connections import networks
+from postroom.runtime.tls import TlsStore
 from postroom.smtpd.reception import Limits
+from postroom.smtpd.routing import read_srs_secrets
 
 SMALLEST_LIMIT = 65_536  # RFC 5321 section 4.5.3.1.7
 
@@ -44,6 +46,13 @@ _POSITIVE = (
     "command_timeout",
     "data_timeout",
 )
+
+
+def check_listener(config: ListenerSettings) -> None:
+    """Look at all that the settings name. Raises ConfigError."""
+    TlsStore(config.tls_directory).load()
+    read_srs_secrets(config.srs_secrets_file)
+    limits(config, config.max_recipients)
 
 
 def limits(config: ListenerSettings, recipients: int) -> Limits:
