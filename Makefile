@@ -21,7 +21,7 @@ $(STAMP): requirements/controller.txt agents/pyproject.toml tools/make_venv.sh
 
 lock: $(STAMP) ## Lock the requirements anew
 	uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header \
-	  requirements/controller.in -o requirements/controller.txt
+	  --override requirements/overrides.in requirements/controller.in -o requirements/controller.txt
 
 demo: $(STAMP) ## Two companies on this machine: hosts, mail both ways, and a table of what was proved
 	@tools/demo.sh
