@@ -25,10 +25,10 @@ ACTIONS = [
 ]
 
 
-def play(*options: str, **variables: Any) -> str:
-    """What a run for the three agents says, without what names the run itself."""
+def play(*options: str, tags: str = "imap,pop3,mta", **variables: Any) -> str:
+    """What a run for parts of one host says."""
     program = Path(sys.executable).with_name("ansible-playbook")
-    words = [program, "site.yml", "--diff", "--limit", HOST, "--tags", "imap,pop3,mta", *options]
+    words = [program, "site.yml", "--diff", "--limit", HOST, "--tags", tags, *options]
     done = subprocess.run(
         [*words, "--extra-vars", json.dumps(variables)], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -64,3 +64,18 @@ def test_what_check_mode_says_is_what_the_run_does(reach: Any) -> None:
         play()
     assert changed(play("--check")) == 0
     assert host.socket("tcp://0.0.0.0:110").is_listening
+
+
+def test_a_new_certificate_is_announced_and_shown_at_once(reach: Any) -> None:
+    host = reach(HOST)
+    chain = f"/etc/postroom/tls/{HOST}/fullchain.pem"
+    shown = f"openssl s_client -connect 127.0.0.1:993 -servername {HOST} </dev/null 2>/dev/null | openssl x509 -serial -noout"
+    before = host.check_output(shown)
+    host.check_output("rm %s", chain)
+    announced = play("--check", tags="tls")
+    assert "Reload what serves TLS" in announced
+    assert changed(announced) == changed(play(tags="tls"))
+    wanted = host.check_output("openssl x509 -serial -noout -in %s", chain)
+    assert wanted != before
+    until = f"timeout 30 sh -c 'until [ \"$({shown})\" = {wanted} ]; do sleep 0.2; done'"
+    assert host.run(until).rc == 0
