@@ -114,6 +114,7 @@ async def _enter(session: Session, message: bytes) -> Reply:
         return no(b"Too many connections of this account", b"LIMIT")
     account = await around.store.account(known.id, known.quota_bytes)
     session.enter_account(account, known)
+    session.connection.trust()
     around.log.info(
         f"login: account={login_.address} client={client} tls={session.connection.tls_version}",
         client=client,

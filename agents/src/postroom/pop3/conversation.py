@@ -196,6 +196,7 @@ class Conversation:
         self._account = account.id  # failures from here on are told with it
         self._maildrop = await self._entrance.open(account)
         self._session.logged_in()
+        self._connection.trust()
         self._connection.timeout = self._config.idle_timeout
         tls = self._connection.tls_version
         self._log.info(f"login: {self._who()} tls={tls}", client=peer, ACCOUNT=self._account)

@@ -17,8 +17,9 @@ from typing import cast
 from postroom.runtime.config import ConfigError
 from postroom.runtime.log import Log
 from postroom.runtime.service import where
+from postroom.runtime.transports import LARGE, SMALL, Inlet, accept_tls, begin_tls
 
-UNREAD_LIMIT = 65_536
+LOCAL = "local"  # peer on a unix socket
 LINGER = 30.0  # seconds in which a peer has to take what was written before the end
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -71,7 +72,9 @@ class Connection(asyncio.Protocol):
         self._eof = False
         self._writable: asyncio.Future[None] | None = None
         self._readable: asyncio.Future[None] | None = None
+        self._cut_off: asyncio.TimerHandle | None = None
         self._paused = False
+        self.bulk = False
         self.timeout = 300.0
         self.secured = False
         self.tls_version = ""
@@ -81,10 +84,17 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        if self.peer == LOCAL:
+            self.trust()  # one of our own
+        found = transport.get_extra_info("ssl_object")
+        if found is not None:
+            self.secured = True
+            self.tls_version = found.version() or ""
+            self.cipher = (found.cipher() or ("",))[0]
 
     def data_received(self, data: bytes) -> None:
         self._unread += data
-        if len(self._unread) >= UNREAD_LIMIT and self._transport:
+        if len(self._unread) >= (LARGE if self.bulk else SMALL) and self._transport:
             self._paused = True
             self._transport.pause_reading()
         self._wake()
@@ -97,8 +107,11 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._eof = True
         self._wake()
+        if self._cut_off:
+            self._cut_off.cancel()
         if self._writable and not self._writable.done():
             self._writable.set_exception(ConnectionResetError("peer is gone"))
+            self._writable.exception()  # nobody may be waiting
 
     def pause_writing(self) -> None:
         self._writable = asyncio.get_running_loop().create_future()
@@ -150,40 +163,23 @@ class Connection(asyncio.Protocol):
         self._transport.pause_reading()
         if self._unread:
             raise PeerInjected
-        loop = asyncio.get_running_loop()
         try:
-            transport = await loop.start_tls(
-                self._transport,
-                self,
-                context,
-                server_side=True,
-                ssl_handshake_timeout=self._listener.caps.handshake_timeout,
-            )
-        except (OSError, ssl.SSLError, asyncio.CancelledError, TimeoutError) as error:
-            if isinstance(error, asyncio.CancelledError):
-                raise
-            self._listener.log.info(
-                f"TLS handshake failed: client={self.peer} {tls_reason(error)}", client=self.peer
-            )
+            await begin_tls(self._transport, self, context, self._listener.caps.handshake_timeout)
+        except (OSError, TimeoutError) as error:
+            self._listener.log_handshake(self.peer, error)
             raise ConnectionAbortedError("TLS handshake failed") from error
-        if transport is None:
-            raise ConnectionAbortedError("peer left during the TLS handshake")
-        self._transport = transport
-        self.note_tls()
 
-    def note_tls(self) -> None:
-        """Take down what was negotiated."""
-        found = self._transport.get_extra_info("ssl_object") if self._transport else None
-        if found is not None:
-            self.secured = True
-            self.tls_version = found.version() or ""
-            self.cipher = (found.cipher() or ("",))[0]
+    def trust(self) -> None:
+        """The peer is no stranger any more: read and write in large pieces."""
+        self.bulk = True
+        if self._transport and not self._transport.is_closing():
+            self._transport.set_write_buffer_limits()
 
     def close(self) -> None:
         """Close after what is written has gone out; a peer that does not take it is cut off in the end."""
         if self._transport and not self._transport.is_closing():
             if self._transport.get_write_buffer_size():
-                asyncio.get_running_loop().call_later(LINGER, self._transport.abort)
+                self._cut_off = asyncio.get_running_loop().call_later(LINGER, self._transport.abort)
             self._transport.close()
 
     def abort(self) -> None:
@@ -286,21 +282,15 @@ class Listener:
             connection.close()
 
     async def _attach(self, accepted: socket.socket, connection: Connection) -> None:
-        loop = asyncio.get_running_loop()
         if self.tls is None:
-            await loop.connect_accepted_socket(lambda: connection, accepted)
+            inlet = Inlet(connection)
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: inlet, accepted)
             return
         try:
-            await loop.connect_accepted_socket(
-                lambda: connection,
-                accepted,
-                ssl=self.tls(),
-                ssl_handshake_timeout=self.caps.handshake_timeout,
-            )
-        except (OSError, ssl.SSLError, TimeoutError) as error:
+            await accept_tls(accepted, connection, self.tls(), self.caps.handshake_timeout)
+        except (OSError, TimeoutError) as error:
             self.log_handshake(connection.peer, error)
             raise ConnectionAbortedError from error
-        connection.note_tls()
 
     def log_handshake(self, peer: str, error: BaseException) -> None:
         """One line for one failed handshake."""
@@ -331,6 +321,6 @@ def tls_reason(error: BaseException) -> str:
 
 def _peer_name(name: object) -> str:
     if not isinstance(name, tuple):
-        return "local"
+        return LOCAL
     address = str(name[0])
     return address[7:] if address.startswith("::ffff:") else address

@@ -14,6 +14,7 @@ from postroom.contracts.errors import MailError, Unavailable
 from postroom.runtime.connections import Caps, networks, tls_reason
 from postroom.runtime.log import Log
 from postroom.runtime.service import where
+from postroom.runtime.transports import Inlet, accept_tls
 from postroom.smtpd import sayings
 from postroom.smtpd.reception import Client, Limits, Manner, Reception
 from postroom.smtpd.session import HANDSHAKE_SECONDS, SmtpSession, envelope_text
@@ -98,7 +99,8 @@ class SmtpServer:
                 continue
             unix = listening.family == socket.AF_UNIX
             create = self.loop.create_unix_server if unix else self.loop.create_server
-            self._servers.append(await create(lambda: SmtpSession(self), sock=listening, backlog=BACKLOG))
+            server = await create(lambda: Inlet(SmtpSession(self)), sock=listening, backlog=BACKLOG)
+            self._servers.append(server)
         self._patrol = self.loop.call_later(PATROL_SECONDS, self._walk)
 
     async def _accept_secured(self, listening: socket.socket) -> None:
@@ -125,15 +127,9 @@ class SmtpServer:
 
     async def _secure(self, accepted: socket.socket, address: str) -> None:
         try:
-            await self.loop.connect_accepted_socket(
-                lambda: SmtpSession(self),
-                accepted,
-                ssl=self.tls_context(),
-                ssl_handshake_timeout=HANDSHAKE_SECONDS,
-            )
-        except (OSError, ssl.SSLError, TimeoutError) as error:
+            await accept_tls(accepted, SmtpSession(self), self.tls_context(), HANDSHAKE_SECONDS)
+        except (OSError, TimeoutError) as error:
             self.handshake_failed(Client(address), error)
-            accepted.close()
 
     def _walk(self) -> None:
         self._patrol = self.loop.call_later(PATROL_SECONDS, self._walk)

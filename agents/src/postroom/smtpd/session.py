@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from postroom.contracts.errors import MailError, Unavailable
 from postroom.mail.address import Address
+from postroom.runtime.transports import begin_tls
 from postroom.smtpd import sayings as say
 from postroom.smtpd.reception import Client
 from postroom.smtpd.stream import OUTPUT_WATER, ConnectionEnd, Receiving, Stream
@@ -50,8 +51,10 @@ class SmtpSession(Stream):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client is here, or is refused because there are too many."""
-        if self.transport is not None:
-            return  # after a TLS handshake: the conversation goes on
+        if self.transport is not None:  # after a TLS handshake: the conversation goes on
+            self.transport = transport
+            self._note_tls()
+            return
         self.transport = transport
         self.client.address = self.server.name_of(transport)
         if self.server.manner.local:
@@ -163,20 +166,12 @@ class SmtpSession(Stream):
 
     async def _start_tls(self) -> None:
         try:
-            transport = await self.loop.start_tls(
-                self.transport,
-                self,
-                self.server.tls_context(),
-                server_side=True,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS,
-            )
-        except (OSError, ssl.SSLError, TimeoutError) as error:
+            await begin_tls(self.transport, self, self.server.tls_context(), HANDSHAKE_SECONDS)
+        except (OSError, TimeoutError) as error:
             self.server.handshake_failed(self.client, error)
             raise ConnectionEnd from error
-        if transport is None or self._gone:
+        if self._gone:
             raise ConnectionEnd
-        self.transport = transport
-        self._note_tls()
 
     def _note_tls(self) -> None:
         found = cast("ssl.SSLObject | None", self.transport.get_extra_info("ssl_object"))

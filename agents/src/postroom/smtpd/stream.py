@@ -11,9 +11,10 @@ from aiosmtpd.smtp import SMTP
 
 from postroom.contracts.errors import Unavailable
 from postroom.contracts.queue import Draft
+from postroom.runtime.transports import SMALL
 from postroom.wire.smtp.data import DataScanner
 
-HIGH_WATER: Final = 65536  # unread octets at which the peer has to wait
+HIGH_WATER: Final = SMALL  # unread octets at which the peer has to wait
 OUTPUT_WATER: Final = 16384  # unsent replies of pipelined commands
 LINE_SECONDS: Final = 60.0  # a line that has begun has to end
 WRITE_SECONDS: Final = 60.0  # for a peer that does not read
@@ -87,6 +88,7 @@ class Stream(SMTP):
         self.loop = loop
         self.transport: Any = None
         self.deadline = 0.0
+        self.bulk = False  # while a message is received
         self._unread = bytearray()
         self._searched = 0
         self._output: list[bytes] = []
@@ -109,7 +111,7 @@ class Stream(SMTP):
                 self._wake()
             return
         self._unread += data
-        if len(self._unread) > HIGH_WATER and not self._stopped:
+        if len(self._unread) >= HIGH_WATER and not self._stopped:
             self._stopped = True
             self.transport.pause_reading()
         self._wake()
@@ -186,6 +188,7 @@ class Stream(SMTP):
     async def receive(self, receiving: Receiving) -> None:
         """Read one message to its real end. Raises ConnectionEnd."""
         self._receiving = receiving
+        self.bulk = True
         try:
             if self._unread:
                 octets = bytes(self._unread)
@@ -198,6 +201,7 @@ class Stream(SMTP):
             raise
         finally:
             self._receiving = None
+            self.bulk = False
             self._searched = 0
         self._unread[:0] = receiving.scanner.rest
 
@@ -210,7 +214,7 @@ class Stream(SMTP):
             await self.drained()
         if self._ended:
             raise ConnectionEnd
-        if self._stopped and len(self._unread) <= HIGH_WATER:
+        if self._stopped:
             self._stopped = False
             self.transport.resume_reading()
         size = len(self._unread)
