@@ -3,7 +3,7 @@
 # The packages are unpacked below build/bench: nothing is installed and no service of this machine is touched.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-if [ "$(id -u)" != 0 ]; then
-    exec sudo -- "$0" "$@"
-fi
-exec .venv/bin/python tests/bench/compare.py "$@"
+. tools/root.sh
+mkdir -p build
+as_root env PYTHONDONTWRITEBYTECODE=1 .venv/bin/python tests/bench/compare.py "$@"
+[ ! -e build/bench.json ] || as_root chown "$(id -u):$(id -g)" build/bench.json
