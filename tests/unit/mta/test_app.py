@@ -195,3 +195,15 @@ def test_check_config(tmp_path: Path, agent: str) -> None:
         assert status == 78
         assert text.count("\n") == 1
         assert (value if isinstance(value, str) else name) in text
+
+
+@pytest.mark.parametrize("agent", ["mta", "msa"])
+async def test_a_spool_that_cannot_be_used_is_one_line(tmp_path: Path, agent: str) -> None:
+    settings = write_settings(tmp_path, agent)
+    (tmp_path / agent).write_text("no folder")
+    code = f"from postroom.{agent}.app import main; main()"
+    command = [sys.executable, "-c", code, "--config", str(settings)]
+    ended = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 78
+    (line,) = ended.stderr.splitlines()
+    assert f": spool {tmp_path}/{agent}: [Errno 17] File exists: " in line

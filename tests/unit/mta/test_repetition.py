@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from postroom.contracts.errors import Unavailable
 from postroom.mail.headers import read_headers
 from postroom.mta.repetition import SECRET_OCTETS, shared_secret, stamped
+from postroom.runtime.config import ConfigError
 
 from ...smtp_site import Site
 
@@ -138,5 +138,5 @@ def test_workers_that_start_at_once_share_one_secret(tmp_path: Path) -> None:
 
 def test_a_damaged_secret_is_told(tmp_path: Path) -> None:
     (tmp_path / "queue-id.secret").write_bytes(b"")
-    with pytest.raises(Unavailable, match=r"queue-id\.secret: not a secret of ours; remove the file"):
+    with pytest.raises(ConfigError, match=r"queue-id\.secret: not a secret of ours; remove the file"):
         shared_secret(str(tmp_path))

@@ -30,6 +30,7 @@ class MtaAgent(Agent[MtaConfig]):
         self._tls = TlsStore(config.tls_directory)
         self._tls.load()
         self._spool = open_spool(config.spool_directory, self.name, service, config.run_directory)
+        self._repetition = Repetition(shared_secret(config.spool_directory))
         self._directory = SqliteDirectory(config.directory_path)
         self._reception = self._new_reception(config)
         self._server = SmtpServer(
@@ -57,7 +58,7 @@ class MtaAgent(Agent[MtaConfig]):
             ),
             verifier=verifier,
             flags=OverQuotaFlags(config.over_quota_directory),
-            repetition=Repetition(shared_secret(config.spool_directory)),
+            repetition=self._repetition,
             clock=clock,
             log=self.log,
         )

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
-from postroom.contracts.errors import Unavailable
 from postroom.contracts.queue import Draft
 from postroom.mail.headers import Field, HeaderBlock
 from postroom.mail.ids import digest_id
+from postroom.runtime.config import ConfigError
 from postroom.smtpd.transaction import Transaction
 
 SECRET_OCTETS: Final = 32
@@ -82,7 +82,7 @@ def _update(digest: hmac.HMAC, draft: Draft, start: int) -> None:
 
 
 def shared_secret(directory: str) -> bytes:
-    """The secret kept in a folder, made by whoever comes first. Raises Unavailable."""
+    """The secret kept in a folder, made by whoever comes first. Raises ConfigError."""
     path = f"{directory}/queue-id.secret"
     try:
         with suppress(FileNotFoundError):
@@ -90,7 +90,7 @@ def shared_secret(directory: str) -> bytes:
         _make(path)
         return _read(path)
     except OSError as error:
-        raise Unavailable(f"{path}: {error.strerror or error}") from error
+        raise ConfigError(f"{path}: {error.strerror or error}") from error
 
 
 def _read(path: str) -> bytes:

@@ -23,6 +23,7 @@ from postroom.queue.drafts import SpooledDraft, refusal
 from postroom.queue.notices import RelayNotices
 from postroom.queue.reserve import SPARE, free
 from postroom.queue.siblings import Siblings
+from postroom.runtime.config import ConfigError
 from postroom.runtime.service import Service
 
 LARGEST_BATCH: Final = 200  # messages in one transaction: bounds the time others wait for their turn
@@ -263,7 +264,7 @@ class Spool:
 def open_spool(
     directory: str, agent: str, service: Service, run_directory: str, *, spare: int = SPARE
 ) -> Spool:
-    """The spool of one worker of an agent, open. Raises Unavailable."""
+    """The spool of one worker of an agent, open. Raises ConfigError."""
     spool = Spool(
         directory,
         service.worker,
@@ -273,7 +274,10 @@ def open_spool(
         run_directory=run_directory,
         spare=spare,
     )
-    spool.open()
+    try:
+        spool.open()
+    except Unavailable as error:
+        raise ConfigError(str(error)) from error
     return spool
 
 
