@@ -64,6 +64,13 @@ async def test_each_difference_makes_a_new_message(site: Site) -> None:
     assert len(set(kinds)) == len(kinds) == len(site.queued())
 
 
+async def test_what_the_last_server_wrote_above_its_stamp_belongs_to_the_message(site: Site) -> None:
+    results = b"Authentication-Results: mx.outside.example; spf=pass\r\n"
+    first = await sent(site, results + STAMP + REST)
+    assert await sent(site, results + STAMP + REST) == first
+    assert await sent(site, results.replace(b"pass", b"fail") + STAMP + REST) != first
+
+
 async def test_a_signature_made_anew_for_each_try_is_no_difference(site: Site) -> None:
     first = await sent(site, SIGNATURE % 1 + STAMP + REST)
     assert await sent(site, SIGNATURE % 2 + SIGNATURE % 3 + STAMP + REST) == first

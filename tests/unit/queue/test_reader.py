@@ -51,6 +51,23 @@ async def test_recipients_of_one_destination_travel_together(spool: Spool) -> No
     assert b"".join(claims[0].content.chunks()) == HEAD + b"text"
 
 
+async def test_who_travels_together_does_so_again(spool: Spool) -> None:
+    """Else the other server could not see that it is the same message (RFC 5321 section 6.1)."""
+    groups = [[world(f"p{number}@b{place}.example") for number in range(35)] for place in range(4)]
+    for group in groups:
+        await put(spool, message(*group, mailbox(1)), HEAD, b"text")
+    reader = SpoolReader(spool.path, "me")
+    found = []
+    for limit in (1, 40, 50, 999):
+        parts = []
+        while claims := reader.turnover([], Wanted(limit), NOW, NOW + 60):
+            parts += [(claim.facts.id, tuple(row.number for row in claim.rows)) for claim in claims]
+        found.append(sorted(parts))
+        reader.release("me", NOW)
+    assert [len(parts) for parts in found] == [8] * 4
+    assert found.count(found[0]) == 4
+
+
 async def test_what_is_claimed_is_nobody_elses_until_the_lease_ends(spool: Spool) -> None:
     await put(spool, message(mailbox(1)), HEAD, b"x")
     mine, yours = SpoolReader(spool.path, "me"), SpoolReader(spool.path, "you")

@@ -26,11 +26,13 @@ REMEMBERED: Final = 100_000  # ids of messages that left this host
 REMEMBERED_FOR: Final = 1_209_600.0  # seconds: as long as a mailbox remembers its own
 MOST_RECIPIENTS: Final = 100  # per transaction: what every server must take (RFC 5321 section 4.5.3.1.8)
 
-_DUE: Final = (
+_ROWS: Final = (
     "SELECT message, number, hop, destination, sender, address, account, original, orcpt, notify, attempts,"
     " warned, reply, status, host, due FROM recipient WHERE due <= ?"
-    " AND (owner IS NULL OR owner <> ? AND NOT lives(owner)) {others} ORDER BY due LIMIT ?"
+    " AND (owner IS NULL OR owner <> ? AND NOT lives(owner))"
 )
+_DUE: Final = _ROWS + " {others} ORDER BY due LIMIT ?"
+_REST: Final = _ROWS + " AND message = ? AND destination = ?"
 _MESSAGE: Final = (
     "SELECT seq, id, arrived, sender, origin, size, message_id, signing_domain, vouched, authentication, arc,"
     " body_type, smtputf8, envid, ret, client, account, body_file, body_start, length(body), head,"
@@ -217,6 +219,8 @@ class SpoolReader:
         marks = ",".join("?" * len(wanted.full))
         query = _DUE.format(others=f"AND destination NOT IN ({marks})" if marks else "")
         rows = self._database.execute(query, (now, self._owner, *wanted.full, wanted.rows)).fetchall()
+        if len(rows) >= wanted.rows:
+            rows += self._left_behind(rows, now)
         rows.sort(key=_unit)
         self._database.executemany(_LEASE, [(lease_until, self._owner, row[0], row[1]) for row in rows])
         claims: list[Claim] = []
@@ -226,6 +230,16 @@ class SpoolReader:
             found = self._database.execute(_MESSAGE, (AT_ONCE_HERE if here else AT_ONCE, seq)).fetchone()
             claims += _claims(self.path, _facts(found), self._content(found), together, now)
         return claims
+
+    def _left_behind(self, rows: list[Any], now: float) -> list[Any]:
+        """What the limit has cut off from the last rows: who travels together does so again at the next try.
+
+        Only so can a server see that it has the message already (RFC 5321 section 6.1).
+        """
+        message, destination = rows[-1][0], rows[-1][3]
+        claimed = {row[1] for row in rows if row[0] == message}
+        whole = self._database.execute(_REST, (now, self._owner, message, destination))
+        return [row for row in whole if row[1] not in claimed]
 
     def _content(self, found: Sequence[Any]) -> StoredContent | None:
         size, (name, start, length, head, body) = found[5], found[17:22]
