@@ -13,8 +13,8 @@ HEAD = """# Commands
 
 On a mail host, as root. This page is written by `tools/commands_page.py` out of the commands' own `--help`.
 
-`postroom` ends with 0: done, 1: refused or not found, 2: wrong use, 3: cannot read or write. `--json` is for programs: one
-object per line for messages of the queue, else one document. Words for people may change, these do not.
+`postroom` ends with 0: done, 1: refused or not found, 2: wrong use, 3: cannot read or write. `--json` is for programs:
+one object per line for messages of the queue, else one document. Words for people may change, these do not.
 
 Besides it there are `sendmail`, `mailq` and `newaliases` for local programs, which behave as every sendmail does
 (`-t -i -f -F`), and each agent itself: `postroom-mta --check-config FILE` judges a settings file and ends,
