@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from postroom.mail.headers import read_headers
-from postroom.mta.repetition import SECRET_OCTETS, shared_secret, stamped
+from postroom.mail.ids import queue_id
+from postroom.mta.repetition import SECRET_OCTETS, shared_secret, stamped, stamped_at
 from postroom.runtime.config import ConfigError
 
 from ...smtp_site import Site
@@ -124,6 +125,28 @@ async def test_what_is_played_back_by_a_stranger_takes_nobodys_place(site: Site)
 def test_the_id_clause(text: bytes, expected: bool) -> None:
     (field,) = read_headers(b"Received: " + text + b"\r\n").fields
     assert stamped(field) is expected
+
+
+@pytest.mark.parametrize(
+    ("date", "seconds"),
+    [
+        (b"Mon, 23 Nov 2026 08:00:00 +0000", 1_795_420_800),
+        (b"23 nov 2026 10:30:01 +0230 (CEST)", 1_795_420_801),
+        (b"Mon, 23 Nov 2026\r\n\t03:00 -0500", 1_795_420_800),
+        (b"Mon, 31 Feb 2026 08:00:00 +0000", 0),
+        (b"Mon, 1 Jan 1960 08:00:00 +0000", 0),
+        (b"yesterday", 0),
+        (b"", 0),
+    ],
+)
+def test_the_time_of_the_stamp(date: bytes, seconds: int) -> None:
+    (field,) = read_headers(b"Received: by b with SMTP id 7; " + date + b"\r\n").fields
+    assert stamped_at(field) == seconds
+
+
+async def test_ids_begin_with_the_time_of_the_stamp(site: Site) -> None:
+    """So that they are neighbours in the queue's index."""
+    assert (await sent(site, STAMP + REST))[:9] == queue_id(1_795_420_800_000, bytes(10))[:9]
 
 
 def test_workers_that_start_at_once_share_one_secret(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Queue ids: 128 bits. Those of the clock and chance are time-ordered and never repeated, also after a restore."""
+"""Queue ids: 128 bits, time-ordered, never repeated, also after a restore."""
 
 import re
 
@@ -13,17 +13,7 @@ def queue_id(now_ms: int, noise: bytes) -> str:
     """
     if len(noise) != 10:
         raise ValueError("noise must be 10 octets")
-    return _written((now_ms & (1 << 48) - 1) << 80 | int.from_bytes(noise, "big"))
-
-
-def digest_id(digest: bytes) -> str:
-    """26 characters for the first 16 octets of a digest: the same content has the same id."""
-    if len(digest) < 16:
-        raise ValueError("digest must be 16 octets or more")
-    return _written(int.from_bytes(digest[:16], "big"))
-
-
-def _written(number: int) -> str:
+    number = (now_ms & (1 << 48) - 1) << 80 | int.from_bytes(noise, "big")
     return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
 
 
