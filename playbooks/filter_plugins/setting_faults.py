@@ -16,6 +16,9 @@ from typing import Any
 AGENTS = ("auth", "imap", "mda", "msa", "mta", "pop3", "relay")
 SIZE = re.compile(r"[1-9]\d*[KMGT]?\Z")  # systemd.resource-control(5), journald.conf(5)
 ZONE = re.compile(r"\.\Z|([a-z0-9_]([a-z0-9_-]{0,62})\.)+\Z")
+SECONDS = (
+    r"(auth|imap|mda|msa|mta|pop3|relay)_(\w+_(timeout|seconds|after|window)|retry_\w+|remember_deliveries)"
+)
 REFUSED = re.compile(r"(?P<field>\w+) = .* is not usable: give (?P<right>.*?)( - at `.*`)?\Z", re.DOTALL)
 TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "int": ((int,), "a whole number, without quotes"),
@@ -182,6 +185,7 @@ FORMS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     (r"site_resolver_forwarders|site_dns_listen", "ADDRESS or ADDRESS@PORT", is_address_at_port),
     (r"site_private_zones", "a zone's name with its dot at the end, such as 10.in-addr.arpa.", is_zone),
     (r"site_resolver_cache_seconds", "0 to 86400 seconds", within(0, 86400)),
+    (SECONDS, "seconds, at most a year (31536000)", lambda value: value <= 31_536_000),
     (r"tls_days", "1 to 825 days", within(1, 825)),
     (r"tls_renew_days", "at least 1 day", within(1, 824)),
     (r"release_keep", "1 to 100 releases", within(1, 100)),

@@ -42,6 +42,7 @@ def faults(**given: Any) -> list[str]:
         ("msa_replace_mail_server", "yes please", "give true or false"),
         ("relay_resolver", "localhost", "give ADDRESS:PORT, such as 127.0.0.1:53"),
         ("relay_max_deliveries", 0, "give a positive number"),
+        ("relay_expire_after", 432_000_000, "give seconds, at most a year"),
         ("relay_connect_timeout", -1, "give a positive number"),
         ("mda_max_connections", 0, "give a positive number"),
         ("mda_drain_seconds", -1, "give 0 to 3600 seconds"),
@@ -68,6 +69,24 @@ def test_a_bad_setting_is_one_sentence(name: str, value: Any, remedy: str) -> No
     assert said.startswith(f"{name} is {shown!r}: ")
     assert remedy in said
     assert "\n" not in said
+
+
+WRONG: dict[str, list[Any]] = {
+    "int": ["x", "1", {}, [], None, 1.5, True, -1],
+    "float": ["x", "1", {}, [], None, True, -1],
+    "bool": ["x", "true", 1, None],
+    "str": [1, {}, [], None],
+    "path": [1, None],
+    "list": ["x", 1, {}, None, [1], [None]],
+}
+
+
+@pytest.mark.parametrize("name", sorted(set(SPECS) - set(WIRED)))
+def test_every_variable_of_the_roles_is_judged(name: str) -> None:
+    for value in WRONG[SPECS[name]["type"]]:
+        (said,) = faults(**{name: value})
+        assert said.startswith(name)
+        assert ": give " in said
 
 
 @pytest.mark.parametrize(
