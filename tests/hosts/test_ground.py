@@ -10,7 +10,7 @@ MAIL_PORTS = {25, 465, 587, 143, 993, 110, 995}
 
 
 def test_the_host_runs_without_failed_units(host: Any) -> None:
-    assert host.run("systemctl is-system-running").stdout.strip() == "running"
+    assert host.run("systemctl is-system-running --wait").stdout.strip() == "running"
 
 
 def test_the_host_knows_its_full_name(host: Any, name: str) -> None:
@@ -46,7 +46,7 @@ def test_a_closed_port_is_closed_and_ssh_is_not(host: Any, name: str, reach: Any
     try:
         other = "ns.example" if name != "ns.example" else "mail.alpha.example"
         outside = reach(other)
-        assert outside.run("nc %s -z -w 2 %s 22", family, name).rc == 0
+        assert outside.run("nc %s -z -w 30 %s 22", family, name).rc == 0
         assert outside.run("nc %s -z -w 2 %s 9999", family, name).rc != 0
     finally:
         host.run("systemctl stop knock-%s", family.strip("-"))
