@@ -25,7 +25,8 @@ def news(
 
 
 def told(view: View, changes: Changes, *, expunges: bool = True, modseqs: bool = False) -> list[bytes]:
-    return view.apply(changes, expunges=expunges, modseqs=modseqs, uids=False).split(b"\r\n")[:-1]
+    pieces = view.apply(changes, expunges=expunges, modseqs=modseqs, uids=False)
+    return b"".join(pieces).split(b"\r\n")[:-1]
 
 
 def test_expunges_are_told_from_the_end() -> None:

@@ -54,7 +54,7 @@ class Selected(msgspec.Struct, frozen=True):
     keywords: tuple[str, ...]
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """What changes about a message, and what is cheap to know."""
 
     uid: int
@@ -64,7 +64,7 @@ class Row(msgspec.Struct, frozen=True):
     size: int  # octets as FETCH RFC822.SIZE counts them, served header in front included
 
 
-class Detail(msgspec.Struct, frozen=True):
+class Detail(msgspec.Struct, frozen=True, gc=False):
     """What a message's bytes say, computed once. Offsets refer to `content`."""
 
     uid: int

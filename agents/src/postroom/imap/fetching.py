@@ -98,6 +98,8 @@ class _Fetch:
         if self.reads_messages:
             for row in rows:
                 await self._answer_one(row, details.get(row.uid), row.uid in changed)
+                if self._session.turn.over:
+                    await self._session.flush()
         else:
             await self._answer_rows(rows)
 
@@ -120,6 +122,8 @@ class _Fetch:
     async def _answer_rows(self, rows: tuple[Row, ...]) -> None:
         makers = [self._maker(item) for item in self._items]
         number = self._view.number
+        if self._session.turn.over:
+            await self._session.flush()
         for row in rows:
             place = number(row.uid)
             if place:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Final
 
+import msgspec
+
 from postroom.contracts.mailbox import Detail, Row
 from postroom.imap import decoding
 from postroom.mail.mime import Mailbox
@@ -28,17 +30,14 @@ _ADDRESSES: Final = {b"FROM": "from_", b"TO": "to", b"CC": "cc", b"BCC": "bcc"}
 _TEXTS: Final = {b"SUBJECT": "subject", b"MESSAGE-ID": "message_id", b"IN-REPLY-TO": "in_reply_to"}
 
 
-class Message:
-    """What is known of a message while it is being judged."""
+class Message(msgspec.Struct, gc=False):
+    """What is known of a message while it is being judged. Thousands of them are not to be walked by the collector."""
 
-    __slots__ = ("content", "detail", "number", "row", "uid")
-
-    def __init__(self, uid: int, number: int) -> None:
-        self.uid = uid
-        self.number = number
-        self.row: Row | None = None
-        self.detail: Detail | None = None
-        self.content: bytes | None = None
+    uid: int
+    number: int
+    row: Row | None = None
+    detail: Detail | None = None
+    content: bytes | None = None
 
 
 Predicate = Callable[[Message], bool | None]

@@ -32,7 +32,12 @@ async def search(session: Session, tagged: commands.Tagged) -> Reply:
         session.enable_condstore()
     view = session.selected
     facts = Facts(len(view.uids), view.uids[-1] if view.uids else 0, frozenset(view.recent))
-    messages = [Message(uid, number) for number, uid in enumerate(view.uids, 1) if uid not in view.gone]
+    messages: list[Message] = []
+    for start in range(0, len(view.uids), ROWS):
+        numbered = enumerate(view.uids[start : start + ROWS], start + 1)
+        messages += [Message(uid, number) for number, uid in numbered if uid not in view.gone]
+        if session.turn.over:
+            await session.flush()
     searching = _Search(session, predicate(command.key, facts))
     found = await searching.run(messages)
     if conditional:
@@ -65,7 +70,11 @@ class _Search:
 
     async def run(self, messages: list[Message]) -> list[Message]:
         """The messages that match, in their order."""
-        open_ = self._sorted_out(messages)
+        open_: list[Message] = []
+        for start in range(0, len(messages), ROWS):
+            open_ += self._sorted_out(messages[start : start + ROWS])
+            if self._session.turn.over:
+                await self._session.flush()
         if open_:
             open_ = await self._by_step(open_, ROWS, self._load_rows)
         if open_:
@@ -116,6 +125,8 @@ class _Search:
         for message in messages:
             try:
                 message.content = await self._session.opened.content(self._session.selected.id, message.uid)
+                if self._session.turn.over:
+                    await self._session.flush()
             except MessageGone:
                 continue
             except MessageLost as lost:

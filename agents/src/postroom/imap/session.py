@@ -13,6 +13,7 @@ from postroom.contracts.errors import MailError, MessageLost, NoSuchMailbox, Una
 from postroom.contracts.mailbox import MailAccount
 from postroom.imap.refusals import Reply, bad, reply_to
 from postroom.imap.surroundings import Surroundings
+from postroom.imap.turns import Turn
 from postroom.imap.view import View
 from postroom.runtime.connections import Connection
 from postroom.wire.imap import commands, responses
@@ -65,6 +66,7 @@ class Session:
         "quota_bytes",
         "state",
         "surroundings",
+        "turn",
         "view",
     )
 
@@ -78,6 +80,7 @@ class Session:
         self.surroundings = surroundings
         self.handlers = handlers
         self.framer = Framer(surroundings.limits_before_login())
+        self.turn = Turn(surroundings.clock)
         self.state = State.NOT_AUTHENTICATED
         self.account: MailAccount | None = None
         self.account_id = ""
@@ -134,7 +137,7 @@ class Session:
             await self.connection.drain()
             turns += 1
             if turns % PIPELINED == 0:
-                await asyncio.sleep(0)
+                await self.turn.give()
 
     async def _reserve(self, octets: int) -> None:
         """Room for a large message before it is read. Raises Bye when there is none for too long."""
@@ -199,6 +202,7 @@ class Session:
                 self._count_error()
             return
         await self.check_standing()
+        self.turn.begin()
         command = tagged.command
         reply: Reply | None
         try:
@@ -267,7 +271,10 @@ class Session:
         except MailError:  # told at the next moment that allows it
             self._dirty = True
             return
-        self.write(view.apply(changes, expunges=expunges, modseqs=self.condstore, uids=self.condstore))
+        for piece in view.apply(changes, expunges=expunges, modseqs=self.condstore, uids=self.condstore):
+            self.write(piece)
+            if self.turn.over:
+                await self.flush()
         self._dirty = self._dirty or bool(view.gone)
 
     async def look_before_silence(self) -> None:
@@ -299,7 +306,7 @@ class Session:
     async def flush(self) -> None:
         """Wait while the client reads slower than we write, and let other sessions have their turn."""
         await self.connection.drain()
-        await asyncio.sleep(0)
+        await self.turn.give()
 
     @property
     def opened(self) -> MailAccount:

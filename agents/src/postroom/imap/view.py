@@ -5,13 +5,20 @@ the caller says that the command at hand allows it.
 """
 
 from array import array
-from bisect import bisect_left
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from operator import attrgetter
+from typing import Final
 
 from postroom.contracts.mailbox import Changes, Row, Selected
 from postroom.mail.flags import SYSTEM_FLAGS
 from postroom.wire.imap import responses
 from postroom.wire.imap.sequence import SequenceSet, select
+
+SLICE: Final = 500  # responses that are made in one go
+FEW: Final = 100  # UIDs that are looked up one by one
+
+_uid = attrgetter("uid")
 
 
 class View:
@@ -79,28 +86,32 @@ class View:
             self.reported |= {row.uid: newest for row in rows if row.modseq == newest}
         self.latest = max(self.latest, newest)
 
-    def apply(self, changes: Changes, *, expunges: bool, modseqs: bool, uids: bool) -> bytes:
-        """Take changes over; the responses that tell them. With `uids` FETCH responses carry UID."""
-        out = bytearray()
+    def apply(self, changes: Changes, *, expunges: bool, modseqs: bool, uids: bool) -> Iterator[bytes]:
+        """Take changes over; the responses that tell them, in slices. With `uids` FETCH responses carry UID.
+
+        All of them have to be taken, and nothing else done with the view meanwhile.
+        """
         self._lose(changes)
         if expunges:
-            out += self._expunged()
+            yield from self._expunged()
         self.recent |= changes.recent
         news = self.learn_keywords(changes.rows, changes.keywords)
         last = self.uids[-1] if self.uids else 0
-        fetches = bytearray()
-        for row in changes.rows:
-            if row.uid > last:
-                self.uids.append(row.uid)
-            elif row.modseq > self.reported.get(row.uid, 0):
-                fetches += self._fetch(row, modseqs, uids)
+        came = bisect_right(changes.rows, last, key=_uid)
+        self.uids.extend(map(_uid, changes.rows[came:]))
         if len(self.uids) > self.told:
-            out += b"* %d EXISTS\r\n* %d RECENT\r\n" % (len(self.uids), len(self.recent))
+            yield b"* %d EXISTS\r\n* %d RECENT\r\n" % (len(self.uids), len(self.recent))
         self.told = len(self.uids)
+        yield news
+        for start in range(0, came, SLICE):
+            rows = changes.rows[start : min(start + SLICE, came)]
+            yield b"".join([self._fetch(row, modseqs, uids) for row in rows if self._is_news(row)])
         self.modseq = max(self.modseq, changes.highestmodseq)
         self.latest = max(self.latest, self.modseq)
         self.reported = {uid: modseq for uid, modseq in self.reported.items() if modseq > self.modseq}
-        return bytes(out + news + fetches)
+
+    def _is_news(self, row: Row) -> bool:
+        return row.modseq > self.reported.get(row.uid, 0)
 
     def permanent_flags(self) -> bytes:
         """What STORE can change for good."""
@@ -111,20 +122,27 @@ class View:
     def _lose(self, changes: Changes) -> None:
         if changes.present is not None:  # a large part went, or it was long ago
             self.gone.update(set(self.uids).difference(changes.present))
-        self.gone.update(uid for uid in changes.vanished if self.number(uid))
+        if len(changes.vanished) > FEW:
+            self.gone.update(set(changes.vanished).intersection(self.uids))
+        else:
+            self.gone.update(uid for uid in changes.vanished if self.number(uid))
 
-    def _expunged(self) -> bytes:
+    def _expunged(self) -> Iterator[bytes]:
         if not self.gone:
-            return b""
-        # From the end, so that no number moves before it is told.
-        numbers = sorted(map(self.number, self.gone), reverse=True)
+            return
+        if len(self.gone) > FEW:
+            numbers = [number for number, uid in enumerate(self.uids, 1) if uid in self.gone]
+        else:
+            numbers = sorted(map(self.number, self.gone))
         self.uids = array("I", (uid for uid in self.uids if uid not in self.gone))
         self.recent -= self.gone
         for uid in self.gone:
             self.reported.pop(uid, None)
         self.gone = set()
         self.told = len(self.uids)
-        return b"".join(b"* %d EXPUNGE\r\n" % number for number in numbers)
+        numbers.reverse()  # so that no number moves before it is told
+        for start in range(0, len(numbers), SLICE):
+            yield b"".join([b"* %d EXPUNGE\r\n" % number for number in numbers[start : start + SLICE]])
 
     def learn_keywords(self, rows: Iterable[Row], known: Iterable[str]) -> bytes:
         """FLAGS and PERMANENTFLAGS when the rows have new keywords; `known` are all of the mailbox.

@@ -7,7 +7,7 @@ unfolded; nothing is decoded here.
 import msgspec
 
 
-class Mailbox(msgspec.Struct, frozen=True, array_like=True):
+class Mailbox(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One address of an envelope field: name, source route, mailbox (local part), host. Groups as RFC 3501 has them."""
 
     name: bytes | None
@@ -16,7 +16,7 @@ class Mailbox(msgspec.Struct, frozen=True, array_like=True):
     host: bytes | None
 
 
-class Envelope(msgspec.Struct, frozen=True, array_like=True):
+class Envelope(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """RFC 3501 section 7.4.2, ENVELOPE; None is NIL."""
 
     date: bytes | None = None
@@ -31,7 +31,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
     message_id: bytes | None = None
 
 
-class Part(msgspec.Struct, frozen=True, array_like=True):
+class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A message or one of its parts. Offsets count from the first octet of the whole message.
 
     `type`, `subtype` and parameter names are in upper case. A multipart has `parts`; a message/rfc822 has one part, its

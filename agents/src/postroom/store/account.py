@@ -90,9 +90,9 @@ class SqliteAccount:
         return await self._run(lambda db: reading.select(db, name, writable))
 
     async def changes(self, mailbox: int, since: int, writable: bool) -> Changes:
-        found = await self._read(lambda db: reading.changes(db, mailbox, since, False))
-        if writable and found.recent:
-            return await self._run(lambda db: reading.changes(db, mailbox, since, True))
+        found = self._at_once(lambda db: reading.changes_at_once(db, mailbox, since, _FEW))
+        if found is None or (writable and found.recent):
+            return await self._run(lambda db: reading.changes(db, mailbox, since, writable))
         return found
 
     async def rows(

@@ -5,7 +5,7 @@ has: the mod-sequence up to which UIDs are no longer known. Who asks about a tim
 """
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from postroom.store.database import UID_MASK, Box, Database
@@ -46,19 +46,20 @@ def _forget(database: Database, mailbox: int, modseq: int) -> None:
     database.sql.execute("INSERT OR REPLACE INTO expunged VALUES (?, ?)", (mailbox << UID_BITS, modseq))
 
 
-def since(database: Database, box: Box, modseq: int) -> tuple[tuple[int, ...], "array[int] | None"]:
-    """The UIDs expunged after a mod-sequence; or, where that is forgotten, none and all UIDs that exist."""
-    known_from = database.sql.execute(
-        "SELECT modseq FROM expunged WHERE key = ?", (box.first_key,)
-    ).fetchone()
-    if known_from is not None and modseq < known_from[0]:
-        return (), uids(database, box)
-    vanished = database.sql.execute(
+def forgotten(database: Database, box: Box, modseq: int) -> bool:
+    """Whether something of what went after a mod-sequence is no longer in the log."""
+    row = database.sql.execute("SELECT modseq FROM expunged WHERE key = ?", (box.first_key,)).fetchone()
+    return row is not None and modseq < row[0]
+
+
+def since(database: Database, box: Box, modseq: int) -> Iterator[int]:
+    """The UIDs that went after a mod-sequence of which nothing is forgotten, ascending."""
+    rows = database.sql.execute(
         "SELECT key FROM expunged INDEXED BY expunged_by_modseq"
         " WHERE modseq > ? AND key BETWEEN ? AND ? ORDER BY key",
         (modseq, box.first_key + 1, box.last_key),
     )
-    return tuple(key & UID_MASK for (key,) in vanished), None
+    return (key & UID_MASK for (key,) in rows)
 
 
 def uids(database: Database, box: Box) -> "array[int]":

@@ -1,7 +1,8 @@
 """Reading a mailbox: SELECT, FETCH and what changed. RFC 3501, RFC 7162."""
 
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, takewhile
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -18,6 +19,8 @@ from postroom.store.schema import UID_BITS
 CHUNK: Final = 500  # UIDs in one statement
 SMALL: Final = 1 << 17  # octets of a file that are read in the event loop
 FEW: Final = 2000  # messages of a mailbox that is selected there
+_ALL: Final = 1 << 40
+T = TypeVar("T")
 RawRow = tuple[int, int, str, int, int, int]
 _ROW: Final = "key, flags, keywords, modseq, internal_date, size"
 
@@ -72,6 +75,19 @@ def _selected(database: Database, box: Box) -> Selected:
 _IN_SPAN: Final = "FROM messages WHERE key BETWEEN ? AND ?"
 
 
+class _TooMany(Exception):
+    """More than can be read in the event loop."""
+
+
+def changes_at_once(database: Database, mailbox: int, since: int, most: int) -> Changes | None:
+    """The same without a claim, when there are only so many of a kind; else None."""
+    try:
+        with database.reading():
+            return _changes(database, database.box_by_id(mailbox), since, most)
+    except _TooMany:
+        return None
+
+
 def changes(database: Database, mailbox: int, since: int, writable: bool) -> Changes:
     with database.reading():
         found = _changes(database, database.box_by_id(mailbox), since)
@@ -82,36 +98,46 @@ def changes(database: Database, mailbox: int, since: int, writable: bool) -> Cha
     return found
 
 
-def _changes(database: Database, box: Box, since: int) -> Changes:
+def _changes(database: Database, box: Box, since: int, most: int = _ALL) -> Changes:
+    """Raises _TooMany."""
     if box.modseq <= since:
         return Changes((), (), frozenset(), box.modseq, box.uidnext)
-    span = (since, box.first_key, box.last_key)
-    found = _added(database, box, since)
+    found = {row[0]: row for row in _few(_added(database, box, since), most)}
     changed = database.sql.execute(
         f"SELECT {_ROW} FROM messages INDEXED BY messages_by_modseq"  # noqa: S608
         " WHERE changed AND modseq > ? AND key BETWEEN ? AND ?",
-        span,
+        (since, box.first_key, box.last_key),
     )
-    found.update((row[0], row) for row in changed)
+    found.update((row[0], row) for row in _few(changed, most))
+    present = None
+    gone: tuple[int, ...] = ()
+    if not expunged.forgotten(database, box, since):
+        gone = tuple(_few(expunged.since(database, box, since), most))
+    else:
+        present = expunged.uids(database, box)
+        _few(present, most)
     rows = tuple(as_row(found[key]) for key in sorted(found))
     recent = frozenset(row.uid for row in rows if row.uid >= box.recent_from)
-    gone, present = expunged.since(database, box, since)
     words = any(row[2] for row in found.values())
     known = tuple(database.keywords(box.id).values()) if words else ()
     return Changes(rows, gone, recent, box.modseq, box.uidnext, known, present)
 
 
-def _added(database: Database, box: Box, since: int) -> dict[int, RawRow]:
-    """Messages that came later, by key: the last ones. What stands before one that is not newer came before it."""
-    found = {}
-    for row in database.sql.execute(
+def _few(rows: Iterable[T], most: int) -> list[T]:
+    """Raises _TooMany."""
+    found = list(islice(rows, most + 1))
+    if len(found) > most:
+        raise _TooMany
+    return found
+
+
+def _added(database: Database, box: Box, since: int) -> Iterator[RawRow]:
+    """Messages that came later: the last ones. What stands before one that is not newer came before it."""
+    rows = database.sql.execute(
         f"SELECT {_ROW} FROM messages WHERE key BETWEEN ? AND ? ORDER BY key DESC",  # noqa: S608
         (box.first_key, box.last_key),
-    ):
-        if row[3] <= since:
-            break
-        found[row[0]] = row
-    return found
+    )
+    return takewhile(lambda row: row[3] > since, rows)
 
 
 def as_row(row: RawRow) -> Row:
