@@ -5,7 +5,6 @@ import contextlib
 import imaplib
 import json
 import signal
-import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator
@@ -24,15 +23,10 @@ from postroom.runtime.config import ConfigError
 from postroom.runtime.notices import Notices
 from postroom.store import open_store
 
+from ...ports import free_port
 from .conftest import make_certificate
 
 MAIN = "from postroom.{0}.app import main; main()"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
 
 
 class Host:

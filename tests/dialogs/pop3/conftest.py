@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import socket
 import ssl
 import subprocess
 import sys
@@ -20,6 +19,8 @@ from postroom.directory.apply import apply
 from postroom.directory.reading import read_document
 from postroom.runtime.clock import SystemClock
 from postroom.store import Silence, open_store
+
+from ...ports import free_port
 
 PASSWORD = "s3cret with spaces"
 PEOPLE = 60
@@ -76,12 +77,6 @@ class Server:
         place = self.folder / "tls/mail.a.example"
         certificate.private_key_pem.write_to_path(str(place / "key.pem"))
         (place / "fullchain.pem").write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
 
 
 def _prepare(folder: Path) -> Server:

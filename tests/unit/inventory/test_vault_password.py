@@ -27,7 +27,7 @@ def checkout(folder: Path) -> Path:
 
 def test_many_who_ask_at_once_hear_the_same(tmp_path: Path) -> None:
     folder = checkout(tmp_path)
-    heard = [asked.communicate(timeout=30) for asked in [ask(folder) for _ in range(12)]]
+    heard = [asked.communicate(timeout=100) for asked in [ask(folder) for _ in range(12)]]
     assert {errors for _, errors in heard} == {""}
     (password,) = {words.strip() for words, _ in heard}
     assert len(password) > 30
@@ -42,7 +42,7 @@ def test_a_lost_password_is_one_line(tmp_path: Path) -> None:
     vault.parent.mkdir(parents=True)
     vault.write_text("$ANSIBLE_VAULT;1.1;AES256\n")
     asked = ask(folder)
-    _, errors = asked.communicate(timeout=30)
+    _, errors = asked.communicate(timeout=100)
     assert asked.returncode == 1
     assert len(errors.splitlines()) == 1
     assert "inventory/mine/group_vars/all/secrets.yml" in errors

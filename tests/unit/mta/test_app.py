@@ -16,15 +16,10 @@ import pytest
 from postroom.directory.apply import apply
 from postroom.directory.reading import read_document
 
-from ...smtp_site import DOCUMENT, HOST, Dialog, listening, make_certificate
+from ...ports import free_port
+from ...smtp_site import DOCUMENT, HOST, Dialog, make_certificate
 
 MESSAGE = b"From: x@outside.example\r\nTo: ada@alpha.example\r\n\r\nHello\r\n"
-
-
-def free_port() -> int:
-    with closing(listening()) as found:
-        port: int = found.getsockname()[1]
-        return port
 
 
 def write_settings(folder: Path, agent: str, **more: Any) -> Path:
