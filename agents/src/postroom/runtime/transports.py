@@ -12,7 +12,7 @@ import ssl
 import threading
 from typing import Any, Final, NamedTuple, Protocol, cast
 
-SMALL: Final = 4096  # octets read at once from a peer who may be anybody
+SMALL: Final = 2048  # octets read at once from a peer who may be anybody
 LARGE: Final = 65_536  # and from one who sends what was asked for: a message
 RECORD: Final = 16_384  # plain octets of one TLS record at most (RFC 8446 section 5.1)
 HIGH_WATER: Final = 16_384  # octets that wait for a peer who may be anybody, and then no more are written
@@ -251,6 +251,7 @@ class TlsTransport(Inlet, asyncio.Transport):
         self._forget()
         self._refuse(ConnectionResetError("peer left during the TLS handshake"))
         self._receiver.connection_lost(exc)
+        del self._receiver  # which knows us: both would have to wait for the garbage collector
 
     def pause_writing(self) -> None:
         self._stalled = True
