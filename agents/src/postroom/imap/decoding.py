@@ -17,6 +17,10 @@ _WORD: Final = re.compile(rb"=\?([A-Za-z0-9_.:+-]{1,40})(?:\*[^?]{0,40})?\?([bBq
 _BETWEEN: Final = re.compile(rb"\?=[ \t\r\n]++=\?")
 _FOLD: Final = re.compile(rb"\r?\n[ \t]?")
 _FIELD: Final = re.compile(rb"([!-9;-~]++)[ \t]*:([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?|[^\n]*+\n?")
+PIECE: Final = 1 << 18  # octets of a part that are decoded in one step
+_NOT_BASE64: Final = bytes(
+    set(range(256)).difference(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
+)
 # Python also offers codecs that are no charsets, and some that are quadratic (idna, punycode).
 _CHARSET: Final = re.compile(
     r"(us-ascii|ascii|utf-?(7|8|16|16le|16be|32|32le|32be)|iso-?8859-?\d+|iso-?2022-?\w+|latin-?\d+|windows-?\d+"
@@ -58,8 +62,12 @@ def whole_header(header: bytes) -> str:
     return header_text(_FOLD.sub(b" ", header))
 
 
-def body_texts(content: bytes, root: Part) -> Iterator[str]:
-    """The text parts of a message, and the headers of messages in it, for searching."""
+def body_texts(content: bytes, root: Part, longest: int) -> Iterator[str]:
+    """The text parts of a message, and the headers of messages in it, for searching.
+
+    A large part comes in pieces that overlap, so that what is searched for stands in one of them whole when it has
+    at most `longest` characters: no single step takes long, and other threads have their turn in between.
+    """
     waiting = [root]
     while waiting:
         part = waiting.pop()
@@ -70,9 +78,60 @@ def body_texts(content: bytes, root: Part) -> Iterator[str]:
             waiting += reversed(part.parts)
         elif part.type in (b"TEXT", b"MESSAGE"):
             charset = dict(part.params).get(b"CHARSET", b"utf-8").decode("latin-1")
-            yield plain_text(
-                _transfer_decoded(content[part.body : part.end], part.encoding), charset
-            ).casefold()
+            if part.end - part.body <= PIECE:
+                octets = _transfer_decoded(content[part.body : part.end], part.encoding)
+                yield plain_text(octets, charset).casefold()
+            else:
+                yield from _overlapping(_text_pieces(content, part, charset), longest)
+
+
+def _overlapping(texts: Iterator[str], longest: int) -> Iterator[str]:
+    end = ""
+    for text in texts:
+        joined = end + text.casefold()
+        yield joined
+        end = joined[max(len(joined) - longest, 0) :]
+
+
+def _text_pieces(content: bytes, part: Part, charset: str) -> Iterator[str]:
+    """As `plain_text` reads the whole; what turns out not to be in the charset begins anew as Latin-1."""
+    try:
+        decoder = codecs.getincrementaldecoder(_codec(charset))()
+        for octets in _octet_pieces(content, part):
+            yield decoder.decode(octets)
+        yield decoder.decode(b"", True)
+    except (ValueError, LookupError):
+        for octets in _octet_pieces(content, part):
+            yield octets.decode("latin-1")
+
+
+def _octet_pieces(content: bytes, part: Part) -> Iterator[bytes]:
+    """The decoded body in pieces."""
+    encoding = part.encoding.upper()
+    left = b""
+    start = part.body
+    while start < part.end:
+        end = min(start + PIECE, part.end)
+        if encoding == b"QUOTED-PRINTABLE" and end < part.end:
+            end = _line_end(content, start, end)
+        octets = content[start:end]
+        start = end
+        if encoding == b"BASE64":
+            octets = left + octets.translate(None, _NOT_BASE64)
+            whole = len(octets) - len(octets) % 4
+            octets, left = octets[:whole], octets[whole:]
+        yield _transfer_decoded(octets, encoding)
+    if left:
+        yield _transfer_decoded(left, encoding)
+
+
+def _line_end(content: bytes, start: int, end: int) -> int:
+    """Where lines can be parted; in the middle of an endless one, but not within an escape."""
+    line = content.rfind(b"\n", start, end) + 1
+    if line > start:
+        return line
+    escape = content.rfind(b"=", end - 2, end)
+    return escape if escape > start else end
 
 
 def _transfer_decoded(octets: bytes, encoding: bytes) -> bytes:

@@ -184,7 +184,7 @@ def _body(text: str, header: bool) -> Predicate:
             return None
         if header and text in decoding.whole_header(content[: header_end(content)]):
             return True
-        return any(text in part for part in decoding.body_texts(content, detail.structure))
+        return any(text in part for part in decoding.body_texts(content, detail.structure, len(text)))
 
     return judge
 

@@ -1,0 +1,69 @@
+"""Large text parts are searched piece by piece, and what is found is the same."""
+
+import base64
+import binascii
+import quopri
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from postroom.imap import decoding
+from postroom.mail.mime_scan import scan
+
+HEAD = "Content-Type: text/plain; charset={}\r\nContent-Transfer-Encoding: {}\r\n\r\n"
+TEXT = "Straße über Łódź, =3D und = allein,\r\nWien. \u1e9e end of it all" * 3
+ENCODERS = {"8bit": bytes, "base64": base64.encodebytes, "quoted-printable": quopri.encodestring}
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "PIECE", 13)
+
+
+def pieces(octets: bytes, encoding: str, longest: int, charset: str = "utf-8") -> list[str]:
+    content = HEAD.format(charset, encoding).encode() + octets
+    return list(decoding.body_texts(content, scan(content)[1], longest))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "charset"),
+    [
+        *((encoding, charset) for encoding in ENCODERS for charset in ("utf-8", "iso-2022-jp", "x-unknown")),
+        ("8bit", "utf-16"),  # its line ends of two octets cannot be quoted by lines
+        ("base64", "utf-16"),
+    ],
+)
+@pytest.mark.parametrize("longest", [1, 2, 7, 30])
+def test_every_word_stands_whole_in_a_piece(encoding: str, charset: str, longest: int) -> None:
+    text = "日本 Wien 東京 " * 9 if charset == "iso-2022-jp" else TEXT
+    known = "utf-8" if charset == "x-unknown" else charset
+    found = pieces(ENCODERS[encoding](text.encode(known)), encoding, longest, charset)
+    folded = text.replace("\r\n", "\n").casefold()
+    for start in range(len(folded) - longest + 1):
+        word = folded[start : start + longest]
+        assert any(word in piece.replace("\r\n", "\n") for piece in found), word
+    assert max(map(len, found)) <= 13 * 2 + longest + 80  # a line of quoted-printable is not parted
+
+
+@given(st.binary(min_size=14, max_size=200), st.sampled_from(sorted(ENCODERS)), st.integers(1, 20))
+def test_nothing_fails_and_no_octets_are_left_out(octets: bytes, encoding: str, longest: int) -> None:
+    pieces(octets, encoding, longest)
+    if encoding == "8bit":
+        tail = "".join(pieces(octets, encoding, 0))
+        whole = decoding.plain_text(octets).casefold()
+        assert tail == whole or octets.decode("latin-1").casefold() in tail
+
+
+def test_what_is_not_in_the_charset_is_read_as_latin_1() -> None:
+    octets = b"ascii for a long while, and then \xfcber \xff alles hinaus"
+    assert any("über ÿ alles".casefold() in piece for piece in pieces(octets, "8bit", 12))
+
+
+def test_an_escape_is_never_parted() -> None:
+    octets = b"".join(b"=%02X" % octet for octet in b"ein Wort ohne Ende" * 4)
+    assert "ein wort ohne ende" * 4 in "".join(pieces(octets, "quoted-printable", 0))
+
+
+def test_broken_base64_is_searched_as_far_as_it_goes() -> None:
+    octets = binascii.b2a_base64(b"Wien Wien Wien Wien").strip() + b"\r\n!!!!\r\n" + b"V2llbg=="
+    assert any("wien" in piece for piece in pieces(octets, "base64", 4))
