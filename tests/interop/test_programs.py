@@ -16,6 +16,7 @@ from ..conftest import Sandbox
 ADA, EVE = "ada@alpha.example", "eve@beta.example"
 ALPHA, BETA = "alpha.example", "beta.example"
 SECONDS = 60
+TOOLS = Path(__file__).resolve().parents[2] / "build" / "tools"
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +85,39 @@ def test_swaks_is_told_what_is_wrong(site: Sandbox, home: Path) -> None:
     common = ("swaks", "--server", host, "--port", port, "--tls-on-connect", "--to", EVE, "--from")
     assert "535 5.7.8" in run(home, *common, ADA, *login, "wrong", good=(28,))
     assert "553 5.7.1" in run(home, *common, EVE, *login, "secret of ada", good=(23, 24, 26))
+
+
+def smtp_source(*arguments: str) -> None:
+    """Postfix's load generator; it ends with an error when one message was not taken."""
+    libraries = [f"{TOOLS}/usr/lib/postfix", *map(str, (TOOLS / "usr/lib").glob("*-linux-gnu"))]
+    done = subprocess.run(
+        [TOOLS / "usr/sbin/smtp-source", *arguments],
+        capture_output=True, text=True, timeout=100, env={**os.environ, "LD_LIBRARY_PATH": ":".join(libraries)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "fatal" not in done.stderr
+
+
+def arrived(site: Sandbox, reader: str, subject: str) -> int:
+    with imap(site, reader) as client:
+        client.select("INBOX", readonly=True)
+        return len(client.search(None, "SUBJECT", f'"{subject}"')[1][0].split())
+
+
+def test_smtp_source_brings_mail_from_many_at_once(site: Sandbox, subject: str) -> None:
+    _, port = address(site, BETA, "smtp")
+    common = ("-s", "10", "-m", "300", "-l", "4096", "-S", subject, "-f", "x@outside.example", "-t", EVE)
+    smtp_source(*common, f"inet:127.0.0.1:{port}")
+    smtp_source("-d", *common, f"inet:127.0.0.1:{port}")  # several messages in one session
+    wait_for(lambda: arrived(site, EVE, subject) == 600)
+
+
+def test_smtp_source_speaks_lmtp(site: Sandbox, subject: str) -> None:
+    socket = site.domains[BETA]["lmtp"]
+    smtp_source(
+        "-L", "-s", "3", "-m", "60", "-S", subject, "-f", "x@outside.example", "-t", EVE, f"unix:{socket}"
+    )
+    assert arrived(site, EVE, subject) == 60
 
 
 DIALOGS = {

@@ -79,10 +79,10 @@ def run_for_a_while(folder: Path, agent: str) -> str:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             env={**os.environ, "NOTIFY_SOCKET": f"/proc/{os.getpid()}/fd/{here}/told"},
         )  # fmt: skip
-        wait_for(lambda: process.poll() is not None or _ready(readiness), 20)
+        wait_for(lambda: process.poll() is not None or _ready(readiness), 60)
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        said, _ = process.communicate(timeout=30)
+        said, _ = process.communicate(timeout=60)
         os.close(here)
     return said
 

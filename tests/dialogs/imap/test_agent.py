@@ -75,7 +75,7 @@ class Host:
     async def line(self, name: str) -> bytes:
         stream = self.children[name].stderr
         assert stream is not None
-        return await asyncio.wait_for(stream.readline(), 20)
+        return await asyncio.wait_for(stream.readline(), 60)
 
     async def stop(self, name: str) -> int:
         child = self.children.pop(name)
