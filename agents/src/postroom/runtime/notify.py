@@ -2,28 +2,55 @@
 
 import os
 import socket
+import stat
 
 FIRST = 3  # SD_LISTEN_FDS_START
 
 
 def inherited_sockets() -> dict[str, list[socket.socket]]:
     """Listening sockets by FileDescriptorName; one name may have several (IPv4 and IPv6)."""
-    if os.environ.get("LISTEN_PID") != str(os.getpid()):
-        return {}
-    count = int(os.environ.get("LISTEN_FDS", "0"))
-    names = os.environ.get("LISTEN_FDNAMES", "").split(":")
     sockets: dict[str, list[socket.socket]] = {}
-    for number in range(count):
-        os.set_inheritable(FIRST + number, False)
-        name = names[number] if number < len(names) else "unknown"
-        listening = socket.socket(fileno=FIRST + number)
-        listening.setblocking(False)
-        sockets.setdefault(name, []).append(listening)
+    for descriptor, name in _inherited():
+        os.set_inheritable(descriptor, False)
+        if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            listening = socket.socket(fileno=descriptor)
+            listening.setblocking(False)
+            sockets.setdefault(name, []).append(listening)
     return sockets
+
+
+def stored(name: str) -> int | None:
+    """The descriptor that an earlier start of this service left with the manager by `store`."""
+    for descriptor, known in _inherited():
+        if known == name and not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            return descriptor
+    return None
+
+
+def store(name: str, descriptor: int) -> None:
+    """Leave a descriptor with the manager, for the next start. Needs FileDescriptorStoreMax=."""
+    _send(f"FDSTORE=1\nFDNAME={name}", descriptor)
+
+
+def is_listening() -> bool:
+    """Whether there is a manager that hears what is said to it."""
+    return bool(os.environ.get("NOTIFY_SOCKET"))
+
+
+def _inherited() -> list[tuple[int, str]]:
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return []
+    names = os.environ.get("LISTEN_FDNAMES", "").split(":")
+    count = int(os.environ.get("LISTEN_FDS", "0"))
+    return [(FIRST + n, names[n] if n < len(names) else "unknown") for n in range(count)]
 
 
 def notify(*states: str) -> None:
     """Tell the service manager, if there is one: READY=1, RELOADING=1, STOPPING=1, WATCHDOG=1, STATUS=..."""
+    _send("\n".join(states))
+
+
+def _send(text: str, *descriptors: int) -> None:
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
@@ -32,7 +59,7 @@ def notify(*states: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as manager:
         try:
             manager.connect(address)
-            manager.sendall("\n".join(states).encode())
+            socket.send_fds(manager, [text.encode()], list(descriptors))
         except OSError:
             pass  # the manager is gone or busy; the service is none the worse for it
 

@@ -25,6 +25,7 @@ from postroom.runtime import notify as manager
 from postroom.runtime import sockets, workers
 from postroom.runtime.clock import SystemClock
 from postroom.runtime.config import ConfigError, Settings, load
+from postroom.runtime.faults import Faults
 from postroom.runtime.log import Log
 
 EX_SOFTWARE = 70
@@ -81,6 +82,7 @@ class Agent(ABC, Generic[C]):
 def run(agent: type[Agent[Any]], arguments: list[str] | None = None) -> NoReturn:
     """The console script of an agent. Never returns."""
     options = _arguments(agent, arguments)
+    faults = Faults()
     try:
         config = load(options.config, agent.settings)
         if options.check_config:
@@ -93,14 +95,24 @@ def run(agent: type[Agent[Any]], arguments: list[str] | None = None) -> NoReturn
             print(error, file=sys.stderr)
         else:
             Log(agent.name).error(str(error))
+            faults.failed()
         sys.exit(EX_CONFIG)
 
     def work(number: int, tell: Callable[..., None]) -> int:
         log = Log(agent.name, config.log_level)
         service = Service(log, listening, number)
-        return uvloop.run(_live(agent, config, service, options.config, tell))
 
-    sys.exit(workers.supervise(config.workers, work, config.drain_seconds, Log(agent.name).error))
+        def announce(*states: str) -> None:
+            if "READY=1" in states:
+                faults.overcome()
+            tell(*states)
+
+        return uvloop.run(_live(agent, config, service, options.config, announce))
+
+    status = workers.supervise(config.workers, work, config.drain_seconds, Log(agent.name).error)
+    if status == EX_CONFIG:
+        faults.failed()
+    sys.exit(status)
 
 
 def _arguments(agent: type[Agent[Any]], arguments: list[str] | None) -> argparse.Namespace:
@@ -144,7 +156,7 @@ async def _live(
         return EX_CONFIG
     except Exception as error:
         service.log.error(f"cannot start: {where(error)}")
-        return EX_SOFTWARE
+        return EX_CONFIG
     gc.collect()
     gc.freeze()  # what lives for ever need not be looked at by every collection
     tell("READY=1")
