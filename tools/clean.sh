@@ -1,16 +1,21 @@
 #!/bin/bash
-# Remove the demo's hosts, their network, their images, and all that was built.
-# Images that the hosts of another checkout run on stay.
+# Remove the demo's hosts, their network, their images, its secrets, and all that was built; also after a run that was
+# cut short. Images that other hosts run on stay.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-rm -f inventory/demo/group_vars/all/secrets.yml
-if [ -x .venv/bin/ansible-playbook ] && command -v podman >/dev/null; then
-    PATH=$PWD/.venv/bin:$PATH ansible-playbook molecule/resources/destroy.yml >/dev/null
-    as_root=
-    [ "$(id -u)" -eq 0 ] || as_root=sudo
-    images=$($as_root podman images --quiet localhost/postroom-host | sort -u)
-    # shellcheck disable=SC2086 # one word per image
-    [ -z "$images" ] || $as_root podman rmi $images >/dev/null 2>&1 || true
+. tools/root.sh
+if [ -d build/images ] || [ -d build/bench ]; then
+    demand_root clean
 fi
+if is_root_possible; then
+    if command -v podman >/dev/null; then
+        as_root molecule/resources/remove_hosts.sh postroom-demo >/dev/null
+        as_root podman images --format '{{.Repository}}:{{.Tag}}' localhost/postroom-host | while read -r image; do
+            as_root podman rmi "$image" >/dev/null 2>&1 </dev/null || true
+        done
+    fi
+    as_root rm -rf build # a part of it was made by root
+fi
+rm -f inventory/demo/group_vars/all/secrets.yml
 rm -rf build .venv .ansible .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 echo "removed: the demo's hosts, network, images and secrets; build, .venv and caches"

@@ -3,8 +3,10 @@
 # The hosts stay up; `make clean` removes them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-started=$SECONDS
+. tools/root.sh
+demand_root demo
 mkdir -p build
+trap 'printf "\nInterrupted. make demo goes on from here, make clean removes what was made.\n"; exit 130' INT
 
 stage() { # stage "what it does" log command...
     local what=$1 log=build/demo-$2.log from=$SECONDS
@@ -14,7 +16,8 @@ stage() { # stage "what it does" log command...
         printf ' %4d s\n' $((SECONDS - from))
     else
         printf ' failed after %d s; the end of %s:\n\n' $((SECONDS - from)) "$log"
-        tail -n 40 "$log"
+        # from the first error on; the lines before tell only what went well
+        sed -n '/^\[ERROR\]\|^fatal: \|^failed: /,$p' "$log" | tail -n 40 | grep . || tail -n 40 "$log"
         exit 1
     fi
 }
@@ -28,7 +31,8 @@ stage "3/5 The same once more: nothing may change" again \
 stage "4/5 Wait until every agent is active" active \
     ansible mail_hosts -m ansible.builtin.command \
     -a "timeout 60 sh -c 'until systemctl is-active postroom-mta postroom-msa postroom-relay postroom-mda postroom-imap postroom-pop3 postroom-auth; do sleep 1; done'"
-echo "5/5 Send mail in both directions and look at what arrives"
+echo "5/5 Send mail in both directions and look at what arrives ..."
+from=$SECONDS
 .venv/bin/python tools/prove.py build/demo-again.log
 echo
-echo "Done in $((SECONDS - started)) s. The hosts stay up; 'make clean' removes them."
+echo "Proved in $((SECONDS - from)) s, all done in $SECONDS s. The hosts stay up; 'make clean' removes them."

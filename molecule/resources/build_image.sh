@@ -19,15 +19,9 @@ archive=$build/$suite-$recipe.tar
 # What a bare Debian with SSH has. python3-apt comes with Debian's standard task; Ansible's check mode needs it.
 base=systemd,systemd-sysv,dbus,libnss-systemd,openssh-server,python3,python3-apt,iproute2,ca-certificates,tzdata
 
-podman() {
-    if [ -f "$build/../containers.conf" ]; then
-        CONTAINERS_CONF=$build/../containers.conf command podman "$@"
-    else
-        command podman "$@"
-    fi
-}
+podman=$here/podman.sh
 
-if podman image exists "$image"; then
+if "$podman" image exists "$image"; then
     echo "$image"
     exit 0
 fi
@@ -36,7 +30,8 @@ mkdir -p "$build"
 if [ ! -f "$archive" ]; then
     echo "building $image (about half a minute)" >&2
     # mailx goes without its dependency on an MTA, which would bring exim along: our own package provides one.
-    mmdebstrap --quiet --variant=minbase --include="$base" --skip=cleanup/apt/lists \
+    # not in /tmp, which is memory on Debian 13
+    TMPDIR=/var/tmp mmdebstrap --quiet --variant=minbase --include="$base" --skip=cleanup/apt/lists \
         --customize-hook="export APT_CONFIG=\$MMDEBSTRAP_APT_CONFIG && cd \"\$1/var/cache/apt/archives\" \
             && apt-get -qq --no-install-recommends --download-only install $(grep -v '^#' "$here/packages.txt" | tr '\n' ' ') \
             && apt-get -qq -o APT::Sandbox::User=root download bsd-mailx libbsd0 liblockfile1 liblockfile-bin libmd0" \
@@ -45,8 +40,15 @@ if [ ! -f "$archive" ]; then
     mv "$archive.part" "$archive"
 fi
 # systemd wants the root mount to be shared, else units with LoadCredential= find an empty directory.
-podman import --quiet \
+"$podman" import --quiet \
     --change 'CMD ["/bin/sh","-c","mount --make-rshared / && exec /sbin/init"]' \
     --change 'STOPSIGNAL SIGRTMIN+3' \
     "$archive" "$image" >&2
+
+# What was built from older recipes goes, but for images that hosts still run on.
+find "$build" -name "$suite-*.tar*" ! -path "$archive" -delete
+"$podman" images --format '{{.Repository}}:{{.Tag}}' "$repository" | grep "^$repository:$suite-" | grep -vFx "$image" |
+    while read -r old; do
+        "$podman" rmi "$old" >/dev/null 2>&1 || true
+    done
 echo "$image"

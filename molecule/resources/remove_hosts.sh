@@ -1,0 +1,13 @@
+#!/bin/sh
+# Remove what create.yml has made: the containers on this network, and the network. Says what it removed. To be run as
+# root. The images stay.
+#
+#   remove_hosts.sh NETWORK
+set -eu
+network=$1
+podman=$(dirname "$0")/podman.sh
+
+# shellcheck disable=SC2046 # one word per container
+set -- $("$podman" ps --all --filter "name=^$network-" --format '{{.Names}}')
+[ $# -eq 0 ] || "$podman" rm --force --volumes --time 2 "$@"
+! "$podman" network exists "$network" || "$podman" network rm --force "$network"
