@@ -264,6 +264,7 @@ class Session:
         if view is None or account is None:
             return
         self._dirty = False
+        self.turn.begin()
         try:
             changes = await account.changes(view.id, view.modseq, view.writable)
         except NoSuchMailbox:
