@@ -58,3 +58,24 @@ async def test_a_body_that_is_not_there_is_deferred(tmp_path: Path, size: int) -
         await ended.event.wait()
     assert [reply.code for reply in ended.attempts[0].replies] == [451]
     assert local.held == 0
+
+
+async def test_a_fault_of_ours_defers_one_message_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever claims for the spool's task must never hear of it: with that task all mail of the spool would stop."""
+
+    def break_down(*_: object) -> None:
+        raise KeyError("x")
+
+    ended, making = Ended(), maker()
+    monkeypatch.setattr(making, "make_local", break_down)
+    line = LmtpLine(str(tmp_path / "none"), "mail.alpha.example")
+    local = LocalDelivery([line], making, gone(LookupError()), ended, lambda: 0.0)  # type: ignore[arg-type]
+    assert local.submit(
+        claim(Origin.INBOUND, Hop.MAILBOX)._replace(content=StoredContent(HEAD, len(HEAD), b""))
+    )
+    assert [str(reply) for reply in ended.attempts[0].replies] == [
+        "451 4.3.5 internal error of the relay: KeyError"
+    ]
+    assert local.held == 0

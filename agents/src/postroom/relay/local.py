@@ -49,6 +49,8 @@ class LocalDelivery:
                 self._enqueue(claim, claim.content, self._maker.make_local(claim, claim.content))
             except Unfit as unfit:
                 self._refuse(claim, claim.content, unfit.reply)
+            except Exception as error:  # a fault of ours must not end the spool's work either
+                self._refuse(claim, claim.content, _fault(error))
         else:
             self._keep(asyncio.ensure_future(self._prepare(claim)))
         return True
@@ -68,8 +70,7 @@ class LocalDelivery:
         except (LookupError, OSError, sqlite3.Error) as error:
             self._refuse(claim, _NOTHING, Reply(451, "4.3.0", f"message cannot be read: {error}"))
         except Exception as error:  # a fault of ours must neither lose the claim nor take its room for ever
-            reply = Reply(451, "4.3.5", f"internal error of the relay: {type(error).__name__}")
-            self._refuse(claim, content or _NOTHING, reply)
+            self._refuse(claim, content or _NOTHING, _fault(error))
         else:
             self._enqueue(claim, content, parcel)
 
@@ -123,3 +124,7 @@ class LocalDelivery:
         for line in self._idle:
             line.close()
         return waiting
+
+
+def _fault(error: Exception) -> Reply:
+    return Reply(451, "4.3.5", f"internal error of the relay: {type(error).__name__}")

@@ -20,6 +20,7 @@ from postroom.queue.reserve import Reserve, reserves
 from postroom.queue.rows import Claim, Outcome, StoredContent
 from postroom.queue.schema import NotYet
 from postroom.runtime.log import Log
+from postroom.runtime.service import where
 
 LEASE: Final = 60.0  # seconds; renewed while the relay lives
 RENEW: Final = 15.0
@@ -158,10 +159,13 @@ class Spools:
             try:
                 pause = await self._turn(tender)
                 tender.complained = False
-            except (sqlite3.Error, OSError) as error:
+            except Exception as error:  # with a fault of ours, too, the spool must not be forgotten
                 if not tender.complained:
                     tender.complained = True
-                    self._log.error(f"spool {tender.reader.path}: {error}; trying again")
+                    known = isinstance(error, (sqlite3.Error, OSError))
+                    self._log.error(
+                        f"spool {tender.reader.path}: {error if known else where(error)}; trying again"
+                    )
                 pause = None
                 if self._stopping:
                     return
