@@ -49,7 +49,7 @@ def test_every_variable_is_the_roles_own_and_explained(role: Path) -> None:
 def test_what_holds_secrets_is_not_logged(role: Path) -> None:
     words = ("secret", "password", "private_key", "dkim_keys", "_ca_key")
     for name, option in options(role).items():
-        if any(word in name for word in words) and option["type"] != "path":
+        if any(word in name for word in words) and "path" not in (option["type"], option.get("elements")):
             assert option.get("no_log") is True, f"{name} is not marked no_log"
 
 
