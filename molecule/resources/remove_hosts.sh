@@ -9,5 +9,7 @@ podman=$(dirname "$0")/podman.sh
 
 # shellcheck disable=SC2046 # one word per container
 set -- $("$podman" ps --all --filter "name=^$network-" --format '{{.Names}}')
-[ $# -eq 0 ] || "$podman" rm --force --volumes --time 2 "$@"
+# once more where one was just about to stop by itself, which podman takes for an error
+[ $# -eq 0 ] || "$podman" rm --force --volumes --time 0 "$@" 2>/dev/null ||
+    "$podman" rm --force --ignore --volumes --time 0 "$@"
 ! "$podman" network exists "$network" || "$podman" network rm --force "$network"
