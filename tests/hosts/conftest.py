@@ -14,6 +14,7 @@ INVENTORY = ROOT / "inventory" / "demo"
 KEY = ROOT / "build" / "ssh" / "id_ed25519"
 FAILURES = ROOT / "build" / "hosts-failed.txt"
 JOURNAL_LINES = 60
+SECONDS = 900  # for one test: hosts are killed, rebooted and played upon, on machines of any speed
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -25,6 +26,12 @@ def pytest_configure(config: pytest.Config) -> None:
     for variables in runner.inventory["_meta"]["hostvars"].values():
         variables["ansible_host"] = variables["host_ipv4"]
         variables["ansible_ssh_private_key_file"] = str(KEY)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(SECONDS))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,6 +1,7 @@
 """`--check --diff` tells what the run does after it, restarts and reloads included."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -30,8 +31,10 @@ def play(*options: str, tags: str = "imap,pop3,mta", **variables: Any) -> str:
     program = Path(sys.executable).with_name("ansible-playbook")
     words = [program, "site.yml", "--diff", "--limit", HOST, "--tags", tags, *options]
     done = subprocess.run(
-        [*words, "--extra-vars", json.dumps(variables)], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+        [*words, "--extra-vars", json.dumps(variables)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"},  # Molecule asks for colours
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout[-4000:]
     return done.stdout
 
