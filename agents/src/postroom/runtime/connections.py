@@ -17,7 +17,7 @@ from typing import cast
 from postroom.runtime.config import ConfigError
 from postroom.runtime.log import Log
 from postroom.runtime.service import where
-from postroom.runtime.transports import LARGE, SMALL, Inlet, accept_tls, begin_tls
+from postroom.runtime.transports import HIGH_WATER_BULK, LARGE, SMALL, Inlet, accept_tls, begin_tls
 
 LOCAL = "local"  # peer on a unix socket
 LINGER = 30.0  # seconds in which a peer has to take what was written before the end
@@ -173,7 +173,7 @@ class Connection(asyncio.Protocol):
         """The peer is no stranger any more: read and write in large pieces."""
         self.bulk = True
         if self._transport and not self._transport.is_closing():
-            self._transport.set_write_buffer_limits()
+            self._transport.set_write_buffer_limits(HIGH_WATER_BULK)
 
     def close(self) -> None:
         """Close after what is written has gone out; a peer that does not take it is cut off in the end."""

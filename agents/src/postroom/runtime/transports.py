@@ -16,6 +16,7 @@ SMALL: Final = 2048  # octets read at once from a peer who may be anybody
 LARGE: Final = 65_536  # and from one who sends what was asked for: a message
 RECORD: Final = 16_384  # plain octets of one TLS record at most (RFC 8446 section 5.1)
 HIGH_WATER: Final = 16_384  # octets that wait for a peer who may be anybody, and then no more are written
+HIGH_WATER_BULK: Final = 524_288  # and for one who has asked for messages
 UNASKED: Final = 65_536  # octets that TLS answers by itself to a peer who does not read
 UNHEARD: Final = 65_536  # octets that a peer may send after our last words
 SHUTDOWN_SECONDS: Final = 30.0  # for a peer to take the last octets and to close its side
@@ -275,13 +276,16 @@ class TlsTransport(Inlet, asyncio.Transport):
         channel, rest = self._channel, memoryview(data)
         if channel is None:
             return
+        encrypt, take = channel.tls.write, channel.outgoing.read
+        records: list[bytes] = []
         try:
             while rest:
-                count = channel.tls.write(rest[:RECORD])
-                self._transport.write(channel.outgoing.read())
-                rest = rest[count:]
+                rest = rest[encrypt(rest) :]  # one record at a time
+                records.append(take())
         except ssl.SSLError:
             self.abort()
+            return
+        self._transport.writelines(records)  # one by one, each would be a call of the system
 
     def _send(self, channel: _Channel) -> None:
         if channel.outgoing.pending:
