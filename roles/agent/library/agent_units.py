@@ -119,6 +119,10 @@ class Units:
     def active(self, name: str) -> bool:
         return self.known[name]["ActiveState"] in ("active", "reloading")
 
+    def busy(self, name: str) -> bool:
+        """Whether it runs or tries to: an agent that cannot start waits before it ends, and is activating meanwhile."""
+        return self.known[name]["ActiveState"] not in ("inactive", "failed")
+
     def older(self, name: str, *paths: str) -> bool:
         """Whether the unit began before one of the files was changed, or would have."""
         if not self.changing.isdisjoint(paths):
@@ -137,7 +141,7 @@ class Units:
         old = [path for path in sorted(FOLDER.glob(f"{stem}-*.socket")) if path.name not in self.sockets]
         if not old:
             return
-        if self.active(self.service):  # it holds the sockets too
+        if self.busy(self.service):  # it holds the sockets too
             self.do("stop", self.service)
             self.known[self.service]["ActiveState"] = "inactive"
         self.do("disable", "--now", *[path.name for path in old])
@@ -166,14 +170,16 @@ class Units:
             self.do("enable", *off)
         changed = [name for name in self.sockets if self.active(name) and self.older(name, *self.files(name))]
         down = [name for name in self.sockets if not self.active(name)]
-        if changed or (down and self.active(self.service)):
+        if changed or (down and self.busy(self.service)):
             self.do("stop", self.service, *changed)
             self.known[self.service]["ActiveState"] = "inactive"
         if changed or down:
             self.do("start", *changed, *down)
-        if not self.active(self.service):
+        if not self.busy(self.service):
             self.do("start", self.service)
-        elif self.older(self.service, self.module.params["program"], *self.files(self.service)):
+        elif not self.active(self.service) or self.older(  # where it fails, a start would wait for the one that failed
+            self.service, self.module.params["program"], *self.files(self.service)
+        ):
             self.do("restart", self.service)
 
     def unseen(self) -> list[str]:
