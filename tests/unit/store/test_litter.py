@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from postroom.contracts.mailbox import Delivery
+from postroom.contracts.mailbox import Delivery, NewMessage
 from postroom.mail.ids import queue_id
 from postroom.runtime.clock import SystemClock
 from postroom.store import Silence, SqliteStore, engine, files, litter, open_store
@@ -37,6 +37,20 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+class Past(SystemClock):
+    """A clock of so many seconds ago."""
+
+    def __init__(self, ago: float) -> None:
+        self.ago = ago
+
+    def now(self) -> float:
+        return super().now() - self.ago
+
+
+def delivery(queue: str) -> Delivery:
+    return Delivery("ada", queue, "a@x", "INBOX", b"", MESSAGE, 1)
 
 
 class Told:
@@ -145,6 +159,32 @@ async def test_mail_beside_a_new_database_is_left(store: SqliteStore, tmp_path: 
     await store.account("ada", 0)
     await until(lambda: looked(tmp_path))
     assert len(list(messages(tmp_path).iterdir())) == 3
+
+
+async def test_mail_beside_a_restored_database_is_left(
+    tmp_path: Path, told: Told, store: SqliteStore
+) -> None:
+    past = open_store(str(tmp_path), Silence(), Past(3 * HOUR))
+    assert await past.deliver([delivery("q1")]) == (None,)
+    await past.close()
+    database = tmp_path / "ada" / files.DATABASE
+    backup = database.read_bytes()
+    past = open_store(str(tmp_path), Silence(), Past(2 * HOUR))
+    assert await past.deliver([delivery("q2")]) == (None,)
+    ada = await past.account("ada", 0)
+    await ada.append("INBOX", [NewMessage(MESSAGE)])
+    await past.close()
+    database.write_bytes(backup)
+    age(tmp_path, 2 * HOUR)
+    await store.account("ada", 0)
+    await until(lambda: bool(told.lines))
+    assert len(list(messages(tmp_path).iterdir())) == 3
+    assert told.lines == ["account ada: 2 message files that no message has: postroom store verify"]
+
+
+async def test_messages_of_an_open_account_cannot_be_written(store: SqliteStore, tmp_path: Path) -> None:
+    assert await store.deliver([delivery("q1"), delivery("q2")]) == (None, None)
+    await until(lambda: all(path.stat().st_mode & 0o777 == 0o440 for path in messages(tmp_path).iterdir()))
 
 
 async def test_too_many_are_told_and_left(store: SqliteStore, tmp_path: Path, told: Told) -> None:

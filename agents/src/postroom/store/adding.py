@@ -123,6 +123,9 @@ def _deliver(database: Database, jobs: Sequence[Job], remember_since: int) -> li
             raise refusal from error
         for place in written:
             results[place] = refusal
+    for place, file in written.items():
+        if results[place] is None:
+            database.unconfirmed.append(file.name)
     database.remove_files([file.name for place, file in written.items() if results[place] is not None])
     return [None if isinstance(result, _SecondCopy) else result for result in results]
 
@@ -259,11 +262,13 @@ def append(  # noqa: PLR0913, PLR0917
             database.folder.sync()
             with database.writing():
                 database.demand_room(room, quota_bytes)
-                return _append(database, name, messages, files, now)
+                appended = _append(database, name, messages, files, now)
         except Exception as error:
             if not isinstance(as_refusal(error), SyncFailed):  # else it is unknown whether the rows are there
                 database.remove_files([file.name for file in files])
             raise
+        database.unconfirmed += [file.name for file in files]
+    return appended
 
 
 def _append(

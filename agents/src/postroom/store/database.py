@@ -70,6 +70,7 @@ class Database:
             schema.prepare(path, now, busy_seconds)  # the process that made the folder came no further
             self.sql = schema.connect(path, busy_seconds)
         self.folder = files.Folder(f"{path}/{files.MESSAGES}")
+        self.unconfirmed: list[str] = []  # files that commits have named of late
         self.dirty = False  # whether others have something to hear
 
     @property
@@ -78,8 +79,14 @@ class Database:
         return self.path.rpartition("/")[2]
 
     def close(self) -> None:
+        self.confirm()
         self.sql.close()
         self.folder.close()
+
+    def confirm(self) -> None:
+        """Mark files as messages; not at each commit, since every call of the system changes threads."""
+        while self.unconfirmed:
+            self.folder.confirm(self.unconfirmed.pop())
 
     @contextmanager
     def writing(self) -> Iterator[None]:

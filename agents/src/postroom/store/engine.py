@@ -255,12 +255,20 @@ class SqliteStore:
 
     def _sweep(self) -> None:
         """Close what nobody used of late: an idling connection costs no database. Tidy up what is open."""
+        self._confirm([entry for entry in self._accounts.values() if entry.database])
         self._tidy([entry for entry in self._accounts.values() if entry.database and not entry.busy])
         before = self.clock.steady() - self._idle_seconds
         self._close([entry for entry in self._accounts.values() if not entry.busy and entry.used < before])
         again = bool(self._accounts)
         loop = asyncio.get_running_loop()
         self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep) if again else None
+
+    def _confirm(self, entries: list[_Open]) -> None:
+        """Mark what came since as messages, which closing does too."""
+        fresh = [entry for entry in entries if entry.database and entry.database.unconfirmed]
+        for entry in fresh if not self._broken else ():
+            running = self._submit(entry.id, Database.confirm, None)
+            running.add_done_callback(asyncio.Future.exception)  # nobody waits for it
 
     def _tidy(self, entries: list[_Open]) -> None:
         """Remove litter where none was looked for of late; a few accounts at a time."""
@@ -278,9 +286,10 @@ class SqliteStore:
         swept = running.result()
         if swept is None:
             entry.tidied = -math.inf  # at the next look
-        elif swept.removed:
+            return
+        if swept.removed:
             self._tell(f"account {entry.id}: {swept.removed} message files that no message had are removed")
-        elif swept.left:
+        if swept.left:
             self._tell(
                 f"account {entry.id}: {swept.left} message files that no message has: postroom store verify"
             )

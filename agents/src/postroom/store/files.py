@@ -6,7 +6,8 @@
     accounts/<id>/messages/<name>   octets as received, immutable
 
 A file is written under its final name and synced, file and folder, before the row that names it is committed:
-the row is what makes it a message, so an unfinished file is only litter. One flat folder costs one folder sync
+the row is what makes it a message, so an unfinished file is only litter. Soon after the commit nobody may write it any
+more: so a message is told from litter beside a database that has lost its row. One flat folder costs one folder sync
 per batch. No symbolic link is followed. Modes are set, since the umask of a service is 0077; the group comes
 from the setgid bit of the accounts folder.
 """
@@ -23,6 +24,7 @@ from typing import Final
 from postroom.contracts.errors import Unavailable
 
 FILE_MODE: Final = 0o660
+MESSAGE_MODE: Final = 0o440  # of a file that a commit has named
 DATABASE: Final = "account.db"
 UNFINISHED: Final = "account.db.new"
 MESSAGES: Final = "messages"
@@ -137,6 +139,15 @@ class Folder:
         """Remove a file that no row names; one that stays is litter and found by verify."""
         with contextlib.suppress(OSError):
             os.unlink(name, dir_fd=self.descriptor)
+
+    def confirm(self, name: str) -> None:
+        """A row that names the file was committed. Not synced: what a crash of the machine takes back has its row."""
+        with contextlib.suppress(OSError):  # expunged already
+            descriptor = os.open(name, _READ, dir_fd=self.descriptor)
+            try:
+                os.fchmod(descriptor, MESSAGE_MODE)
+            finally:
+                os.close(descriptor)
 
     def sync(self) -> None:
         """Make new names durable. Raises SyncFailed."""

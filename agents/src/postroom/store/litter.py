@@ -1,8 +1,9 @@
 """Message files that no row names: what a process leaves that is killed between file and commit.
 
 Room rule: a file goes only when no row names it, no delivery of any process is in flight (each holds the folder while
-it is), it is old, and it is younger than the database: beside a database that was made anew or restored, files without
-rows are mail to be rescued. Many of them at once are not the work of a crash; they are told and left to the operator.
+it is), it is old, no commit has ever named it, and it is younger than the database: beside a database that was made
+anew or restored, files without rows are mail to be rescued. Such files, and many at once, which are not the work of a
+crash, are told and left to the operator.
 """
 
 import contextlib
@@ -26,7 +27,7 @@ class Swept(NamedTuple):
     """What a look at an account has come to."""
 
     removed: int = 0
-    left: int = 0  # too many to be a crash's
+    left: int = 0  # were messages once, or are too many to be a crash's
 
 
 def sweep(database: Database, now: float) -> Swept | None:
@@ -48,9 +49,10 @@ def sweep(database: Database, now: float) -> Swept | None:
             if not alone:
                 return None
             _strike_out(database, names)  # what was committed since
-            removed = sum(_remove(database, name, now) for name in names)
+            mail = {name for name in names if _was_message(database, name)}
+            removed = sum(_remove(database, name, now) for name in names - mail)
         _mark(database.path)
-        return Swept(removed)
+        return Swept(removed, len(mail))
     _mark(database.path)
     return Swept()
 
@@ -90,6 +92,15 @@ def _strike_out(database: Database, names: set[str]) -> None:
             names.discard(file)
             if not names:
                 return
+
+
+def _was_message(database: Database, name: str) -> bool:
+    """Whether a commit has named the file: a database that does not know it is older than the file."""
+    try:
+        mode = os.stat(name, dir_fd=database.folder.descriptor, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return False
+    return stat.S_ISREG(mode) and not mode & stat.S_IWUSR
 
 
 def _remove(database: Database, name: str, now: float) -> bool:
