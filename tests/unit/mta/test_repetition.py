@@ -2,7 +2,9 @@
 
 import stat
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from email.utils import formatdate
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,8 @@ from postroom.runtime.config import ConfigError
 from ...smtp_site import Site
 
 SENDER, ADA, BOB = "x@outside.example", "ada@alpha.example", "bob@alpha.example"
-DATE = b"; Mon, 23 Nov 2026 08:00:00 +0000\r\n"
+NOW = int(time.time())
+DATE = b"; %s\r\n" % formatdate(NOW).encode()
 STAMP = b"Received: from a (a [192.0.2.1])\r\n\tby mx.outside.example (Postfix) with ESMTPS id 4XyZ1" + DATE
 REST = b"From: x@outside.example\r\nMessage-ID: <one@outside.example>\r\n\r\nHello\r\n"
 SIGNATURE = b"DKIM-Signature: v=1; d=outside.example; t=%d;\r\n\tb=abc\r\n"
@@ -86,6 +89,32 @@ async def test_what_no_server_has_stamped_may_come_twice(site: Site) -> None:
         assert await sent(site, message) != await sent(site, message)
 
 
+DAY = 86_400
+
+
+@pytest.mark.parametrize(
+    ("age", "same"), [(6 * DAY, True), (8 * DAY, False), (-3600, True), (-2 * DAY, False)]
+)
+async def test_a_stamp_counts_while_a_server_may_still_be_trying(site: Site, age: int, same: bool) -> None:
+    """A program that writes the same field each time must not lose its messages."""
+    message = STAMP.replace(DATE, b"; %s\r\n" % formatdate(NOW - age).encode()) + REST
+    assert (await sent(site, message) == await sent(site, message)) is same
+
+
+@pytest.mark.parametrize("date", [b"", b"; yesterday", b"; Mon, 31 Feb 2026 08:00:00 +0000"])
+async def test_a_stamp_without_a_date_is_none(site: Site, date: bytes) -> None:
+    message = STAMP.replace(DATE, date + b"\r\n") + REST
+    assert await sent(site, message) != await sent(site, message)
+
+
+@pytest.mark.parametrize(
+    "field", [b"", b"Message-ID:\r\n", b"Message-ID: <>\r\n", b"X-Message-ID: <a@b>\r\n"]
+)
+async def test_what_its_author_has_not_named_may_come_twice(site: Site, field: bytes) -> None:
+    message = (STAMP + REST).replace(b"Message-ID: <one@outside.example>\r\n", field)
+    assert await sent(site, message) != await sent(site, message)
+
+
 async def test_a_refused_recipient_in_between_changes_nothing(site: Site) -> None:
     first = await sent(site, STAMP + REST, ADA)
     client = await site.greeted()
@@ -146,7 +175,7 @@ def test_the_time_of_the_stamp(date: bytes, seconds: int) -> None:
 
 async def test_ids_begin_with_the_time_of_the_stamp(site: Site) -> None:
     """So that they are neighbours in the queue's index."""
-    assert (await sent(site, STAMP + REST))[:9] == queue_id(1_795_420_800_000, bytes(10))[:9]
+    assert (await sent(site, STAMP + REST))[:9] == queue_id(NOW * 1000, bytes(10))[:9]
 
 
 def test_workers_that_start_at_once_share_one_secret(tmp_path: Path) -> None:

@@ -63,8 +63,8 @@ class MtaReception:
         judgement = Judgement(vouched=bool(transaction.sender))
         if self.verifier is not None:
             judgement = await self.verifier.judge(client, transaction, block, draft)
-        known = await self.repetition.id_of(transaction, block, draft, judgement.summary)
         now = self.clock.now()
+        known = await self.repetition.id_of(transaction, block, draft, judgement.summary, now)
         incoming = common.Incoming(client, transaction, block, draft, known or common.new_id(now), now)
         head = self._head(incoming, judgement)
         message = _queued(incoming, head, judgement, repeatable=known is not None)

@@ -21,9 +21,12 @@ from postroom.runtime.config import ConfigError
 from postroom.smtpd.transaction import Transaction
 
 SECRET_OCTETS: Final = 32
+TRIED_FOR: Final = 604_800  # seconds: servers give up after four or five days (RFC 5321 section 4.5.4.1)
+AHEAD: Final = 86_400  # seconds by which another server's clock may be wrong
 INLINE: Final = 131_072  # octets that are hashed without a thread
 _PIECE: Final = 1 << 18
 _STAMP: Final = b"received"
+_NAME: Final = b"message-id"
 # made anew for each try by servers that sign when they send
 _SIGNATURES: Final = frozenset({b"dkim-signature", b"arc-seal", b"arc-message-signature"})
 _COMMENT: Final = re.compile(rb"\([^()]*\)")
@@ -57,15 +60,19 @@ class Repetition:
         self._keyed = hmac.new(secret, digestmod="sha256")
 
     async def id_of(
-        self, transaction: Transaction, block: HeaderBlock, draft: Draft, judgement: str
+        self, transaction: Transaction, block: HeaderBlock, draft: Draft, judgement: str, now: float
     ) -> str | None:
-        """The same id for the same message, None when no server has stamped it.
+        """The same id for the same message, None when no server has stamped it of late, or it has no Message-ID.
 
-        `judgement` belongs to it: what a stranger plays back in a sender's name takes nobody's place.
+        `judgement` belongs to it: what a stranger plays back in a sender's name takes nobody's place. Old stamps
+        do not count, since a program that writes a constant one must not lose what it sends.
         """
         fields = block.fields
         at = next((place for place, one in enumerate(fields) if one.key == _STAMP), None)
-        if at is None or not stamped(fields[at]):
+        if at is None or not stamped(fields[at]) or not named(block):
+            return None
+        made = stamped_at(fields[at])
+        if not -AHEAD <= now - made <= TRIED_FOR:
             return None
         digest = self._keyed.copy()
         digest.update(_envelope(transaction, judgement))
@@ -77,7 +84,7 @@ class Repetition:
             _update(digest, draft, block.end)
         else:
             await asyncio.to_thread(_update, digest, draft, block.end)
-        return queue_id(stamped_at(fields[at]) * 1000, digest.digest()[:10])
+        return queue_id(made * 1000, digest.digest()[:10])
 
 
 def stamped(received: Field) -> bool:
@@ -88,6 +95,12 @@ def stamped(received: Field) -> bool:
         if not count:
             break
     return _ID.search(text) is not None
+
+
+def named(block: HeaderBlock) -> bool:
+    """Whether its author's side has given the message a Message-ID (RFC 5322 section 3.6.4)."""
+    found = block.first(_NAME)
+    return found is not None and len(found.value) > len("<>")
 
 
 def stamped_at(received: Field) -> int:
