@@ -15,6 +15,7 @@ from typing import Any
 
 AGENTS = ("auth", "imap", "mda", "msa", "mta", "pop3", "relay")
 SIZE = re.compile(r"[1-9]\d*[KMGT]?\Z")  # systemd.resource-control(5), journald.conf(5)
+SET = re.compile(r"[A-Za-z0-9_*][A-Za-z0-9._*-]*\Z")
 ZONE = re.compile(r"\.\Z|([a-z0-9_]([a-z0-9_-]{0,62})\.)+\Z")
 SECONDS = (
     r"(auth|imap|mda|msa|mta|pop3|relay)_(\w+_(timeout|seconds|after|window)|retry_\w+|remember_deliveries)"
@@ -90,8 +91,26 @@ def host_faults(given: Mapping[str, Any], specs: Specs, wired: Mapping[str, Any]
     days, renew = sound.get("tls_days", 397), sound.get("tls_renew_days", 30)
     if renew >= days:
         yield f"tls_renew_days is {renew}: give less than tls_days, {days}"
+    yield from certificate_faults(sound.get("site_tls_certificates", []))
     for agent in AGENTS:
         yield from agent_faults(agent, sound)
+
+
+def certificate_faults(given: list[Mapping[str, Any]]) -> Iterator[str]:
+    seen = set()
+    for number, entry in enumerate(given, start=1):
+        where, name = f"site_tls_certificates, entry {number},", entry["name"]
+        if not SET.match(name) or name in seen:
+            yield f"{where} name is {name!r}: give a folder's name, such as mail.example.org, each once"
+        seen.add(name)
+        if wrong := [each for each in entry["names"] or [""] if not is_host(each.removeprefix("*."))]:
+            yield f"{where} names has {wrong[0]!r}: give host names such as mail.example.org, at least one"
+        files = {option: entry[option] for option in ("certificate_file", "key_file") if option in entry}
+        if len(files) == 1:
+            yield f"{where} has {next(iter(files))} alone: give certificate_file and key_file, both or neither"
+        for option, path in files.items():
+            if not path.startswith(("/", "~")):
+                yield f"{where} {option} is {path!r}: give a path from the root"
 
 
 def not_heard(name: str, source: str) -> str:
@@ -172,6 +191,10 @@ def is_zone(value: Any) -> bool:
     return bool(ZONE.match(value))
 
 
+def is_host(value: str) -> bool:
+    return bool(value) and is_zone(f"{value.lower()}.")
+
+
 def within(least: int, most: int) -> Callable[[Any], bool]:
     return lambda value: least <= value <= most
 
@@ -189,7 +212,7 @@ FORMS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     (r"tls_days", "1 to 825 days", within(1, 825)),
     (r"tls_renew_days", "at least 1 day", within(1, 824)),
     (r"release_keep", "1 to 100 releases", within(1, 100)),
-    (r"release_prefix|release_command|directory_command", "a path from the root", lambda value: value.startswith("/")),
+    (r"release_command|directory_command", "a path from the root", lambda value: value.startswith("/")),
 )  # fmt: skip
 
 

@@ -15,6 +15,9 @@ for path in sorted((ROOT / "roles").glob("*/meta/argument_specs.yml")):
     if path.parent.parent.name != "agent":
         SPECS |= yaml.safe_load(path.read_text())["argument_specs"]["main"]["options"]
 WIRED = yaml.safe_load((ROOT / "playbooks/wiring.yml").read_text())
+WIRED |= yaml.safe_load((ROOT / "roles/agent/meta/argument_specs.yml").read_text())["argument_specs"]["main"][
+    "options"
+]
 
 
 def faults(**given: Any) -> list[str]:
@@ -134,6 +137,9 @@ def test_settings_that_do_not_go_together() -> None:
         ("resolver_forwarders", "use site_resolver_forwarders"),
         ("mta_host_name", "take it out"),
         ("relay_dkim_keys", "take it out"),
+        ("release_prefix", "take it out"),
+        ("agent_release_prefix", "take it out"),
+        ("agent_groups", "take it out"),
     ],
 )
 def test_what_the_kit_sets_itself_is_refused(name: str, remedy: str) -> None:
@@ -154,6 +160,34 @@ def test_certificates_of_ones_own() -> None:
     assert "names is 'mail.example.org': give a list" in said
     (said,) = faults(site_tls_certificates=[{"name": "mail", "certificate": "/c.pem", "names": []}])
     assert "'certificate' is no option here" in said
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "remedy"),
+    [
+        ("name", "../mta", "name is '../mta': give a folder's name"),
+        ("name", "..", "name is '..': give a folder's name"),
+        ("name", "", "name is '': give a folder's name"),
+        ("names", [], "at least one"),
+        ("names", ["mail.example.org,DNS:x"], "names has 'mail.example.org,DNS:x': give host names"),
+        ("key_file", None, "has certificate_file alone: give certificate_file and key_file, both or neither"),
+        ("key_file", "k.pem", "key_file is 'k.pem': give a path from the root"),
+    ],
+)
+def test_a_certificate_is_judged_before_the_first_change(option: str, value: Any, remedy: str) -> None:
+    sound = {"name": "mail", "names": ["*.example.org"], "certificate_file": "/c.pem", "key_file": "~/k.pem"}
+    assert faults(site_tls_certificates=[sound, {"name": "b", "names": ["b.example.org"]}]) == []
+    given = {name: each for name, each in {**sound, option: value}.items() if each is not None}
+    (said,) = faults(site_tls_certificates=[given])
+    assert said.startswith("site_tls_certificates, entry 1,")
+    assert remedy in said
+
+
+def test_no_two_certificates_share_a_folder() -> None:
+    (said,) = faults(
+        site_tls_certificates=[{"name": "a", "names": ["a.example"]}, {"name": "a", "names": ["b.example"]}]
+    )
+    assert said.startswith("site_tls_certificates, entry 2, name is 'a'")
 
 
 def test_site_variables_are_those_that_are_known() -> None:
