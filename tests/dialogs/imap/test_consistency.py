@@ -3,15 +3,18 @@
 import asyncio
 import random
 import re
+from collections.abc import Sequence
 
 import pytest
+from postroom.contracts.mailbox import FlagMode, NewMessage, Row
+from postroom.store.account import SqliteAccount
 
 from ..runner import Peer
 from .conftest import Server
 
 MAIL = b"Subject: x\r\n\r\ny\r\n"
 FLAGS = ("\\Seen", "\\Flagged", "\\Deleted", "$One")
-_FETCH = re.compile(r"\* (\d+) FETCH \((.*)\)\Z")
+_FETCH = re.compile(r"\* (\d+) FETCH \((.*)(\)|\})\Z")
 
 
 class Client:
@@ -144,3 +147,45 @@ async def test_clients_agree_with_the_mailbox(server: Server, seed: int, condsto
     selected = await account.select("INBOX", False)
     for client in clients:
         assert client.uids == list(selected.uids)
+
+
+@pytest.mark.parametrize("when", ["before", "behind"])
+async def test_news_amid_a_fetch_do_not_go_out_before_older_flags(
+    server: Server, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Another session changes flags before or behind a look at the rows of the second hundred messages."""
+    account = await server.store.account("ada", 0)
+    await account.append("INBOX", [NewMessage(MAIL, internal_date=1) for _ in range(150)])
+    box = (await account.select("INBOX", True)).mailbox.id
+    await account.store(box, range(1, 151, 2), FlagMode.ADD, frozenset({"\\Seen"}))
+    client = Client(await server.tls(), 0)
+    await client.until("* OK")
+    await client.command("LOGIN ada@alpha.example secret")
+    await client.select()
+    (session,) = server.sessions
+    read = SqliteAccount.rows
+
+    async def other() -> None:
+        await account.store(box, [1, 149], FlagMode.ADD, frozenset({"\\Flagged"}))
+        async with asyncio.timeout(10):
+            while not session._dirty:
+                await asyncio.sleep(0.001)
+
+    async def rows(
+        self: SqliteAccount, mailbox: int, uids: Sequence[int] | None = None, changed_since: int = 0
+    ) -> tuple[Row, ...]:
+        second = uids is not None and 149 in uids and len(uids) == 50
+        if second and when == "before":
+            await other()
+        found = await read(self, mailbox, uids, changed_since)
+        if second and when == "behind":
+            await other()
+        return found
+
+    monkeypatch.setattr(SqliteAccount, "rows", rows)
+    await client.command("FETCH 1:150 (FLAGS BODY[TEXT])")
+    monkeypatch.setattr(SqliteAccount, "rows", read)
+    await client.command("NOOP")
+    believed = list(client.flags)
+    await client.command("UID FETCH 1:* (FLAGS)")
+    assert believed == client.flags

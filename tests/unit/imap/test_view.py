@@ -88,6 +88,16 @@ def test_silent_changes_are_known_only_when_nobody_came_between() -> None:
     assert told(selected, news(row(3, 15), modseq=15)) == []
 
 
+def test_silent_changes_do_not_hide_what_another_did_to_the_same_message() -> None:
+    selected = view(3, 4)
+    selected.know_unsaid([row(4, 12)])  # 11 was another session's change of 3
+    selected.know_unsaid([row(3, 13, "\\Flagged")])
+    assert told(selected, news(row(3, 13, "\\Flagged"), modseq=13)) == [b"* 1 FETCH (FLAGS (\\Flagged))"]
+    selected.know(row(4, 15))  # 14 was another's again
+    selected.know_unsaid([row(3, 16)])
+    assert told(selected, news(row(3, 16), row(4, 15), modseq=16)) == [b"* 1 FETCH (FLAGS ())"]
+
+
 def test_what_is_gone_is_found_out_from_what_is_there() -> None:
     selected = view(3, 5, 7, 9)
     changes = Changes((row(12, 15),), (), frozenset(), 20, 100, present=array("I", [5, 9, 12]))

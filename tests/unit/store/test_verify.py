@@ -78,6 +78,12 @@ def message_file(accounts: Path, uid: int) -> Path:
     return accounts / "ada" / files.MESSAGES / str(name)
 
 
+def overwrite(accounts: Path, octets: bytes) -> None:
+    path = message_file(accounts, 1)
+    path.chmod(0o660)
+    path.write_bytes(octets)
+
+
 def test_a_sound_account_has_no_findings(accounts: Path) -> None:
     assert found(accounts) == []
     assert found(accounts, repair=True) == []
@@ -101,8 +107,8 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "lost mailbox": (lambda a: change(a, "DELETE FROM mailboxes WHERE name = 'Archive'"), "mailbox missing"),
     "no inbox": (lambda a: change(a, "DELETE FROM mailboxes WHERE name = 'INBOX'"), "no INBOX"),
-    "altered": (lambda a: message_file(a, 1).write_bytes(b"Subject: 0\r\n\r\nBODY\r\n"), "file altered"),
-    "longer": (lambda a: message_file(a, 1).write_bytes(b"Subject: 0\r\n\r\nbody and more\r\n"), "file altered"),
+    "altered": (lambda a: overwrite(a, b"Subject: 0\r\n\r\nBODY\r\n"), "file altered"),
+    "longer": (lambda a: overwrite(a, b"Subject: 0\r\n\r\nbody and more\r\n"), "file altered"),
 }  # fmt: skip
 
 

@@ -112,7 +112,6 @@ class _Fetch:
         unseen = [row.uid for row in rows if SEEN not in row.flags]
         if not unseen:
             return rows, frozenset()
-        await self._session.look_before_silence()
         stored = await self._session.opened.store(self._view.id, unseen, FlagMode.ADD, frozenset({SEEN}))
         now = {row.uid: row for row in stored.rows}
         for row in stored.rows:

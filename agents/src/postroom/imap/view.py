@@ -45,7 +45,7 @@ class View:
         self.uids: array[int] = array("I", selected.uids)
         self.recent = set(selected.recent)
         self.modseq = selected.status.highestmodseq
-        self.latest = self.modseq  # the newest modseq seen, be it another's or of an own change
+        self.latest = self.modseq  # up to here nothing happened but what was told and own changes
         self.keywords = set(selected.keywords)
         self.reported: dict[
             int, int
@@ -71,7 +71,8 @@ class View:
 
     def know(self, row: Row) -> None:
         """The client has been told this row's flags."""
-        self.latest = max(self.latest, row.modseq)
+        if row.modseq == self.latest + 1:
+            self.latest = row.modseq
         if row.modseq > self.modseq:
             self.reported[row.uid] = row.modseq
 
@@ -84,7 +85,7 @@ class View:
         newest = max((row.modseq for row in rows), default=0)
         if newest == self.latest + 1:
             self.reported |= {row.uid: newest for row in rows if row.modseq == newest}
-        self.latest = max(self.latest, newest)
+            self.latest = newest
 
     def apply(self, changes: Changes, *, expunges: bool, modseqs: bool, uids: bool) -> Iterator[bytes]:
         """Take changes over; the responses that tell them, in slices. With `uids` FETCH responses carry UID.
