@@ -9,6 +9,7 @@ subnet=$2
 here=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "$here/../.." && pwd)/build
 needed=3 # GiB: two images, their archives, three hosts
+! ls "$build"/images/*.tar >/dev/null 2>&1 || needed=1 # most of it is there already
 
 refuse() {
     echo "$*" >&2
