@@ -112,3 +112,12 @@ async def test_who_makes_a_keyword_hears_all_of_them(store: Store, ada: MailAcco
         "two",
     }
     assert set((await ada.changes(inbox, since, False)).keywords) == {"one", "two"}
+
+
+async def test_a_new_message_keeps_those_it_has_itself(store: Store, ada: MailAccount) -> None:
+    inbox = await filled(store, 1)
+    await ada.store(inbox, [1], FlagMode.ADD, numbered(MOST_KEYWORDS))
+    await ada.store(inbox, [1], FlagMode.REPLACE, frozenset({"k9"}))
+    await ada.append("INBOX", [NewMessage(b"x", frozenset({"k1", "new"}))])
+    assert await flags(ada, inbox, 2) == {"k1", "new"}
+    assert (await ada.select("INBOX", False)).keywords == ("k1", "k9", "new")

@@ -180,6 +180,12 @@ async def test_mail_beside_a_restored_database_is_left(
     await until(lambda: bool(told.lines))
     assert len(list(messages(tmp_path).iterdir())) == 3
     assert told.lines == ["account ada: 2 message files that no message has: postroom store verify"]
+    found = list(verify(str(tmp_path), "ada", True, lambda done, total: None))
+    assert [(finding.kind, finding.repaired) for finding in found] == [("mail without a row", True)] * 2
+    ada = await store.account("ada", 0)
+    box = await ada.select("Recovered", False)
+    assert [await ada.content(box.mailbox.id, uid) for uid in box.uids] == [MESSAGE, MESSAGE]
+    assert list(verify(str(tmp_path), "ada", True, lambda done, total: None)) == []
 
 
 async def test_messages_of_an_open_account_cannot_be_written(store: SqliteStore, tmp_path: Path) -> None:

@@ -186,11 +186,12 @@ class Database:
     def learn_keywords(self, mailbox: int, words: Iterable[str]) -> None:
         """Remember keywords that are in use now. Raises TooManyKeywords."""
         known = self.keywords(mailbox)
-        new = {word.lower(): word for word in words if word.lower() not in known}
+        wanted = {word.lower(): word for word in words}
+        new = {folded: word for folded, word in wanted.items() if folded not in known}
         if not new:
             return
         if len(known) + len(new) > MOST_KEYWORDS:
-            unused = known.keys() - self._used_keywords(mailbox)
+            unused = known.keys() - self._used_keywords(mailbox) - wanted.keys()
             if len(known) - len(unused) + len(new) > MOST_KEYWORDS:
                 raise TooManyKeywords("too many keywords in one mailbox")
             self.sql.executemany(

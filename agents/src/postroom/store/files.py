@@ -16,6 +16,7 @@ import contextlib
 import fcntl
 import os
 import re
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -152,6 +153,11 @@ class Folder:
     def sync(self) -> None:
         """Make new names durable. Raises SyncFailed."""
         _sync(self.descriptor)
+
+
+def was_message(status: os.stat_result) -> bool:
+    """Whether a commit has named the file."""
+    return stat.S_ISREG(status.st_mode) and not status.st_mode & stat.S_IWUSR
 
 
 def _umask_allows() -> bool:

@@ -97,10 +97,9 @@ def _strike_out(database: Database, names: set[str]) -> None:
 def _was_message(database: Database, name: str) -> bool:
     """Whether a commit has named the file: a database that does not know it is older than the file."""
     try:
-        mode = os.stat(name, dir_fd=database.folder.descriptor, follow_symlinks=False).st_mode
+        return files.was_message(os.stat(name, dir_fd=database.folder.descriptor, follow_symlinks=False))
     except FileNotFoundError:
         return False
-    return stat.S_ISREG(mode) and not mode & stat.S_IWUSR
 
 
 def _remove(database: Database, name: str, now: float) -> bool:

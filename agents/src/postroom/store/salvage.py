@@ -2,9 +2,10 @@
 
 import os
 import stat
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Final
 
+from postroom.contracts.errors import MailboxExists
 from postroom.contracts.mailbox import NewMessage
 from postroom.store import adding, files, mailboxes
 from postroom.store.database import Database
@@ -24,6 +25,13 @@ def rebuild(path: str, now: int, busy_seconds: float) -> int:
     with closing(Database(path, now, busy_seconds)) as database:
         mailboxes.create(database, MAILBOX, "", now)
         return sum(_recover(database, name) for name in sorted(os.listdir(database.folder.descriptor)))
+
+
+def rescue(database: Database, name: str, now: int) -> None:
+    """Make a file that no row names a message again; nobody else may have the folder in use. Raises OSError."""
+    with suppress(MailboxExists):
+        mailboxes.create(database, MAILBOX, "", now)
+    _recover(database, name)
 
 
 def _recover(database: Database, name: str) -> bool:

@@ -131,17 +131,34 @@ def _look(database: Database, content: int, name: str, size: int, digest: bytes)
 
 
 def _litter(database: Database, account_id: str, names: list[str], repair: bool) -> Iterator[Finding]:
-    known = {name for (name,) in database.sql.execute("SELECT file FROM contents")}
-    for name in names:
-        if name in known:
-            continue
-        try:
-            status = os.stat(name, dir_fd=database.folder.descriptor, follow_symlinks=False)
-        except FileNotFoundError:
-            continue
-        if not stat.S_ISREG(status.st_mode):
-            yield Finding(account_id, "foreign file", f"{name} is no message file")
-        elif time.time() - status.st_mtime > litter.AGE:
-            if repair:
-                database.folder.remove(name)
-            yield Finding(account_id, "litter", f"{name}: no message has this file", repair)
+    """Nobody delivers while files go or become messages again; while somebody does, they are only told."""
+    known = _named(database)
+    left = [name for name in names if name not in known]
+    with database.folder.undisturbed() as alone:
+        known = _named(database)
+        findings = [
+            _leftover(database, account_id, name, repair and alone) for name in left if name not in known
+        ]
+    yield from filter(None, findings)
+
+
+def _named(database: Database) -> set[str]:
+    return {name for (name,) in database.sql.execute("SELECT file FROM contents")}
+
+
+def _leftover(database: Database, account_id: str, name: str, repair: bool) -> Finding | None:
+    try:
+        status = os.stat(name, dir_fd=database.folder.descriptor, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return Finding(account_id, "foreign file", f"{name} is no message file")
+    if time.time() - status.st_mtime <= litter.AGE:
+        return None
+    if files.was_message(status):  # mail that came after the backup which the database is from
+        if repair:
+            salvage.rescue(database, name, int(time.time()))
+        return Finding(account_id, "mail without a row", f"{name}: belongs into {salvage.MAILBOX}", repair)
+    if repair:
+        database.folder.remove(name)
+    return Finding(account_id, "litter", f"{name}: no message has this file", repair)
