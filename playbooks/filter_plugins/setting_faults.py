@@ -69,11 +69,14 @@ def faults(
     found: dict[str, None] = {}
     for host in names:
         variables = hostvars[host]
-        given = {
-            name: plain(variables[name])
-            for name in variables
-            if name in specs or name in SITE or name in wired
-        }
+        given = {}
+        for name in variables:
+            if name in specs or name in SITE or name in wired:
+                try:
+                    given[name] = plain(variables[name])
+                except Exception as error:  # whatever a template of somebody's own may raise
+                    words = " ".join(str(error).split()).rpartition("tripped: ")[2]
+                    found[f"{name} cannot be computed: {words}: correct its template"] = None
         found.update(dict.fromkeys(host_faults(given, {**specs, **SITE}, wired)))
     return list(found)
 
@@ -91,6 +94,9 @@ def host_faults(given: Mapping[str, Any], specs: Specs, wired: Mapping[str, Any]
     days, renew = sound.get("tls_days", 397), sound.get("tls_renew_days", 30)
     if renew >= days:
         yield f"tls_renew_days is {renew}: give less than tls_days, {days}"
+    if sound.get("site_resolver_listen") and not given.get("site_resolver_clients"):
+        listening = sound["site_resolver_listen"]
+        yield f"site_resolver_listen is {listening}: give site_resolver_clients too, who may ask"
     yield from certificate_faults(sound.get("site_tls_certificates", []))
     for agent in AGENTS:
         yield from agent_faults(agent, sound)

@@ -148,6 +148,27 @@ def test_what_the_kit_sets_itself_is_refused(name: str, remedy: str) -> None:
     assert remedy in said
 
 
+def test_a_template_that_fails_is_told_by_its_variable() -> None:
+    class Given(dict[str, Any]):
+        def __getitem__(self, name: str) -> Any:
+            if name == "mta_max_errors":
+                raise ValueError("'nope' is\n undefined")
+            return super().__getitem__(name)
+
+    given = Given(mta_max_errors=None, mta_workers=0)
+    found = settings.faults({"a": given}, ["a"], SPECS, WIRED)
+    assert found[0] == "mta_max_errors cannot be computed: 'nope' is undefined: correct its template"
+    assert [line.split()[0] for line in found] == ["mta_max_errors", "mta_workers"]
+
+
+def test_a_resolver_that_serves_others_knows_whom() -> None:
+    (said,) = faults(site_resolver_listen=["192.0.2.53"])
+    assert said.startswith("site_resolver_listen is ['192.0.2.53']: give site_resolver_clients")
+    assert faults(site_resolver_listen=["192.0.2.53"], site_resolver_clients=["192.0.2.0/24"]) == []
+    (said,) = faults(site_resolver_listen=["192.0.2.53"], site_resolver_clients=["here"])
+    assert said.startswith("site_resolver_clients")
+
+
 def test_certificates_of_ones_own() -> None:
     sound = {
         "name": "mail",
