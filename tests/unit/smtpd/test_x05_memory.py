@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 
 import pytest
 from postroom.smtpd.stream import HIGH_WATER, OUTPUT_WATER
@@ -46,3 +47,24 @@ async def test_a_client_that_does_not_read_is_not_answered_without_end(site: Sit
         while await client.reader.read(65536):
             pass
     assert not site.servers["smtp"].sessions
+
+
+@pytest.mark.settings(max_commands=10**9)
+async def test_a_client_that_does_not_take_our_last_words_is_cut_off(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("postroom.smtpd.session.LINGER", 0.2)
+    client = await site.greeted()
+    (session,) = site.servers["smtp"].sessions
+    session.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    async with asyncio.timeout(60):
+        while not session.transport.get_write_buffer_size():
+            client.send(b"EHLO x\r\n" * 10)
+            await asyncio.sleep(0)
+        client.send(b"QUIT\r\n")
+        while site.servers["smtp"].sessions:
+            await asyncio.sleep(0.01)
+        assert session.transport.get_write_buffer_size()
+        while not session._gone:
+            await asyncio.sleep(0.01)

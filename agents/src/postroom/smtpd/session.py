@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from postroom.contracts.errors import MailError, Unavailable
 from postroom.mail.address import Address
+from postroom.runtime.connections import LINGER
 from postroom.runtime.transports import begin_tls
 from postroom.smtpd import sayings as say
 from postroom.smtpd.reception import Client
@@ -45,6 +46,7 @@ class SmtpSession(Stream):
         self._transaction = Transaction(server.limits.message_octets, server.limits.recipients)
         self._commands = 0
         self._errors = 0
+        self._cut_off: asyncio.TimerHandle | None = None
 
     def _is_plain(self) -> bool:
         return not self.client.secured
@@ -85,7 +87,19 @@ class SmtpSession(Stream):
             self.flush()
         finally:
             self.server.left(self)
-            self.transport.close()
+            self._close()
+
+    def _close(self) -> None:
+        """Close after the last words have gone out; a peer that does not take them is cut off in the end."""
+        if not self._gone and self.transport.get_write_buffer_size():
+            self._cut_off = self.loop.call_later(LINGER, self.transport.abort)
+        self.transport.close()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The end."""
+        super().connection_lost(error)
+        if self._cut_off is not None:
+            self._cut_off.cancel()
 
     async def _converse(self) -> None:
         limits = self.server.limits
