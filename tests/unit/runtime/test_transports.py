@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from postroom.runtime import transports
 from postroom.runtime.connections import Caps, Connection, Listener
 from postroom.runtime.log import Log
 from postroom.runtime.tls import TlsStore
-from postroom.runtime.transports import LARGE, SMALL, TlsTransport
+from postroom.runtime.transports import LARGE, SMALL, Inlet, TlsTransport, begin_tls
 
 from .test_connections import Server, echo
 
@@ -350,6 +351,44 @@ async def test_a_peer_who_leaves_in_the_handshake_is_one_line(
     assert await client.reader.read() == b""
     await until(lambda: not server.listener.crowd.total)
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+async def test_a_peer_who_left_before_the_handshake_is_a_lost_connection(store: TlsStore) -> None:
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    connection = Connection("192.0.2.1", Listener(Log("test"), echo, Caps(1, 1)))
+    transport, _ = await asyncio.get_running_loop().create_connection(lambda: Inlet(connection), sock=ours)
+    transport.abort()
+    await until(lambda: connection._eof)
+    with pytest.raises(ConnectionResetError):
+        await begin_tls(transport, connection, store.context(), 30)
+
+
+async def test_a_conversation_that_fails_gets_nothing_more(serve: Serve) -> None:
+    """Else a piece would be missing in the middle of what it hears."""
+    made: list[Connection] = []
+
+    async def handler(connection: Connection) -> None:
+        made.append(connection)
+        connection.write(b"hello TLSv1.3\r\n")
+        await asyncio.sleep(60)
+
+    client = await greeted(await serve(handler))
+    client.send(client.sealed(b"x" * 100_000))
+    (connection,) = made
+    await until(lambda: connection._paused)
+    transport = connection._transport
+    assert transport
+    heard: list[bytes] = []
+
+    def fails(octets: bytes) -> None:
+        heard.append(octets)
+        raise MemoryError
+
+    connection.data_received = fails  # type: ignore[method-assign]
+    transport.resume_reading()
+    await until(lambda: connection._eof)
+    assert len(heard) == 1
 
 
 async def test_an_agent_that_ends_leaves_no_handshake_behind(serve: Serve) -> None:

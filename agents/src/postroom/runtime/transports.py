@@ -313,7 +313,11 @@ class TlsTransport(Inlet, asyncio.Transport):
     def _resume(self) -> None:
         if not self._paused:
             octets, self._undeciphered = self._undeciphered, b""
-            self._decipher(octets)
+            try:
+                self._decipher(octets)
+            except BaseException:  # as the loop does with what fails while it reads: nothing after a gap
+                self.abort()
+                raise
         if not self._paused and self._channel is not None:
             self._transport.resume_reading()
 
@@ -374,6 +378,8 @@ async def begin_tls(
     transport: asyncio.Transport, receiver: Receiver, context: ssl.SSLContext, seconds: float
 ) -> None:
     """TLS on a transport that was in clear until now. Raises as accept_tls does."""
+    if transport.is_closing():
+        raise ConnectionResetError("peer left before the TLS handshake")
     secured = TlsTransport(receiver, context, seconds)
     secured.connection_made(transport)
     transport.set_protocol(secured)
