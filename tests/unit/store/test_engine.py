@@ -285,6 +285,23 @@ def test_what_a_killed_process_began_is_finished_by_the_next(tmp_path: Path) -> 
         }  # fmt: skip
 
 
+async def test_the_log_of_a_database_that_is_gone_is_no_part_of_a_new_one(tmp_path: Path) -> None:
+    """SQLite would write its pages into whatever database stands beside it."""
+    old = open_store(str(tmp_path), Silence(), FixedClock())
+    for number in range(5):
+        assert await old.deliver([delivery(number)]) == (None,)
+    ada = tmp_path / "ada"
+    left = {name: (ada / name).read_bytes() for name in ("account.db-wal", "account.db-shm")}
+    await old.close()
+    (ada / files.DATABASE).unlink()
+    for name, octets in left.items():
+        (ada / name).write_bytes(octets)
+    with closing(Database(str(ada), 1, 1.0)) as database:
+        assert database.used() == (0, 0)
+        assert database.sql.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert (ada / "account.db-wal.damaged-1").read_bytes() == left["account.db-wal"]
+
+
 def test_who_does_not_end_making_an_account_is_not_waited_for(tmp_path: Path) -> None:
     files.make_account(str(tmp_path / "ada"))
     with files.alone(str(tmp_path / "ada"), 1.0), pytest.raises(errors.Unavailable):

@@ -128,6 +128,13 @@ def prepare(path: str, now: int, busy_seconds: float) -> None:
                     os.unlink(files.UNFINISHED + ending, dir_fd=folder)
             files.make_file(files.UNFINISHED, folder)
             _fill(os.path.join(path, files.UNFINISHED), now)
+            for ending in (
+                "-wal",
+                "-shm",
+            ):  # of a database that is gone; SQLite would take them for the new one's
+                with suppress(FileNotFoundError):
+                    name = files.DATABASE + ending
+                    os.rename(name, f"{name}.damaged-{now}", src_dir_fd=folder, dst_dir_fd=folder)
             os.rename(files.UNFINISHED, files.DATABASE, src_dir_fd=folder, dst_dir_fd=folder)
         finally:
             os.close(folder)
