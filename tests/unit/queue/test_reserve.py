@@ -136,3 +136,10 @@ def test_a_reserve_that_cannot_be_made_harms_nobody(tmp_path: Path) -> None:
     reserve.keep()
     reserve.give_up()
     Reserve(str(tmp_path / "missing" / "relay.reserve")).keep()
+
+
+def test_a_reserve_whose_making_was_interrupted_is_made_anew(tmp_path: Path) -> None:
+    path = tmp_path / "relay.reserve"
+    path.touch()
+    Reserve(str(path)).keep()
+    assert path.stat().st_size == OCTETS

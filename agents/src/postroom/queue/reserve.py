@@ -40,9 +40,11 @@ class Reserve:
         self._path = path
 
     def keep(self) -> None:
-        """Make the file unless it is there, or there is too little room for it."""
-        if os.path.lexists(self._path):
-            return
+        """Make the file unless it is there and whole, or there is too little room for it."""
+        with suppress(OSError):
+            if os.lstat(self._path).st_size >= OCTETS:
+                return
+            self.give_up()
         with suppress(OSError):
             found = os.statvfs(os.path.dirname(self._path))
             if found.f_bavail * found.f_frsize >= OCTETS + SPARE:
