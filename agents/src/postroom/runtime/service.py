@@ -101,15 +101,10 @@ def run(agent: type[Agent[Any]], arguments: list[str] | None = None) -> NoReturn
     def work(number: int, tell: Callable[..., None]) -> int:
         log = Log(agent.name, config.log_level)
         service = Service(log, listening, number)
+        return uvloop.run(_live(agent, config, service, options.config, tell))
 
-        def announce(*states: str) -> None:
-            if "READY=1" in states:
-                faults.overcome()
-            tell(*states)
-
-        return uvloop.run(_live(agent, config, service, options.config, announce))
-
-    status = workers.supervise(config.workers, work, config.drain_seconds, Log(agent.name).error)
+    complain = Log(agent.name).error
+    status = workers.supervise(config.workers, work, config.drain_seconds, complain, faults.overcome)
     if status == EX_CONFIG:
         faults.failed()
     sys.exit(status)

@@ -14,21 +14,33 @@ Tell = Callable[..., None]
 Work = Callable[[int, Tell], int]
 
 
-def supervise(count: int, work: Work, drain_seconds: float, complain: Callable[[str], None]) -> int:
+def supervise(
+    count: int, work: Work, drain_seconds: float, complain: Callable[[str], None], ready: Callable[[], None]
+) -> int:
     """Run `work(number, tell)` in `count` processes and return an exit status.
 
-    `complain` gets the line about a worker that was killed and could say nothing itself.
+    `complain` gets the line about a worker that was killed and could say nothing itself; `ready` is called when all
+    of them are, before the manager hears of it.
     """
+
+    def tell(*states: str) -> None:
+        if "READY=1" in states:
+            ready()
+        manager.notify(*states)
+
     if count == 1:
-        return work(1, manager.notify)
-    return _Supervisor(count, work, drain_seconds, complain).run()
+        return work(1, tell)
+    return _Supervisor(count, work, drain_seconds, complain, tell).run()
 
 
 class _Supervisor:
     """The parent: hands signals on, adds readiness up, ends all when one dies."""
 
-    def __init__(self, count: int, work: Work, drain_seconds: float, complain: Callable[[str], None]) -> None:
+    def __init__(
+        self, count: int, work: Work, drain_seconds: float, complain: Callable[[str], None], tell: Tell
+    ) -> None:
         self._complain = complain
+        self._tell = tell
         self._selector = selectors.DefaultSelector()
         self._pids: dict[int, int] = {}  # pid to worker number
         self._ready: set[int] = set()
@@ -112,7 +124,7 @@ class _Supervisor:
         if "READY=1" in states:
             self._ready.add(worker)
             if len(self._ready) == len(self._pids):
-                manager.notify("READY=1")
+                self._tell("READY=1")
         if "WATCHDOG=1" in states:
             self._alive[worker] = time.monotonic()
             interval = manager.watchdog_interval() or 0.0
