@@ -26,18 +26,18 @@ async def store(session: Session, tagged: commands.Tagged) -> Reply:
         session.enable_condstore()
     if command.silent:
         await session.look_before_silence()
-    rows: list[Row] = []
+    found = 0
     modified: list[int] = []
     for start in range(0, len(uids), CHUNK):
         stored = await _store_some(session, command, uids[start : start + CHUNK])
-        rows += stored.rows
+        found += len(stored.rows)
         modified += stored.modified
         await session.flush()
     if modified:
         session.note_news()
         numbers = modified if command.uid else filter(None, map(view.number, modified))
         return Reply(b"OK", b"Some messages had changed", b"MODIFIED " + compact(numbers))
-    if len(rows) < len(uids) and not command.uid:
+    if found < len(uids) and not command.uid:
         session.note_news()
         return GONE
     return Reply()
