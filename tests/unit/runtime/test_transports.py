@@ -283,6 +283,32 @@ async def test_a_peer_who_does_not_close_is_cut_off(serve: Serve, monkeypatch: p
     await asyncio.wait_for(lost.wait(), 30)
 
 
+@pytest.mark.parametrize("polite", [True, False])
+async def test_a_peer_who_ends_it_and_takes_nothing_is_cut_off(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, polite: bool
+) -> None:
+    monkeypatch.setattr(transports, "SHUTDOWN_SECONDS", 0.2)
+    made: list[asyncio.Transport] = []
+
+    async def handler(connection: Connection) -> None:
+        transport = connection._transport
+        assert transport
+        connection.write(b"hello TLSv1.3\r\n")
+        await connection.read()
+        while not transport.get_write_buffer_size():
+            connection.write(b"x" * 8000)
+            await asyncio.sleep(0.002)
+        made.append(transport)
+        await connection.read()
+
+    client = await greeted(await serve(handler))
+    client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    client.send(client.sealed(b"go on"))
+    await until(lambda: bool(made))
+    client.send(client.farewell() if polite else b"\x17\x03\x03\x00\x05wrong")
+    await until(lambda: not hasattr(made[0], "_receiver"))
+
+
 async def test_nothing_of_tls_is_kept_while_a_peer_takes_its_time_to_close(serve: Serve) -> None:
     made: list[Connection] = []
 

@@ -338,7 +338,7 @@ class TlsTransport(Inlet, asyncio.Transport):
             self._finish()
             return
         self._forget()
-        self._timer = asyncio.get_running_loop().call_later(SHUTDOWN_SECONDS, self._transport.abort)
+        self._hurry()
         try:
             self._transport.write_eof()
             self._transport.resume_reading()
@@ -346,9 +346,15 @@ class TlsTransport(Inlet, asyncio.Transport):
             self._transport.abort()
 
     def _finish(self) -> None:
-        """Close when all has gone out."""
+        """Close when all has gone out, for which the peer has a while."""
         self._forget()
+        self._hurry()
         self._transport.close()
+
+    def _hurry(self) -> None:
+        """Cut off a peer that takes too long to take the rest and to leave."""
+        self._stop_timer()
+        self._timer = asyncio.get_running_loop().call_later(SHUTDOWN_SECONDS, self._transport.abort)
 
     def abort(self) -> None:
         """Close at once."""
