@@ -1,10 +1,11 @@
-"""Do a certificate and a key that somebody gives belong together? Else the agents would not start with them.
+"""Certificates that somebody asks for or gives: may the own CA issue them, do certificate and key belong together?
 
 Room rule: pure; the files' contents come in.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cryptography import x509
@@ -28,8 +29,23 @@ def given_faults(chain: str, key: str) -> str:
     return ""
 
 
+def foreign_names(
+    asked: Iterable[str], companies: Iterable[Mapping[str, Any]], hosts: Iterable[str]
+) -> list[str]:
+    """Names outside the companies' domains and hosts: the own CA's constraints forbid them (RFC 5280 4.2.1.10)."""
+    permitted = [*(domain.lower() for company in companies for domain in company["domains"]), *hosts]
+    return [
+        name
+        for name in asked
+        if not any(f".{name.removeprefix('*.')}".lower().endswith(f".{one}") for one in permitted)
+    ]
+
+
 class FilterModule:
-    """Registers the filter with Ansible."""
+    """Registers the filters with Ansible."""
 
     def filters(self) -> dict[str, Any]:
-        return {"postroom_given_certificate_faults": given_faults}
+        return {
+            "postroom_foreign_names": foreign_names,
+            "postroom_given_certificate_faults": given_faults,
+        }

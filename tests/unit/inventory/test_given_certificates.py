@@ -7,7 +7,8 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from .conftest import load
 
-faults = load("playbooks/filter_plugins/given_certificates.py").given_faults
+PLUGIN = load("playbooks/filter_plugins/given_certificates.py")
+faults, foreign_names = PLUGIN.given_faults, PLUGIN.foreign_names
 
 AUTHORITY = trustme.CA()
 ONE, OTHER = AUTHORITY.issue_cert("mail.example.org"), AUTHORITY.issue_cert("mail.example.org")
@@ -39,3 +40,19 @@ def test_a_pair_is_sound() -> None:
 )
 def test_what_cannot_be_served_is_told(chain: str, private: str, said: str) -> None:
     assert faults(chain, private).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("asked", "foreign"),
+    [
+        (["mail.alpha.example", "alpha.example", "*.alpha.example", "Deep.Under.Alpha.Example"], []),
+        (["host.provider.example"], []),
+        (
+            ["mail.other.example", "notalpha.example", "example", "*.example"],
+            ["mail.other.example", "notalpha.example", "example", "*.example"],
+        ),
+    ],
+)
+def test_the_own_ca_vouches_for_the_companies_alone(asked: list[str], foreign: list[str]) -> None:
+    companies = [{"domains": {"alpha.example": {}}}]
+    assert foreign_names(asked, companies, {"host.provider.example": {}}) == foreign
