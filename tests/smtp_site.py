@@ -178,11 +178,12 @@ class Dialog:
         return await self.reply()
 
     async def replies(self) -> list[str]:
-        """All replies until the server closes."""
+        """All replies until the server closes, also when it is gone before it has heard our own end."""
+        octets = b""
         with contextlib.suppress(ConnectionError):
-            octets = await asyncio.wait_for(self.reader.read(), 60)
-            return re.findall(r"(?m)^\d{3} .*$|^\d{3}$", octets.decode().replace("\r", ""))
-        return []
+            while piece := await asyncio.wait_for(self.reader.read(65_536), 10):
+                octets += piece
+        return re.findall(r"(?m)^\d{3} .*$|^\d{3}$", octets.decode().replace("\r", ""))
 
     async def send_message(self, sender: str, recipients: Sequence[str], message: bytes) -> str:
         """MAIL, RCPT and DATA; the last reply, or the first that is not positive."""
