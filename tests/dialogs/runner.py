@@ -56,10 +56,12 @@ class Peer:
 
     async def closed(self) -> bytes:
         """What is left until the server closes."""
+        left = b""
         with contextlib.suppress(ConnectionError):
             async with asyncio.timeout(PATIENCE):
-                return await self.reader.read()
-        return b""
+                while piece := await self.reader.read(65_536):
+                    left += piece
+        return left
 
 
 Connect = Callable[[], Awaitable[Peer]]
