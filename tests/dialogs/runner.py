@@ -56,12 +56,10 @@ class Peer:
 
     async def closed(self) -> bytes:
         """What is left until the server closes."""
-        left = b""
         with contextlib.suppress(ConnectionError):
             async with asyncio.timeout(PATIENCE):
-                while piece := await self.reader.read(65_536):
-                    left += piece
-        return left
+                return await self.reader.read()
+        return b""
 
 
 Connect = Callable[[], Awaitable[Peer]]
