@@ -38,14 +38,15 @@ def create(path: Path) -> None:
 
 
 def vaults() -> list[Path]:
-    """The vaults that are there: of the inventories that Ansible is called with, or else of those in this project."""
+    """The vaults that are there: the file or inventories that Ansible is called with, or else those of this project."""
     words = command_of_ansible()
+    files = [Path(word) for word in words if Path(word).parts[-3:] == VAULT.parts]  # ansible-vault
     named = [*inventories(words), *os.environ.get("ANSIBLE_INVENTORY", "").split(",")]
-    paths = [Path(name).expanduser() for name in named if name] or [*(ROOT / "inventory").glob("*")]
-    folders = [path if path.is_dir() else path.parent for path in paths]
-    folders += [
-        Path(word).parents[2] for word in words if Path(word).parts[-3:] == VAULT.parts
-    ]  # ansible-vault
+    paths = [Path(name).expanduser() for name in named if name]
+    folders = [file.parents[2] for file in files] or [
+        path if path.is_dir() else path.parent for path in paths
+    ]
+    folders = folders or [*(ROOT / "inventory").glob("*")]
     return sorted({found.resolve() for folder in folders if (found := folder / VAULT).is_file()})
 
 

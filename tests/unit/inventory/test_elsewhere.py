@@ -64,12 +64,18 @@ def test_a_lost_password_is_one_line_and_no_new_one_is_made(
 
 
 def test_a_vault_that_is_only_looked_at_needs_its_password_too(folder: Path, tmp_path: Path) -> None:
-    vault(folder).parent.mkdir(parents=True)
-    vault(folder).write_text("$ANSIBLE_VAULT;1.1;AES256\n")
+    """Also beside a vault of the project's own, which is not the one that was asked for."""
+    program = Path(shutil.copytree(ROOT / "playbooks", tmp_path / "beside/playbooks")) / "vault_password.py"
+    for place in (folder, tmp_path / "beside/inventory/another"):
+        vault(place).parent.mkdir(parents=True)
+        vault(place).write_text("$ANSIBLE_VAULT;1.1;AES256\n")
+    more = {
+        "POSTROOM_VAULT_PASSWORD_FILE": str(tmp_path / "password"),
+        "ANSIBLE_VAULT_PASSWORD_FILE": str(program),
+    }
     said = subprocess.run(
         [Path(sys.executable).with_name("ansible-vault"), "view", vault(folder)],
-        cwd=ROOT, env={**os.environ, "POSTROOM_VAULT_PASSWORD_FILE": str(tmp_path / "password")},
-        capture_output=True, text=True, check=False, timeout=60,
+        cwd=tmp_path / "beside", env={**os.environ, **more}, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert f"so {vault(folder)} cannot be opened" in said.stderr
     assert not (tmp_path / "password").exists()
