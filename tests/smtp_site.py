@@ -320,13 +320,8 @@ def listening(port: int = 0) -> socket.socket:
 async def running(folder: Path, settings: Mapping[str, Any] | None = None) -> AsyncIterator[Site]:
     """A site in a folder; `settings` are added to both agents' where they have such a field."""
     settings = dict(settings or {})
-    clock, log, zone, passwords, tls = (
-        SystemClock(),
-        Lines(),
-        Zone(),
-        Passwords(),
-        TlsStore(str(folder / "tls")),
-    )
+    clock, log, zone, passwords = SystemClock(), Lines(), Zone(), Passwords()
+    tls = TlsStore(str(folder / "tls"))
     make_certificate(folder / "tls" / HOST)
     (folder / "full").mkdir()
     apply(folder / "directory.db", read_document(json.dumps(DOCUMENT).encode()))

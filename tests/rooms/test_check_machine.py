@@ -8,10 +8,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-IPV6 = [Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6") for name in ("all", "default")]
-pytestmark = pytest.mark.skipif(
-    any(not path.exists() or path.read_text().strip() != "0" for path in IPV6), reason="no IPv6 here"
-)
 
 
 @pytest.fixture

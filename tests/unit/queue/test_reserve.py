@@ -4,7 +4,6 @@ import os
 import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from postroom.queue.reserve import OCTETS, Reserve, reserves
 from postroom.queue.rows import Claim, Outcome
 from postroom.queue.spool import Spool
 
+from ...full_disk import fill
 from ...relay_site import CLOCK, fail, message, put, world
 
 HEAD = b"Subject: x\r\n\r\n"
@@ -32,15 +32,6 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", "--lazy", folder], check=True)
-
-
-def fill(disk: Path) -> None:
-    """Take all the room there is."""
-    with (disk / "ballast").open("ab", buffering=0) as file:
-        for size in (1 << 20, 4096, 1):
-            with suppress(OSError):
-                while True:
-                    file.write(b"\0" * size)
 
 
 def free(disk: Path) -> int:

@@ -5,11 +5,11 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from ...full_disk import fill
 from ...relay_site import Dns, Exchange, Site, message, put, world
 
 HEAD = b"From: <ada@alpha.example>\r\nSubject: hello\r\n\r\n"
@@ -26,15 +26,6 @@ def disk() -> Iterator[Path]:
             yield Path(folder)
         finally:
             subprocess.run(["umount", "--lazy", folder], check=True)
-
-
-def fill(disk: Path) -> None:
-    """Take all the room there is."""
-    with (disk / "ballast").open("ab", buffering=0) as file:
-        for size in (1 << 20, 4096, 1):
-            with suppress(OSError):
-                while True:
-                    file.write(b"\0" * size)
 
 
 @pytest.mark.timeout(400)
