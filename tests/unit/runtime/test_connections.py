@@ -5,6 +5,7 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -61,12 +62,13 @@ class Server:
         return await asyncio.open_connection("127.0.0.1", self.socket.getsockname()[1], **settings)  # type: ignore[arg-type]
 
 
-@pytest.fixture
-async def serve() -> AsyncIterator[Callable[..., Awaitable[Server]]]:
+@asynccontextmanager
+async def serving(**common: object) -> AsyncIterator[Callable[..., Awaitable[Server]]]:
+    """Starts servers, and ends them. `common` are settings of all of them."""
     servers: list[Server] = []
 
     async def start(handler: Callable[[Connection], Awaitable[None]] = echo, **settings: object) -> Server:
-        server = Server(handler, **settings)
+        server = Server(handler, **common, **settings)
         servers.append(server)
         await server.listener.start([server.socket])
         return server
@@ -76,6 +78,12 @@ async def serve() -> AsyncIterator[Callable[..., Awaitable[Server]]]:
         await server.listener.stop_accepting()
         await server.listener.wait_idle(0)
         server.socket.close()
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Callable[..., Awaitable[Server]]]:
+    async with serving() as start:
+        yield start
 
 
 async def test_certificates_are_chosen_by_name(

@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 import trustme
 import uvloop
-from postroom.runtime.connections import Connection
 from postroom.runtime.tls import TlsStore
 from postroom.runtime.transports import LARGE
 
-from .test_connections import Server, echo
+from .test_connections import Server, serving
 
 NAME = "alpha.example"
 AUTHORITY = trustme.CA()
@@ -41,19 +40,8 @@ def store(tmp_path: Path) -> TlsStore:
 
 @pytest.fixture
 async def serve(store: TlsStore) -> AsyncIterator[Serve]:
-    servers: list[Server] = []
-
-    async def start(handler: Callable[[Connection], Awaitable[None]] = echo, **settings: object) -> Server:
-        server = Server(handler, tls=store.context, **settings)
-        servers.append(server)
-        await server.listener.start([server.socket])
-        return server
-
-    yield start
-    for server in servers:
-        await server.listener.stop_accepting()
-        await server.listener.wait_idle(0)
-        server.socket.close()
+    async with serving(tls=store.context) as start:
+        yield start
 
 
 class Client:
