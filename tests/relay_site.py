@@ -242,7 +242,11 @@ class Exchange:
             writer.write(b"250-mx.beta.example\r\n250-PIPELINING\r\n250 %s\r\n" % last)
         elif line.startswith(b"DATA"):
             writer.write(b"354 go\r\n")
-            text = await reader.readuntil(b"\r\n.\r\n")
+            text = await reader.readline()
+            if text == b".\r\n":  # nobody was left to send it to
+                writer.write(b"554 5.5.1 no valid recipients\r\n")
+                return
+            text += await reader.readuntil(b"\r\n.\r\n")
             await self.release.wait()
             self.taken.append(text[:-3].replace(b"\r\n..", b"\r\n."))
             writer.write(b"250 2.0.0 taken\r\n")

@@ -1,7 +1,7 @@
 """The LMTP line against servers that follow a script."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,10 @@ async def greet(peer: Peer) -> None:
 
 
 async def run(
-    folder: Path, count: int, *scripts: Callable[[Peer], Awaitable[None]]
+    folder: Path,
+    count: int,
+    *scripts: Callable[[Peer], Awaitable[None]],
+    chunks: Callable[[], Iterable[bytes]] = lambda: (MESSAGE,),
 ) -> tuple[list[Attempt], int]:
     """Hand over `count` messages to two recipients each; the attempts, and how many connections were made."""
     waiting, used, problems = list(scripts), [0], []
@@ -45,7 +48,7 @@ async def run(
     errands = [
         Errand(
             Outgoing("", people, len(MESSAGE), ident=f"id{number}"),
-            Parcel(f"id{number}", len(MESSAGE), False, lambda: (MESSAGE,)),
+            Parcel(f"id{number}", len(MESSAGE), False, chunks),
             attempts.append,
         )
         for number in range(count)
@@ -149,6 +152,54 @@ async def test_what_the_server_leaves_open_stays_in_the_queue(
     assert not attempts[0].reached
 
 
+async def says_421(peer: Peer) -> None:
+    await peer.say("421 4.3.2 later")
+
+
+async def says_421_in_the_middle(peer: Peer) -> None:
+    await greet(peer)
+    await peer.hear("XFORWARD", "MAIL", "RCPT", "RCPT", "DATA")
+    await peer.say("250 ok", "250 ok", "421 4.3.2 later")
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (garbage, None),
+        (one_reply_for_two, None),
+        (says_421, "421 4.3.2 later"),
+        (says_421_in_the_middle, "421 4.3.2 later"),
+    ],
+)
+async def test_no_reason_names_the_socket(
+    tmp_path: Path, script: Callable[[Peer], Awaitable[None]], said: str | None
+) -> None:
+    attempts, _ = await run(tmp_path, 1, script)
+    result = attempts[0].results[1]
+    assert (result.host, result.host_name) == ("mail.a.example[lmtp]", "mail.a.example")
+    assert (str(result.said) if result.said else None) == said
+    assert "/" not in str(result.reply)
+    assert str(tmp_path) not in result.host
+
+
+async def test_a_message_that_our_disk_does_not_give_is_told_without_its_place(tmp_path: Path) -> None:
+    async def server(peer: Peer) -> None:
+        await greet(peer)
+        await peer.hear("XFORWARD", "MAIL", "RCPT", "RCPT", "DATA")
+        await peer.say("250 ok", "250 ok", "250 ok", "250 ok", "354 go")
+        await peer.reader.read()
+
+    def broken() -> Iterator[bytes]:
+        yield b"Subject: x\r\n"
+        raise FileNotFoundError(2, "No such file or directory", "/spool/1.body")
+
+    attempts, _ = await run(tmp_path, 1, server, chunks=broken)
+    for result in attempts[0].results:
+        assert str(result.reply) == "451 4.3.0 the message cannot be read now"
+        assert "/spool/1.body" in result.inside
+    assert attempts[0].reached  # the mda is well
+
+
 async def test_no_mda_is_a_temporary_failure(tmp_path: Path) -> None:
     line = LmtpLine(str(tmp_path / "none"), "mail.a.example")
     attempts: list[Attempt] = []
@@ -158,3 +209,6 @@ async def test_no_mda_is_a_temporary_failure(tmp_path: Path) -> None:
     await line.run(lambda: errands.pop(0) if errands else None)
     assert codes(attempts) == [[451]]
     assert not attempts[0].reached
+    assert str(attempts[0].results[0].reply) == (
+        "451 4.4.1 mailboxes of mail.a.example: No such file or directory"
+    )

@@ -169,9 +169,12 @@ async def test_what_the_server_cannot_take_is_not_offered(keyword: str, text: by
         await peer.hear("QUIT")
 
     servers = Servers()
-    await servers.add("mx1.b.example", limited)
+    for host in ("mx1.b.example", "mx2.b.example"):
+        await servers.add(host, limited)
     async with courier_for(servers) as courier:
-        assert (await send(courier, text=text)).replies[0].enhanced == status
+        attempt = await send(courier, text=text)
+        assert (attempt.replies[0].code // 100, attempt.replies[0].enhanced) == (5, status)
+        assert attempt.results[0].said is None
 
 
 async def test_null_mx_is_final() -> None:

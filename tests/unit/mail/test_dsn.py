@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+from dataclasses import replace
 from email.message import EmailMessage
 from typing import cast
 
@@ -66,7 +67,31 @@ def test_a_warning_says_until_when() -> None:
     assert "has not been delivered yet" in people.get_content()
     assert programs.get_payload()[1]["Action"] == "delayed"
     assert programs.get_payload()[1]["Will-Retry-Until"] == DATE
+    assert "    451 4.4.1 no answer" in people.get_content()
     assert original.get_content_type() == "text/rfc822-headers"
+
+
+def test_what_no_server_said_is_told_to_people_and_has_no_code() -> None:
+    """RFC 3464 section 2.3.6: a code beside Remote-MTA is the remote's; without either, Status says what there is."""
+    ours = report(ReportedRecipient("bob@c.example", "5.4.7", "connection timed out", note="given up"))
+    people, programs, _ = read(*notification(ours, COVERING, HEAD, None)).iter_parts()
+    assert "    connection timed out (given up)\r\n" in people.get_content().replace("\n", "\r\n")
+    assert set(programs.get_payload()[1].keys()) == {"Final-Recipient", "Action", "Status"}
+
+
+def test_what_we_add_does_not_become_the_servers_words() -> None:
+    noted = report(replace(BOB, note="given up"))
+    people, programs, _ = read(*notification(noted, COVERING, HEAD, None)).iter_parts()
+    assert "mx.c.example said: 550 5.1.1 no such user (given up)" in people.get_content()
+    assert programs.get_payload()[1]["Diagnostic-Code"] == "smtp; 550 5.1.1 no such user"
+
+
+def test_without_orcpt_there_is_no_original_recipient() -> None:
+    """RFC 3461 section 6.3 (d)."""
+    alias = report(ReportedRecipient("bob@c.example", "5.1.1", "550 no", "mx.c.example", "list@b.example"))
+    people, programs, _ = read(*notification(alias, COVERING, HEAD, None)).iter_parts()
+    assert "behind list@b.example" in people.get_content()
+    assert "Original-Recipient" not in programs.get_payload()[1]
 
 
 @pytest.mark.parametrize("size", [MOST_QUOTED, 10 * MOST_QUOTED])

@@ -3,8 +3,10 @@
 import asyncio
 
 from postroom.contracts.queue import Hop, Origin
+from postroom.couriers.parcel import Result
 from postroom.queue.rows import Claim, Facts, Row
 from postroom.relay.dispatch import Dispatcher, Lane
+from postroom.wire.smtp.replies import Reply
 
 
 def claim(destination: str, number: int = 0) -> Claim:
@@ -86,7 +88,7 @@ async def test_what_waits_for_an_unreachable_destination_is_handed_back() -> Non
     for number in range(10):
         gate.dispatcher.submit(claim("dead", number))
     await asyncio.sleep(0)
-    waiting = gate.dispatcher.unreachable(gate.lanes["dead"], 100.0, "no")
+    waiting = gate.dispatcher.unreachable(gate.lanes["dead"], 100.0, Result(Reply(451)))
     assert len(waiting) == 8
     assert gate.dispatcher.held == 2
     while gate.running:

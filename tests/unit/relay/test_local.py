@@ -75,7 +75,6 @@ async def test_a_fault_of_ours_defers_one_message_and_no_more(
     assert local.submit(
         claim(Origin.INBOUND, Hop.MAILBOX)._replace(content=StoredContent(HEAD, len(HEAD), b""))
     )
-    assert [str(reply) for reply in ended.attempts[0].replies] == [
-        "451 4.3.5 internal error of the relay: KeyError"
-    ]
+    (result,) = ended.attempts[0].results
+    assert (str(result.reply), result.inside) == ("451 4.3.5 internal error of the relay", "KeyError")
     assert local.held == 0

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from postroom.contracts.queue import Hop, Origin
 from postroom.couriers.connection import PeerConnection
+from postroom.couriers.parcel import heard
 from postroom.mail.dsn import Action
 from postroom.policy.retry import Schedule
 from postroom.queue.rows import Claim, Facts, Row, StoredContent
@@ -135,6 +136,8 @@ async def test_mail_that_has_come_too_far_is_a_loop() -> None:
     ],
 )
 def test_judgements(reply: Reply, now: float, warned: bool, status: str, tell: Action | None) -> None:
-    (verdict,) = judge(claim(warned=warned), [reply], Moment(now, "mx", 0.5), SCHEDULE, durable=True)
+    (verdict,) = judge(
+        claim(warned=warned), [heard(reply, "mx[192.0.2.1]:25")], Moment(now, 0.5), SCHEDULE, durable=True
+    )
     assert (verdict.status, verdict.tell) == (status, tell)
     assert (verdict.outcome.due is None) == (status != "deferred")

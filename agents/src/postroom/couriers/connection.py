@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Callable, Iterable
 from typing import TypeVar, cast
 
-from postroom.wire.smtp.client import DATA_BLOCK, Conversation, Payload, stuffed
+from postroom.wire.smtp.client import DATA_BLOCK, Conversation, Payload, Step, stuffed
 from postroom.wire.smtp.replies import Reply, ReplyError, ReplyReader
 
 T = TypeVar("T")
@@ -14,6 +14,14 @@ Chunks = Callable[[], Iterable[bytes]]
 
 class ConnectionLost(Exception):
     """The connection cannot be used any more; the text says what happened."""
+
+
+class MessageCut(ConnectionLost):
+    """The connection broke before the end of the message was written: the server cannot have taken it."""
+
+
+class MessageUnreadable(ConnectionLost):
+    """Our own copy of the message cannot be read to its end, which the server never saw; a text for the log."""
 
 
 class PeerConnection(asyncio.Protocol):
@@ -86,15 +94,28 @@ class PeerConnection(asyncio.Protocol):
         try:
             step = next(conversation)
             while True:
-                if isinstance(step, Payload):
-                    assert content is not None
-                    await self._send_content(content, step.behind)
-                elif step.octets:
-                    self._write(step.octets)
-                step = conversation.send(await self._reply(step.timeout * self._scale))
+                reply = await self._send(step, content)
+                step = conversation.send(reply or await self._reply(step.timeout * self._scale))
         except StopIteration as end:
             result: T = end.value
             return result
+
+    async def _send(self, step: Step | Payload, content: Chunks | None) -> Reply | None:
+        """Send what a step says; a refusal with which the server left before it had read that. RFC 5321 section 3.8."""
+        try:
+            if isinstance(step, Payload):
+                assert content is not None
+                await self._send_content(content, step.behind)
+            elif step.octets:
+                self._write(step.octets)
+        except MessageUnreadable:
+            raise
+        except ConnectionLost:
+            reply = self._heard()
+            if reply is None or reply.positive:  # a yes to what it has not got is no answer
+                raise
+            return reply
+        return None
 
     def _write(self, octets: bytes) -> None:
         if self._transport is None or self._transport.is_closing():
@@ -113,10 +134,12 @@ class PeerConnection(asyncio.Protocol):
                     pieces, held = [], 0
                     await self._caught_up()
             self._write(b"".join((*pieces, behind)))
-            await self._caught_up()
+        except ConnectionLost as error:
+            raise MessageCut(str(error)) from error
         except OSError as error:  # our own spool: an unfinished message must not look finished
-            self.abort()
-            raise ConnectionLost(f"message cannot be read: {error}") from error
+            self.abort("message cannot be read")
+            raise MessageUnreadable(str(error)) from error
+        await self._caught_up()
 
     async def _caught_up(self) -> None:
         while self._paused and not self._problem:
@@ -124,8 +147,9 @@ class PeerConnection(asyncio.Protocol):
             try:
                 await asyncio.wait_for(self._draining, DATA_BLOCK * self._scale)
             except TimeoutError:
-                self.abort()
-                raise ConnectionLost("server does not take the message: timed out") from None
+                problem = "server does not take the message: timed out"
+                self.abort(problem)
+                raise ConnectionLost(problem) from None
 
     async def _reply(self, seconds: float) -> Reply:
         """The next reply, which must be whole when the time is over."""
@@ -147,8 +171,9 @@ class PeerConnection(asyncio.Protocol):
         try:
             reply = self._reader.next_reply()
         except ReplyError as error:
-            self.abort()
-            raise ConnectionLost(f"not an SMTP server's reply: {error}") from error
+            problem = f"not an SMTP server's reply: {error}"
+            self.abort(problem)
+            raise ConnectionLost(problem) from error
         if reply is None and self._problem:
             raise ConnectionLost(self._problem)
         return reply
@@ -158,8 +183,9 @@ class PeerConnection(asyncio.Protocol):
         if (
             self._reader.unread
         ):  # whoever slipped this in wants it taken for the server's words (RFC 3207 section 6)
-            self.abort()
-            raise ConnectionLost("octets behind the reply to STARTTLS")
+            problem = "octets behind the reply to STARTTLS"
+            self.abort(problem)
+            raise ConnectionLost(problem)
         assert self._transport is not None
         loop = asyncio.get_running_loop()
         try:
@@ -183,8 +209,8 @@ class PeerConnection(asyncio.Protocol):
                 self._transport.write(b"QUIT\r\n")
             self._transport.close()
 
-    def abort(self) -> None:
-        """Close at once; what was not sent yet is dropped."""
-        self._fail("connection aborted")
+    def abort(self, problem: str = "connection aborted") -> None:
+        """Close at once; what was not sent yet is dropped. `problem` says why."""
+        self._fail(problem)
         if self._transport is not None:
             self._transport.abort()

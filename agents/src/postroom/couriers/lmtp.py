@@ -7,8 +7,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from postroom.couriers.connection import ConnectionLost, PeerConnection
-from postroom.couriers.parcel import Attempt, Parcel, lost
+from postroom.couriers.connection import ConnectionLost, MessageUnreadable, PeerConnection
+from postroom.couriers.parcel import Attempt, Parcel, Result, fault, heard, lost, unreadable, unwilling
 from postroom.wire.smtp import client
 from postroom.wire.smtp.client import BadPath, Capabilities, Outgoing, Transaction
 from postroom.wire.smtp.replies import Reply
@@ -28,8 +28,10 @@ class LmtpLine:
     """One kept connection. `run` works off errands until `next_errand` gives None."""
 
     def __init__(self, path: str, name: str, scale: float = 1.0) -> None:
+        """`name` introduces us, and is the mda's name too: nobody outside is to read the socket's."""
         self._path = path
         self._name = name
+        self._label = f"{name}[lmtp]"
         self._scale = scale
         self._connection: PeerConnection | None = None
         self._server = Capabilities()
@@ -42,13 +44,12 @@ class LmtpLine:
             try:
                 transaction = opened or await self._begin(errand)
             except BadPath as error:
-                errand.done(_all(errand, Reply(553, "5.1.3", str(error))))
+                errand.done(_all(errand, Result(Reply(553, "5.1.3", str(error)))))
                 errand, opened = next_errand(), None
                 continue
             except (ConnectionLost, client.Refused, client.OutOfStep) as error:
                 self._drop()
-                reply = Reply(451, "4.4.1", f"{self._path}: {error}")
-                errand.done(Attempt([reply] * len(errand.outgoing.recipients), self._path, reached=False))
+                errand.done(_all(errand, self._unreached(error), reached=False))
                 errand, opened = next_errand(), None
                 continue
             errand, opened = await self._carry(errand, transaction, opened is not None, next_errand)
@@ -62,7 +63,7 @@ class LmtpLine:
         behind = coming.opening if coming is not None else b""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        problem: Reply | None = None
+        problem: Result | None = None
         broken = False
         assert self._connection is not None
         try:
@@ -70,21 +71,20 @@ class LmtpLine:
                 transaction.run(opened=opened, behind=behind), errand.parcel.chunks
             )
         except client.Refused as refusal:
-            problem = refusal.reply
+            problem = heard(refusal.reply, self._label)
+        except MessageUnreadable as error:
+            problem = unreadable(error, self._label)
         except (ConnectionLost, client.OutOfStep) as error:
-            problem = lost(self._path, str(error), transaction.sent)
+            problem = lost(str(error), self._label, self._name, sent=transaction.sent)
             broken = True
         except Exception as error:  # a fault of ours must stop neither the line nor the message
-            problem = Reply(451, "4.3.5", f"internal error of the relay: {type(error).__name__}")
+            problem = fault(type(error).__name__, self._label)
             self._connection.abort()
-        replies = [
-            reply or problem or lost(self._path, "no reply", transaction.sent)
-            for reply in transaction.replies
-        ]
+        silence = problem or lost("no reply", self._label, self._name, sent=transaction.sent)
+        results = [heard(reply, self._label) if reply else silence for reply in transaction.replies]
         if problem is not None or not transaction.reusable:
             self._drop()
-        reached = not broken
-        errand.done(Attempt(replies, self._path, reached=reached, send_seconds=loop.time() - began))
+        errand.done(Attempt(results, reached=not broken, send_seconds=loop.time() - began))
         if self._connection is None or not transaction.sent:
             coming = None
         if following is None:
@@ -99,6 +99,12 @@ class LmtpLine:
             return Transaction(self._server, errand.outgoing, lmtp=True)
         except BadPath:
             return None
+
+    def _unreached(self, error: Exception) -> Result:
+        """Why the mda is not to be had."""
+        if isinstance(error, client.Refused):
+            return unwilling(error.reply, self._label, self._name)
+        return Result(Reply(451, "4.4.1", f"mailboxes of {self._name}: {error}"), self._label)
 
     async def _begin(self, errand: Errand) -> Transaction:
         if self._connection is None or not self._connection.usable:
@@ -131,5 +137,5 @@ class LmtpLine:
         self._drop()
 
 
-def _all(errand: Errand, reply: Reply) -> Attempt:
-    return Attempt([reply] * len(errand.outgoing.recipients))
+def _all(errand: Errand, result: Result, *, reached: bool = True) -> Attempt:
+    return Attempt([result] * len(errand.outgoing.recipients), reached=reached)

@@ -28,7 +28,7 @@ class Session:
     def __init__(self, connection: PeerConnection, server: Capabilities, host: str, tls: str) -> None:
         self.connection = connection
         self.server = server
-        self.host = host  # name[address]:port, for logs and reports
+        self.host = host  # name[address]:port, for logs
         self.tls = tls  # version, cipher and verification in words; "" without TLS
         self.messages = 0
 
@@ -51,7 +51,7 @@ class SessionOpener:
     async def open(self, host: str, address: str, port: int, *, last: bool) -> Session:
         """Raises ConnectionLost, client.Refused, client.OutOfStep. `last`: there is no other address to try."""
         loop = asyncio.get_running_loop()
-        label = f"{host}[{address}]:{port}"
+        label = label_of(host, address, port)
         security, until = self._known.get(host, (Security.VERIFIED, 0.0))
         if until < loop.time():
             security = Security.VERIFIED
@@ -99,6 +99,11 @@ class SessionOpener:
         self._log.info(f"TLS connection established to {label}: {tls}")
         server = await connection.converse(client.hello(self._name))
         return Session(connection, server, label, tls)
+
+
+def label_of(host: str, address: str, port: int) -> str:
+    """A server as logs name it."""
+    return f"{host}[{address}]:{port}"
 
 
 async def _connect(address: str, port: int, seconds: float, scale: float) -> PeerConnection:

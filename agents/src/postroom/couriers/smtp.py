@@ -1,24 +1,29 @@
 """Outgoing SMTP: the domain's servers in order, one session after another, one reply per recipient."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
-from postroom.couriers.connection import ConnectionLost
-from postroom.couriers.parcel import Attempt, Parcel, lost
-from postroom.couriers.session import Session, SessionOpener
+from postroom.couriers.connection import ConnectionLost, MessageCut, MessageUnreadable
+from postroom.couriers.parcel import Attempt, Parcel, Result, heard, lost, unreadable, unwilling
+from postroom.couriers.session import Session, SessionOpener, label_of
+from postroom.couriers.turn import Turn, Weight, final
 from postroom.policy import delivery
 from postroom.policy.delivery import NoRoute
 from postroom.runtime.resolver import Resolver
 from postroom.wire.smtp import client
-from postroom.wire.smtp.client import BadPath, Outgoing, Transaction
+from postroom.wire.smtp.client import COMMAND, BadPath, Outgoing, Transaction
 from postroom.wire.smtp.replies import Reply
 
-MOST_ADDRESSES: Final = 5  # servers tried for one message and attempt
+MOST_ADDRESSES: Final = 5  # servers tried for one message and attempt, whether they answer or not
+TURN_SECONDS: Final = MOST_ADDRESSES * COMMAND  # after so long no further server is begun with
 KEPT_SECONDS: Final = 5.0  # how long an idle session waits for the next message
 MOST_MESSAGES: Final = 100  # per session
 _NO_EIGHT_BITS: Final = "5.6.3"  # RFC 3463 section 3.7: conversion required but not supported
+
+Taken: TypeAlias = Callable[[Mapping[int, Result]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,15 @@ class Ways:
     families: Sequence[str] = ("ipv6", "ipv4")
 
 
+@dataclass(slots=True)
+class _Exchange:
+    """A host to try. `addresses` None: not looked up yet."""
+
+    name: str
+    port: int
+    addresses: deque[str] | None = None
+
+
 class SmtpCourier:
     """Delivers to domains by their MX and to single hosts by name."""
 
@@ -40,72 +54,90 @@ class SmtpCourier:
         opener: SessionOpener,
         ways: Ways,
         shuffle: Callable[[list[str]], None],
+        scale: float = 1.0,
     ) -> None:
+        """`scale` shortens or lengthens the time after which a turn begins with no further server."""
         self._resolver = resolver
         self._opener = opener
         self._ways = ways
         self._shuffle = shuffle
+        self._turn_seconds = TURN_SECONDS * scale
         self._idle: dict[str, list[tuple[Session, asyncio.TimerHandle]]] = {}
 
     async def deliver(
-        self, destination: str, outgoing: Outgoing, parcel: Parcel, *, by_mx: bool = True
+        self,
+        destination: str,
+        outgoing: Outgoing,
+        parcel: Parcel,
+        *,
+        by_mx: bool = True,
+        taken: Taken = lambda results: None,
     ) -> Attempt:
-        """One attempt. `by_mx` False: the destination is a host, its address records count."""
+        """One turn: every recipient is offered to one server after another, until one takes or refuses it.
+
+        `by_mx` False: the destination is a host, its address records count. `taken` hears at once, before the next
+        server is begun with, for whom the message has been taken (results by the recipient's number).
+        """
         loop = asyncio.get_running_loop()
         began = loop.time()
         key = f"{destination} {by_mx}"
-        try:
-            client.path(outgoing.sender)
-            for address, _ in outgoing.recipients:
-                client.path(address)
-        except BadPath as error:
-            return _all(outgoing, Reply(553, "5.1.3", str(error)))
-        while (session := self._take(key)) is not None:
-            attempt = await self._transact(key, session, outgoing, parcel)
-            if attempt is not None:
-                return attempt
-        return await self._deliver_anew(key, destination, by_mx, outgoing, parcel, began)
+        turn = Turn(outgoing, parcel)
+        _refuse_bad_paths(turn, outgoing)
+        while turn.open and (session := self._take(key, turn.offered)) is not None:
+            await self._offer(key, session, turn, taken)
+        if turn.open:
+            await self._go_round(key, destination, by_mx, turn, taken, began + self._turn_seconds)
+        return turn.attempt(loop.time() - began)
 
-    async def _deliver_anew(  # noqa: PLR0913, PLR0917
-        self, key: str, destination: str, by_mx: bool, outgoing: Outgoing, parcel: Parcel, began: float
-    ) -> Attempt:
-        """Try the destination's servers until one has judged the message."""
-        failures: list[Reply] = []
-        host = "none"
+    async def _go_round(  # noqa: PLR0913, PLR0917
+        self, key: str, destination: str, by_mx: bool, turn: Turn, taken: Taken, until: float
+    ) -> None:
+        """Go to the destination's servers until every recipient is done with, or enough have been tried."""
         try:
-            hosts = await self._hosts(destination, by_mx)
+            names = await self._hosts(destination, by_mx)
         except NoRoute as error:
-            return _all(outgoing, _no_route(error), reached=not error.temporary)
-        tried = 0
-        for name in hosts:
-            try:
-                addresses = await self._addresses(name)
-            except NoRoute as error:
-                failures.append(_no_route(error))
-                continue
-            port = self._ways.mx_ports.get(name, self._ways.port)
-            for address in addresses:
-                tried += 1
-                host = f"{name}[{address}]:{port}"
-                last = tried >= MOST_ADDRESSES or (name == hosts[-1] and address == addresses[-1])
+            turn.fail(_no_route(error), Weight.ROUTE)
+            return
+        waiting = deque(_Exchange(name, self._ways.mx_ports.get(name, self._ways.port)) for name in names)
+        room = MOST_ADDRESSES - len(turn.offered)
+        while waiting and turn.open:
+            exchange = waiting.popleft()
+            if exchange.addresses is None:
                 try:
-                    session = await self._opener.open(name, address, port, last=last)
-                except (ConnectionLost, client.OutOfStep) as error:
-                    failures.append(Reply(451, "4.4.1", f"connect to {host}: {error}"))
-                    session = None
-                except client.Refused as refusal:
-                    failures.append(_unwilling(host, refusal.reply))
-                    session = None
-                if session is not None:
-                    connected = asyncio.get_running_loop().time() - began
-                    attempt = await self._transact(key, session, outgoing, parcel)
-                    if attempt is not None:
-                        attempt.connect_seconds = connected
-                        return attempt
-                    failures.append(Reply(451, "4.4.2", f"{host}: {session.connection.problem}"))
-                if last:
-                    return _failed(outgoing, failures, host)
-        return _failed(outgoing, failures, host)
+                    exchange.addresses = deque(await self._addresses(exchange.name))
+                except NoRoute as error:
+                    turn.fail(_no_route(error), Weight.ROUTE)
+                    continue
+            while exchange.addresses and turn.open:
+                if room <= 0 or (turn.begun and asyncio.get_running_loop().time() > until):
+                    return
+                address = exchange.addresses.popleft()
+                if label_of(exchange.name, address, exchange.port) in turn.offered:
+                    continue
+                room -= 1
+                last = not room or not (waiting or exchange.addresses)
+                connected = await self._visit(key, exchange, address, turn, taken, last=last)
+                # another machine of a host that had its say, or the last place, is for after the other hosts
+                if waiting and exchange.addresses and (connected or room <= len(waiting)):
+                    waiting.append(exchange)
+                    break
+
+    async def _visit(  # noqa: PLR0913
+        self, key: str, exchange: _Exchange, address: str, turn: Turn, taken: Taken, *, last: bool
+    ) -> bool:
+        """Open a session with a server and offer the message; whether it talked to us."""
+        host = label_of(exchange.name, address, exchange.port)
+        turn.begun = True
+        try:
+            session = await self._opener.open(exchange.name, address, exchange.port, last=last)
+        except (ConnectionLost, client.OutOfStep) as error:
+            turn.fail(Result(Reply(451, "4.4.1", f"connect to {host}: {error}"), host), Weight.CONNECTION)
+            return False
+        except client.Refused as refusal:
+            turn.fail(unwilling(refusal.reply, host, host), Weight.HOST)
+            return True
+        await self._offer(key, session, turn, taken)
+        return True
 
     async def _hosts(self, destination: str, by_mx: bool) -> list[str]:
         if delivery.literal(destination) or not by_mx:
@@ -119,42 +151,65 @@ class SmtpCourier:
             return (address,)
         return await self._resolver.run(delivery.addresses(host, self._ways.families))
 
-    async def _transact(
-        self, key: str, session: Session, outgoing: Outgoing, parcel: Parcel
-    ) -> Attempt | None:
-        """One transaction; None when the server went before it had judged anything."""
-        loop = asyncio.get_running_loop()
-        unfit = _unfit(session, parcel)
-        if unfit is not None:
+    async def _offer(self, key: str, session: Session, turn: Turn, taken: Taken) -> None:
+        """Offer the message to a server for all who are left; `taken` hears when others remain."""
+        try:
+            parcel = await _fitting(session, turn)
+        except BaseException:
+            session.connection.quit()
+            raise
+        if parcel is None:
+            turn.offered.add(session.host)
             self._put_back(key, session)
-            attempt = _all(outgoing, unfit, session.host, reached=True)
-            attempt.seven_bit_only = unfit.enhanced == _NO_EIGHT_BITS
-            return attempt
-        transaction = Transaction(session.server, outgoing)
+            return
+        if await self._transact(key, session, turn, parcel):
+            turn.offered.add(session.host)
+        if turn.open and turn.taken:
+            taken(turn.taken)
+
+    async def _transact(self, key: str, session: Session, turn: Turn, parcel: Parcel) -> bool:
+        """One transaction; False when the server went before it had judged anything."""
+        loop = asyncio.get_running_loop()
+        transaction = Transaction(session.server, turn.offer(parcel))
         began = loop.time()
-        problem: Reply | None = None
+        rest: Result | None = None
+        weight: Weight | None = Weight.CONNECTION
         try:
             await session.connection.converse(transaction.run(), parcel.chunks)
         except client.Refused as refusal:
-            problem = refusal.reply
+            rest, weight = heard(refusal.reply, session.host), Weight.HOST
+        except MessageUnreadable as error:
+            rest, weight = unreadable(error, session.host), None
+        except MessageCut as error:
+            rest, weight = lost(str(error), session.host, session.host, sent=False), Weight.JUDGEMENT
         except (ConnectionLost, client.OutOfStep) as error:
-            problem = lost(session.host, str(error), transaction.sent)
-        if problem is not None and not transaction.sent and not any(transaction.replies):
-            session.connection.note(str(problem))
-            session.connection.quit()
-            return None
+            rest = lost(str(error), session.host, session.host, sent=transaction.sent)
+            # it may have taken the message: to go to another server now would make a second copy likely (RFC 1047)
+            weight = None if transaction.sent else weight
+        turn.send_seconds += loop.time() - began
+        turn.tls = session.tls
+        silence = rest or lost("no reply", session.host, session.host, sent=transaction.sent)
+        turn.judge(
+            [
+                (heard(reply, session.host), final(reply)) if reply else (silence, weight)
+                for reply in transaction.replies
+            ]
+        )
         session.messages += 1
-        if problem is None and transaction.reusable:
+        if rest is None and transaction.reusable:
             self._put_back(key, session)
         else:
             session.connection.quit()
-        silence = problem or lost(session.host, "no reply", transaction.sent)
-        replies = [reply or silence for reply in transaction.replies]
-        return Attempt(replies, session.host, session.tls, send_seconds=loop.time() - began)
+        return transaction.sent or any(transaction.replies)
 
-    def _take(self, key: str) -> Session | None:
-        while kept := self._idle.get(key):
-            session, timer = kept.pop()
+    def _take(self, key: str, besides: Container[str]) -> Session | None:
+        """A session that waits, with none of these servers."""
+        kept = self._idle.get(key, [])
+        for entry in reversed([*kept]):
+            session, timer = entry
+            if session.connection.usable and session.host in besides:
+                continue
+            kept.remove(entry)
             timer.cancel()
             if not kept:
                 del self._idle[key]
@@ -187,38 +242,41 @@ class SmtpCourier:
         self._idle.clear()
 
 
-def _all(outgoing: Outgoing, reply: Reply, host: str = "none", *, reached: bool = True) -> Attempt:
-    return Attempt([reply] * len(outgoing.recipients), host, reached=reached)
+def _refuse_bad_paths(turn: Turn, outgoing: Outgoing) -> None:
+    """Give up whoever cannot stand in a command; all of them where the sender cannot."""
+    try:
+        client.path(outgoing.sender)
+    except BadPath as error:
+        turn.close_all(Result(Reply(553, "5.1.7", f"sender's {error}")))
+    for number in [*turn.open]:
+        try:
+            client.path(outgoing.recipients[number][0])
+        except BadPath as error:
+            turn.close(number, Result(Reply(553, "5.1.3", str(error))))
 
 
-def _failed(outgoing: Outgoing, failures: list[Reply], host: str) -> Attempt:
-    """No server took it: for ever only when none of them may do so later (RFC 7504 section 4)."""
-    failure = next((one for one in reversed(failures) if one.temporary), failures[-1])
-    return _all(outgoing, failure, host, reached=failure.permanent)
+def _no_route(error: NoRoute) -> Result:
+    return Result(Reply(error.code, error.status, str(error)))
 
 
-def _no_route(error: NoRoute) -> Reply:
-    return Reply(error.code, error.status, str(error))
+async def _fitting(session: Session, turn: Turn) -> Parcel | None:
+    """The message as this server can take it; None when it cannot, which the turn then knows.
 
-
-def _unwilling(host: str, reply: Reply) -> Reply:
-    """A greeting or EHLO refused: for now, unless the host says that it never takes mail (RFC 7504)."""
-    if reply.code == 521:
-        return Reply(556, "5.3.2", f"{host} accepts no mail: {reply}")
-    return Reply(451, "4.3.2", f"{host} refused to talk to us: {reply}")
-
-
-def _unfit(session: Session, parcel: Parcel) -> Reply | None:
-    """Why this server cannot take this message at all. RFC 1870 section 6.1, RFC 6152 section 3."""
-    limit = session.server.size_limit
-    if limit and parcel.size > limit:
-        return Reply(
-            552, "5.3.4", f"message of {parcel.size} octets is over the limit {limit} of {session.host}"
-        )
-    if parcel.eight_bit and "8BITMIME" not in session.server:
-        return Reply(
-            554,
-            _NO_EIGHT_BITS,
-            f"{session.host} takes no 8-bit messages, and this one cannot be converted without damage",
-        )
-    return None
+    RFC 1870 section 6.1, RFC 6152 section 3. Such limits are one host's own: the next one may have others.
+    """
+    parcel, server = turn.parcel, session.server
+    if parcel.eight_bit and "8BITMIME" not in server:
+        converted = await turn.seven_bit()
+        if isinstance(converted, Reply):
+            turn.fail(Result(converted), Weight.JUDGEMENT)
+            return None
+        if converted is None:
+            text = f"{session.host} takes no 8-bit messages, and this one cannot be converted without damage"
+            turn.fail(Result(Reply(554, _NO_EIGHT_BITS, text), session.host), Weight.LIMIT)
+            return None
+        parcel = converted
+    if server.size_limit and parcel.size > server.size_limit:
+        text = f"message of {parcel.size} octets is over the limit {server.size_limit} of {session.host}"
+        turn.fail(Result(Reply(552, "5.3.4", text), session.host), Weight.LIMIT)
+        return None
+    return parcel

@@ -29,7 +29,10 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ReportedRecipient:
-    """One recipient. `status` is an enhanced code (RFC 3463), `reply` what was said by `host` ("" for us)."""
+    """One recipient. `status` is an enhanced code (RFC 3463).
+
+    `reply` are the words that `host` said, code and all; with "" for the host they are our own. `note` is what we add.
+    """
 
     address: str
     status: str
@@ -37,6 +40,7 @@ class ReportedRecipient:
     host: str = ""
     original: str = ""  # the address the sender gave, where it differs
     orcpt: str = ""  # RFC 3461, xtext
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,9 @@ def _about(recipient: ReportedRecipient) -> str:
     known = recipient.original and recipient.original.lower() != recipient.address.lower()
     behind = f" (behind {_safe(recipient.original)})" if known else ""
     who = f"{_safe(recipient.host)} said: " if recipient.host else ""
-    return f"  {_safe(recipient.address)}{behind}\r\n" + "\r\n".join(_wrapped(who + _safe(recipient.reply)))
+    note = f" ({recipient.note})" if recipient.note else ""
+    words = _wrapped(who + _safe(recipient.reply) + note)
+    return f"  {_safe(recipient.address)}{behind}\r\n" + "\r\n".join(words)
 
 
 def _wrapped(text: str) -> Iterator[str]:
@@ -161,17 +167,16 @@ def _message_fields(report: Report) -> Iterator[bytes]:
 
 
 def _recipient_fields(report: Report, recipient: ReportedRecipient) -> Iterator[bytes]:
-    if recipient.orcpt:
+    if recipient.orcpt:  # without it the field must not appear (RFC 3461 section 6.3)
         yield field("Original-Recipient", _original(recipient.orcpt))
-    elif recipient.original:
-        yield field("Original-Recipient", f"rfc822; {_safe(recipient.original)}")
     yield field("Final-Recipient", f"rfc822; {_safe(recipient.address)}")
     yield field("Action", report.action.value)
     yield field("Status", recipient.status)
-    if recipient.host:
+    if (
+        recipient.host
+    ):  # codes are for what a server said: Remote-MTA tells whose they are (RFC 3464 section 2.3.6)
         yield field("Remote-MTA", f"dns; {_safe(recipient.host)}")
-    kind = "smtp" if recipient.host else "x-postroom"
-    yield field("Diagnostic-Code", f"{kind}; {_safe(recipient.reply)}")
+        yield field("Diagnostic-Code", f"smtp; {_safe(recipient.reply)}")
     if report.action is Action.DELAYED and report.retry_until:
         yield field("Will-Retry-Until", report.retry_until)
 

@@ -82,7 +82,7 @@ class RelayAgent(Agent[RelayConfig]):
         opener = SessionOpener(config.host_name, self.log, config.ca_file, config.connect_timeout, scale)
         own = frozenset({config.host_name.lower()})
         ways = Ways(own, config.smtp_port, config.mx_ports, config.address_families)
-        return SmtpCourier(Resolver(config.resolver), opener, ways, random.shuffle)
+        return SmtpCourier(Resolver(config.resolver), opener, ways, random.shuffle, scale)
 
     def _submit(self, claim: Claim) -> bool:
         return self._local.submit(claim) if claim.hop is Hop.MAILBOX else self._dispatcher.submit(claim)

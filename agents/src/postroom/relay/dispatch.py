@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from postroom.contracts.queue import Hop
+from postroom.couriers.parcel import Result
 from postroom.queue.rows import Claim
 
 MOST_HELD: Final = 4000  # recipients claimed at the same time, by all lanes
@@ -27,7 +28,7 @@ class Lane:
     queued: bool = False  # waits for its turn
     full: bool = False  # nothing more is claimed until half of what it holds is done
     unreachable_until: float = 0.0  # steady seconds
-    reason: str = ""
+    reason: Result | None = None  # why it is unreachable
 
 
 class Dispatcher:
@@ -114,7 +115,7 @@ class Dispatcher:
         lane.unreachable_until = 0.0
         lane.share = min(lane.share + 1, self.per_destination)
 
-    def unreachable(self, lane: Lane, until: float, reason: str) -> list[Claim]:
+    def unreachable(self, lane: Lane, until: float, reason: Result) -> list[Claim]:
         """No server of the destination talks to us: what waits in the lane, to be put off with the same reason."""
         lane.unreachable_until = until
         lane.reason = reason

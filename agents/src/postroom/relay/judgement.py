@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from postroom.contracts.queue import Hop
+from postroom.couriers.parcel import Result
 from postroom.mail.dsn import Action
 from postroom.policy.retry import Schedule
 from postroom.queue.rows import Claim, Outcome, Row
@@ -17,17 +18,21 @@ class Verdict(NamedTuple):
     """One recipient's. `tell`: what its sender is to be told."""
 
     row: Row
-    reply: Reply
+    result: Result
     status: str  # sent, deferred, bounced or expired
     outcome: Outcome
     tell: Action | None = None
 
+    @property
+    def reply(self) -> Reply:
+        """What counts."""
+        return self.result.reply
+
 
 class Moment(NamedTuple):
-    """When and where something was said."""
+    """When something was said, and by chance when it is tried again."""
 
     now: float
-    host: str
     chance: float
     attempted: bool = True
 
@@ -40,40 +45,41 @@ def status_of(reply: Reply) -> str:
 
 
 def judge(
-    claim: Claim, replies: Sequence[Reply], moment: Moment, schedule: Schedule, *, durable: bool
+    claim: Claim, results: Sequence[Result], moment: Moment, schedule: Schedule, *, durable: bool
 ) -> list[Verdict]:
     """Verdicts in the order of the claim's rows."""
     return [
-        _judge(claim, row, reply, moment, schedule, durable)
-        for row, reply in zip(claim.rows, replies, strict=True)
+        _judge(claim, row, result, moment, schedule, durable)
+        for row, result in zip(claim.rows, results, strict=True)
     ]
 
 
 def _judge(  # noqa: PLR0913, PLR0917
-    claim: Claim, row: Row, reply: Reply, moment: Moment, schedule: Schedule, durable: bool
+    claim: Claim, row: Row, result: Result, moment: Moment, schedule: Schedule, durable: bool
 ) -> Verdict:
+    reply = result.reply
     seq = claim.facts.seq
     done = Outcome(seq, row.number, None, durable=durable)
     if reply.code // 100 == 2:
-        return Verdict(row, reply, "sent", done._replace(left=claim.hop is not Hop.MAILBOX))
+        return Verdict(row, result, "sent", done._replace(left=claim.hop is not Hop.MAILBOX))
     done = done._replace(left=True)
     if reply.permanent:
-        return Verdict(row, reply, "bounced", done, Action.FAILED)
+        return Verdict(row, result, "bounced", done, Action.FAILED)
     now, arrived = moment.now, claim.facts.arrived
     if schedule.expired(now, arrived, claim.sender):
-        return Verdict(row, reply, "expired", done, Action.FAILED)
+        return Verdict(row, result, "expired", done, Action.FAILED)
     warn = bool(claim.sender) and schedule.warning_due(now, arrived, row.warned)
     later = Outcome(
         seq,
         row.number,
         schedule.next_attempt(now, arrived, moment.chance),
-        moment.host,
+        result.host,
         status_of(reply),
         str(reply),
         moment.attempted,
         row.warned or warn,
     )
-    return Verdict(row, reply, "deferred", later, Action.DELAYED if warn else None)
+    return Verdict(row, result, "deferred", later, Action.DELAYED if warn else None)
 
 
 def given_back(claim: Claim, now: float) -> list[Outcome]:

@@ -7,11 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from postroom.couriers.lmtp import Errand, LmtpLine
-from postroom.couriers.parcel import Attempt, Parcel
+from postroom.couriers.parcel import Attempt, Parcel, Result, fault, unreadable
 from postroom.queue.rows import Claim, StoredContent
 from postroom.relay.parcels import INLINE, ParcelMaker, Unfit
 from postroom.wire.smtp.client import Outgoing
-from postroom.wire.smtp.replies import Reply
 
 _NOTHING: Final = StoredContent(b"\r\n", 2, b"")
 
@@ -48,9 +47,9 @@ class LocalDelivery:
             try:
                 self._enqueue(claim, claim.content, self._maker.make_local(claim, claim.content))
             except Unfit as unfit:
-                self._refuse(claim, claim.content, unfit.reply)
+                self._refuse(claim, claim.content, Result(unfit.reply))
             except Exception as error:  # a fault of ours must not end the spool's work either
-                self._refuse(claim, claim.content, _fault(error))
+                self._refuse(claim, claim.content, fault(type(error).__name__))
         else:
             self._keep(asyncio.ensure_future(self._prepare(claim)))
         return True
@@ -66,17 +65,17 @@ class LocalDelivery:
             parcel = await self._maker.make(claim, content)
         except Unfit as unfit:
             assert content is not None
-            self._refuse(claim, content, unfit.reply)
+            self._refuse(claim, content, Result(unfit.reply))
         except (LookupError, OSError, sqlite3.Error) as error:
-            self._refuse(claim, _NOTHING, Reply(451, "4.3.0", f"message cannot be read: {error}"))
+            self._refuse(claim, _NOTHING, unreadable(error))
         except Exception as error:  # a fault of ours must neither lose the claim nor take its room for ever
-            self._refuse(claim, content or _NOTHING, _fault(error))
+            self._refuse(claim, content or _NOTHING, fault(type(error).__name__))
         else:
             self._enqueue(claim, content, parcel)
 
-    def _refuse(self, claim: Claim, content: StoredContent, reply: Reply) -> None:
+    def _refuse(self, claim: Claim, content: StoredContent, result: Result) -> None:
         self.held -= len(claim.rows)
-        self._conclude(claim, Attempt([reply] * len(claim.rows)), content, self._now())
+        self._conclude(claim, Attempt([result] * len(claim.rows)), content, self._now())
 
     def _enqueue(self, claim: Claim, content: StoredContent, parcel: Parcel) -> None:
         self._backlog.append((claim, content, parcel))
@@ -124,7 +123,3 @@ class LocalDelivery:
         for line in self._idle:
             line.close()
         return waiting
-
-
-def _fault(error: Exception) -> Reply:
-    return Reply(451, "4.3.5", f"internal error of the relay: {type(error).__name__}")

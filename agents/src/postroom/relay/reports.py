@@ -52,7 +52,7 @@ class Reporter:
         self._host = host_name
 
     async def tell(
-        self, claim: Claim, verdicts: Sequence[Verdict], host: str, content: StoredContent, schedule: Schedule
+        self, claim: Claim, verdicts: Sequence[Verdict], content: StoredContent, schedule: Schedule
     ) -> None:
         """Report what happened to a claim's recipients. Raises Unavailable: it has to be said later."""
         for action in Action:
@@ -63,7 +63,7 @@ class Reporter:
                 continue
             addressee = self._addressee(claim, action)
             if addressee is not None:
-                await self._report(claim, action, concerned, host, content, schedule, addressee)
+                await self._report(claim, action, concerned, content, schedule, addressee)
 
     def _addressee(self, claim: Claim, action: Action) -> _Addressee | None:
         facts = claim.facts
@@ -88,7 +88,6 @@ class Reporter:
         claim: Claim,
         action: Action,
         verdicts: Sequence[Verdict],
-        host: str,
         content: StoredContent,
         schedule: Schedule,
         addressee: _Addressee,
@@ -102,7 +101,7 @@ class Reporter:
         report = Report(
             action,
             self._host,
-            tuple(_reported(verdict, host) for verdict in verdicts),
+            tuple(_reported(verdict) for verdict in verdicts),
             facts.id,
             date(int(facts.arrived)),
             facts.envid,
@@ -182,16 +181,16 @@ def _wanted(verdict: Verdict, action: Action) -> bool:
     return wishes == [""] or ("FAILURE" if action is Action.FAILED else "DELAY") in wishes
 
 
-def _reported(verdict: Verdict, host: str) -> ReportedRecipient:
-    row, reply = verdict.row, verdict.reply
-    said = str(reply) if verdict.status != "expired" else f"{reply} (given up after too long a time)"
-    status = status_of(reply)
+def _reported(verdict: Verdict) -> ReportedRecipient:
+    """Report one recipient: in the server's words where it spoke, else in ours, without a code that nobody said."""
+    row, result = verdict.row, verdict.result
+    status, note = status_of(result.reply), ""
     if verdict.status == "expired":
-        status = (
-            f"5{status[1:]}" if status[2:3] == "4" else "5.4.7"
-        )  # RFC 3463 section 3.5: delivery time expired
-    remote = "" if host in ("", "none") else host.partition("[")[0]
-    return ReportedRecipient(row.address, status, said, remote, row.original, row.orcpt)
+        note = "given up after too long a time"
+        # RFC 3463 section 3.5: delivery time expired
+        status = f"5{status[1:]}" if status[2:3] == "4" else "5.4.7"
+    said, host = (str(result.said), result.host_name) if result.said else (result.reply.text, "")
+    return ReportedRecipient(row.address, status, said, host, row.original, row.orcpt, note)
 
 
 def _identity(claim: Claim, action: Action, verdicts: Sequence[Verdict]) -> str:

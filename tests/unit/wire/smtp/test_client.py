@@ -87,10 +87,28 @@ def test_421_keeps_what_was_judged_before() -> None:
     assert transaction.replies == [NO, None]
 
 
-@pytest.mark.parametrize("replies", [(GO,), (OK, OK, OK, OK), (OK, NO, NO, GO)])
+@pytest.mark.parametrize("replies", [(GO,), (OK, OK, OK, OK)])
 def test_replies_out_of_step_end_the_conversation(replies: tuple[Reply, ...]) -> None:
     with pytest.raises(OutOfStep):
         converse(Transaction(PIPELINING, TWO).run(), *replies)
+
+
+@pytest.mark.parametrize("verdict", [Reply(554, "5.5.1", "no valid recipients"), OK])
+@pytest.mark.parametrize("refusals", [(OK, NO, NO), (OK, LATER, NO), (NO, NO, NO)])
+def test_data_after_which_nobody_is_left_is_ended_by_one_dot(
+    refusals: tuple[Reply, ...], verdict: Reply
+) -> None:
+    """RFC 2920 section 3.1: the server has agreed to a message, and waits for its end."""
+    transaction = Transaction(PIPELINING, TWO)
+    assert converse(transaction.run(), *refusals, GO, verdict)[-1] == b".\r\n"
+    assert transaction.replies == list(refusals[1:])
+    assert not transaction.sent
+    assert transaction.reusable
+
+
+def test_lmtp_has_no_reply_to_a_dot_for_nobody() -> None:
+    with pytest.raises(OutOfStep):
+        converse(Transaction(PIPELINING, TWO, lmtp=True).run(), OK, NO, NO, GO)
 
 
 def test_helo_where_ehlo_is_unknown() -> None:

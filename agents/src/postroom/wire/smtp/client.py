@@ -18,6 +18,7 @@ COMMAND: Final = 300.0
 DATA_BEGUN: Final = 120.0
 DATA_BLOCK: Final = 180.0
 DATA_ENDED: Final = 600.0
+DATA_FOR_NOBODY: Final = 5.0  # ours: nothing but the session's further use hangs on the reply
 
 _PATH: Final = re.compile(
     r'(?:[^\x00-\x20\x7f-\U0010ffff<>()\\,;:"\[\]@]+|"(?:[ !#-\[\]-~]|\\[ -~])*")@[A-Za-z0-9.:\[\]_-]+'
@@ -168,10 +169,11 @@ class Transaction:
         """
         begun = yield from self._open(opened)
         accepted = [number for number, reply in enumerate(self.replies) if reply is None]
-        if begun is None or not accepted:
-            if begun is not None:  # nobody is there to receive it, and yet it wants the message
-                raise OutOfStep("DATA accepted without a recipient")
+        if begun is None:
             yield from self._reset()
+            return
+        if not accepted:
+            yield from self._send_nothing()
             return
         self.sent = True
         reply = yield Payload(behind, DATA_ENDED)
@@ -216,6 +218,16 @@ class Transaction:
         if reply.code == 421:
             raise Refused(reply)
         return None
+
+    def _send_nothing(self) -> Conversation[None]:
+        """End at once the data of a message for which no recipient is left. RFC 2920 section 3.1.
+
+        In LMTP no reply would come, one per accepted recipient, and no such server may say 354 (RFC 2033 section 4.2).
+        """
+        if self._lmtp:
+            raise OutOfStep("DATA accepted without a recipient")
+        reply = yield Step(b".\r\n", DATA_FOR_NOBODY)  # whatever it says, the recipients were judged before
+        self.reusable = not reply.closing
 
     def _reset(self) -> Conversation[None]:
         reply = yield Step(b"RSET\r\n", COMMAND)
