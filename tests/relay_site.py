@@ -216,6 +216,7 @@ class Exchange:
         self.release = asyncio.Event()  # the end of DATA is answered only when it is set
         self.release.set()
         self.eight_bits = True  # offers 8BITMIME
+        self.later = b"<later@"  # whoever has this in his address is put off
         self._server: asyncio.Server | None = None
 
     async def start(self, port: int = 0) -> None:
@@ -252,7 +253,7 @@ class Exchange:
             writer.write(b"250 2.0.0 taken\r\n")
         elif b"<no@" in line:
             writer.write(b"550 5.1.1 no such user\r\n")
-        elif b"<later@" in line:
+        elif self.later in line:
             writer.write(b"451 4.7.1 come back\r\n")
         else:
             writer.write(b"250 2.0.0 ok\r\n")

@@ -75,7 +75,7 @@ def test_what_no_server_said_is_told_to_people_and_has_no_code() -> None:
     """RFC 3464 section 2.3.6: a code beside Remote-MTA is the remote's; without either, Status says what there is."""
     ours = report(ReportedRecipient("bob@c.example", "5.4.7", "connection timed out", note="given up"))
     people, programs, _ = read(*notification(ours, COVERING, HEAD, None)).iter_parts()
-    assert "    connection timed out (given up)\r\n" in people.get_content().replace("\n", "\r\n")
+    assert "\r\n    connection timed out (given up)\r\n" in people.get_content()
     assert set(programs.get_payload()[1].keys()) == {"Final-Recipient", "Action", "Status"}
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TypeVar, cast
 
 from postroom.wire.smtp.client import DATA_BLOCK, Conversation, Payload, Step, stuffed
@@ -111,7 +112,9 @@ class PeerConnection(asyncio.Protocol):
         except MessageUnreadable:
             raise
         except ConnectionLost:
-            reply = self._heard()
+            reply = None
+            with suppress(ReplyError):
+                reply = self._reader.next_reply()
             if reply is None or reply.positive:  # a yes to what it has not got is no answer
                 raise
             return reply
