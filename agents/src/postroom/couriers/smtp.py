@@ -155,14 +155,13 @@ class SmtpCourier:
         """Offer the message to a server for all who are left; `taken` hears when others remain."""
         try:
             parcel = await _fitting(session, turn)
-        except BaseException:
-            session.connection.quit()
+            judged = parcel is None or await self._transact(key, session, turn, parcel)
+        except BaseException:  # a fault of ours: half a message must not look like a whole one
+            session.connection.abort()
             raise
         if parcel is None:
-            turn.offered.add(session.host)
             self._put_back(key, session)
-            return
-        if await self._transact(key, session, turn, parcel):
+        if judged:
             turn.offered.add(session.host)
         if turn.open and turn.taken:
             taken(turn.taken)
