@@ -201,6 +201,32 @@ async def test_a_refusal_with_which_a_server_leaves_in_the_middle_is_heard() -> 
         assert str(attempt.results[0].said) == "552 5.3.4 too big"
 
 
+@pytest.mark.parametrize(("heard", "connections"), [(0, 2), (2, 2), (3, 1)])
+async def test_silence_leads_to_the_next_server_unless_the_message_may_have_been_taken(
+    heard: int, connections: int
+) -> None:
+    """RFC 1047: behind the final dot nobody knows, and to ask another server now would make a second copy likely."""
+
+    async def silent(peer: Peer) -> None:
+        await peer.greet("PIPELINING")
+        await peer.hear("MAIL", "RCPT", "DATA")
+        await peer.say(*("250 ok", "250 ok", "354 go")[:heard])
+        await peer.reader.read()
+
+    servers = Servers()
+    await servers.add(MX1, silent)
+    await servers.add(MX2, accept)
+    async with courier_for(servers, scale=0.01) as courier:
+        attempt = await send(courier)
+        assert servers.connections == connections
+        if connections == 2:
+            assert attempt.results[0].host_name == MX2
+        else:
+            assert attempt.results[0].said is None
+            assert "may arrive twice" in attempt.replies[0].text
+            assert attempt.replies[0].temporary
+
+
 def limited(*keywords: str) -> Serve:
     async def script(peer: Peer) -> None:
         await peer.greet(*keywords)

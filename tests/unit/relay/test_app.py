@@ -297,6 +297,7 @@ async def test_a_dirty_message_is_repaired_or_refused_by_its_origin(outside: Wor
         envelope = message(world("bob@beta.example"), origin=origin, vouched=True)
         await put(outside.spool, envelope, HEAD, body)
     await outside.mail(b"Status: 5.6.0")
+    await outside.site.until(lambda: bool(outside.exchange.taken))
     assert [text.partition(b"\r\n\r\n")[2] for text in outside.exchange.taken] == [
         b"one\r\nline\r\nmore\r\n.\r\nend\r\n"
     ]
