@@ -23,6 +23,7 @@ from postroom.contracts.mailbox import (
     Status,
     Stored,
 )
+from postroom.mail.dates import clamped
 from postroom.mail.flags import DELETED, SEEN, keywords
 from postroom.mail.mime_scan import scan
 from postroom.store import Notices
@@ -86,11 +87,13 @@ class MemoryAccount:
         if limit and self._used() + octets > limit:
             raise errors.QuotaExceeded
 
-    def _put(self, box: Box, content: bytes, flags: frozenset[str], date: int, modseq: int) -> int:
+    def _put(self, box: Box, content: bytes, flags: frozenset[str], date: int | None, modseq: int) -> int:
         flags = box.spelled(flags)
         box.learn(flags, box.rows.values())
         uid, box.uidnext = box.uidnext, box.uidnext + 1
-        box.rows[uid] = Row(uid, flags, modseq, date or int(self.clock.now()), len(content))
+        box.rows[uid] = Row(
+            uid, flags, modseq, clamped(int(self.clock.now()) if date is None else date), len(content)
+        )
         box.contents[uid] = content
         box.modseq = modseq
         return uid

@@ -60,7 +60,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     uid: int
     flags: frozenset[str]
     modseq: int
-    internal_date: int  # seconds since 1970
+    internal_date: int  # seconds since 1970, within what mail.dates can show
     size: int  # octets as FETCH RFC822.SIZE counts them, served header in front included
 
 
@@ -89,7 +89,7 @@ class NewMessage(msgspec.Struct, frozen=True):
 
     content: bytes
     flags: frozenset[str] = frozenset()
-    internal_date: int = 0  # 0: now
+    internal_date: int | None = None  # seconds since 1970, brought into the range of mail.dates; None: now
 
 
 class Appended(msgspec.Struct, frozen=True):
@@ -140,7 +140,7 @@ class Delivery(msgspec.Struct, frozen=True):
     mailbox: str  # wanted mailbox; INBOX is used when it does not exist
     prefix: bytes  # Return-Path and Delivered-To, served in front of the content
     content: bytes
-    arrived: int
+    arrived: int  # seconds since 1970, brought into the range of mail.dates
     quota_bytes: int = 0
     flags: frozenset[str] = frozenset()
 

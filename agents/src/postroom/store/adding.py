@@ -18,6 +18,7 @@ from postroom.contracts.errors import (
     TooManyKeywords,
 )
 from postroom.contracts.mailbox import Appended, Delivery, NewMessage
+from postroom.mail.dates import clamped
 from postroom.mail.flags import DELETED_BIT, SEEN_BIT, keywords, system_bits
 from postroom.mail.mime import Envelope, Part
 from postroom.mail.mime_scan import scan, shifted
@@ -173,7 +174,7 @@ def _commit(
                 continue
             cursor = sql.execute(
                 "INSERT OR IGNORE INTO deliveries VALUES (?, ?, ?)",
-                (delivery.queue_id, delivery.recipient, delivery.arrived),
+                (delivery.queue_id, delivery.recipient, clamped(delivery.arrived)),
             )
             if not cursor.rowcount:
                 results[place] = _SecondCopy()
@@ -232,7 +233,7 @@ def _insert(  # noqa: PLR0913, PLR0917
         database.learn_keywords(box.id, words)
     database.sql.execute(
         "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
-        (box.first_key | box.uidnext, bits, " ".join(words), modseq, internal_date, size, content),
+        (box.first_key | box.uidnext, bits, " ".join(words), modseq, clamped(internal_date), size, content),
     )
     database.sql.execute(
         "UPDATE mailboxes SET uidnext = uidnext + 1, modseq = ?, messages = messages + 1, unseen = unseen + ?,"
@@ -278,14 +279,14 @@ def _append(
     for message, file in zip(messages, files, strict=True):
         box = database.box(name)
         uidvalidity = box.uidvalidity
-        uids.append(_insert(database, box, message.flags, message.internal_date or now, file, modseq))
+        date = now if message.internal_date is None else message.internal_date
+        uids.append(_insert(database, box, message.flags, date, file, modseq))
     return Appended(uidvalidity, tuple(uids))
 
 
-def adopt(database: Database, mailbox: str, message: NewMessage, file: str) -> None:
-    """Rows for a file that is in the folder already."""
-    detail = _encode(scan(message.content))
-    new = NewFile(file, len(message.content), _digest(message.content), b"", detail)
+def adopt(database: Database, mailbox: str, content: bytes, internal_date: int, file: str) -> None:
+    """Write the rows of a file that is in the folder already."""
+    new = NewFile(file, len(content), _digest(content), b"", _encode(scan(content)))
     with database.writing():
         box = database.box(mailbox)
-        _insert(database, box, message.flags, message.internal_date, new, database.next_modseq())
+        _insert(database, box, frozenset(), internal_date, new, database.next_modseq())

@@ -8,6 +8,7 @@ import msgspec
 
 from postroom.contracts.errors import MailboxError, MessageGone, MessageLost
 from postroom.contracts.mailbox import Changes, Detail, Mailbox, Row, Selected
+from postroom.mail.dates import EARLIEST, LATEST, clamped
 from postroom.mail.flags import SEEN_BIT, flag_set
 from postroom.mail.mime import Envelope, Part
 from postroom.store import expunged
@@ -142,6 +143,8 @@ def _added(database: Database, box: Box, since: int) -> Iterator[RawRow]:
 
 def as_row(row: RawRow) -> Row:
     key, bits, words, modseq, date, size = row
+    if not EARLIEST <= date <= LATEST:  # written by a release that took any date
+        date = clamped(date)
     return Row(key & UID_MASK, flag_set(bits, words), modseq, date, size)
 
 

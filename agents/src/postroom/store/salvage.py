@@ -6,7 +6,6 @@ from contextlib import closing, suppress
 from typing import Final
 
 from postroom.contracts.errors import MailboxExists
-from postroom.contracts.mailbox import NewMessage
 from postroom.store import adding, files, mailboxes
 from postroom.store.database import Database
 
@@ -38,6 +37,5 @@ def _recover(database: Database, name: str) -> bool:
     status = os.stat(name, dir_fd=database.folder.descriptor, follow_symlinks=False)
     if not stat.S_ISREG(status.st_mode):
         return False
-    message = NewMessage(database.folder.read(name), internal_date=int(status.st_mtime))
-    adding.adopt(database, MAILBOX, message, name)
+    adding.adopt(database, MAILBOX, database.folder.read(name), int(status.st_mtime), name)
     return True

@@ -1,11 +1,13 @@
 """Commands as clients write them. RFC 3501 section 9 and the extensions' grammars."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from postroom.mail.dates import EARLIEST, LATEST
 from postroom.wire.imap import commands as c
+from postroom.wire.imap import responses
 from postroom.wire.imap import searchkeys as k
 from postroom.wire.imap.commands import Tagged
 from postroom.wire.imap.fetchitems import Item, Section, Text
@@ -47,7 +49,7 @@ CASES = [
         b'APPEND a (\\SEEN k) " 1-Feb-2024 23:59:59 -0130" {2+}\r\nhi',
         c.Append("a", frozenset({"\\Seen", "k"}), 1706837399, b"hi"),
     ),
-    (b"APPEND a {0+}\r\n", c.Append("a", frozenset(), 0, b"")),
+    (b"APPEND a {0+}\r\n", c.Append("a", frozenset(), None, b"")),
     (b"ENABLE CONDSTORE x", c.Enable((b"CONDSTORE", b"X"))),
     (b"ID NIL", c.Id()),
     (b'ID ("name" "x" "os" NIL)', c.Id()),
@@ -170,6 +172,38 @@ def test_x05_depth_and_size_of_searches_are_limited() -> None:
         read(b"a FETCH 1 BODY[" + b"1." * 30000 + b"1]")
     with pytest.raises(Malformed):
         read(b"a ID (" + b'"a" "b" ' * 5000 + b'"a" "b")')
+
+
+@pytest.mark.parametrize(
+    ("text", "date"),
+    [
+        (b" 1-Jan-1970 00:00:00 +0000", 0),
+        (b"31-Dec-1969 23:59:59 +0000", -1),
+        (b"01-Jan-1970 01:00:00 +0100", 0),
+        (b"31-Dec-9999 23:59:59 +0000", LATEST),
+        (b"31-Dec-9999 23:59:59 -0500", LATEST),
+        (b"31-Dec-9999 23:59:59 -2359", LATEST),
+        (b"01-Jan-0001 00:00:00 +0000", EARLIEST),
+        (b"01-Jan-0001 00:00:00 +2359", EARLIEST),
+        (b"31-Dec-2016 23:59:60 +0000", 1483228799),
+    ],
+)
+def test_dates_of_append(text: bytes, date: int) -> None:
+    command = read(b'a APPEND x "' + text + b'" {1+}\r\nm').command
+    assert isinstance(command, c.Append)
+    assert command.date == date
+
+
+@given(st.datetimes(), st.integers(-1439, 1439))
+def test_every_date_of_append_can_be_shown_again(moment: datetime, minutes: int) -> None:
+    month = responses.date_time(int(moment.replace(tzinfo=UTC).timestamp())).decode()[4:7]
+    hours, rest = divmod(abs(minutes), 60)
+    text = f"{moment:%d}-{month}-{moment.year:04d} {moment:%H:%M:%S} {'-' if minutes < 0 else '+'}{hours:02d}{rest:02d}"
+    command = read(f'a APPEND x "{text}" {{1+}}\r\nm'.encode()).command
+    assert isinstance(command, c.Append)
+    assert command.date is not None
+    assert EARLIEST <= command.date <= LATEST
+    assert len(responses.date_time(command.date)) == 28
 
 
 @given(st.sampled_from(sorted(VERBS)), st.binary(max_size=60))

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
 from postroom.mail import flags
+from postroom.mail.dates import clamped
 from postroom.wire.imap import commands, names, sequence
 from postroom.wire.imap.fetchitems import Item, parse_items
 from postroom.wire.imap.scanner import Scanner
@@ -16,6 +17,7 @@ _ID_PAIRS: Final = 30  # RFC 2971 section 3.3
 _DATE_TIME: Final = re.compile(
     rb"([ \d]\d-[A-Za-z]{3}-\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)\Z",
 )
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RESULTS: Final = frozenset({b"MIN", b"MAX", b"ALL", b"COUNT"})
 
 Reader = Callable[[Scanner], commands.Command]
@@ -155,7 +157,7 @@ def append(scanner: Scanner) -> commands.Command:
     if scanner.peek(b"("):
         given = flag_list(scanner)
         scanner.space()
-    date = 0
+    date = None
     if scanner.peek(b'"'):
         date = date_time(scanner)
         scanner.space()
@@ -163,7 +165,7 @@ def append(scanner: Scanner) -> commands.Command:
 
 
 def date_time(scanner: Scanner) -> int:
-    """date-time as seconds since 1970."""
+    """Return date-time as seconds since 1970; one that its zone moves out of years 1 to 9999 is clamped."""
     found = _DATE_TIME.match(scanner.string())
     day = parse_date(found[1].lstrip()) if found else None
     if found is None or day is None:
@@ -173,7 +175,7 @@ def date_time(scanner: Scanner) -> int:
         scanner.fail("date and time expected")
     zone = timedelta(hours=zone_hours, minutes=zone_minutes) * (-1 if found[5] == b"-" else 1)
     moment = datetime(day.year, day.month, day.day, hour, minute, min(second, 59), tzinfo=timezone(zone))
-    return max(int(moment.timestamp()), 1)
+    return clamped((moment - _EPOCH) // timedelta(seconds=1))
 
 
 def get_quota(scanner: Scanner) -> commands.Command:

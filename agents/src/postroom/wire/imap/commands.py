@@ -122,11 +122,11 @@ class StatusOf(Command, frozen=True):
 
 
 class Append(Command, frozen=True):
-    """RFC 3501 section 6.3.11; `date` in seconds since 1970, 0 when the client gave none."""
+    """RFC 3501 section 6.3.11; `date` in seconds since 1970, None when the client gave none."""
 
     mailbox: str
     flags: frozenset[str]
-    date: int
+    date: int | None
     message: bytes
 
 

@@ -1,0 +1,11 @@
+"""The moments that a date with a year of four digits can say, in any zone and so in universal time."""
+
+from typing import Final
+
+EARLIEST: Final = -62_135_596_800  # 0001-01-01 00:00:00, seconds since 1970
+LATEST: Final = 253_402_300_799  # 9999-12-31 23:59:59
+
+
+def clamped(seconds: int) -> int:
+    """Return the nearest moment that can be shown; `seconds` count from 1970."""
+    return min(max(seconds, EARLIEST), LATEST)
