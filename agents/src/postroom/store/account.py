@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import Final, Protocol, TypeVar, cast
 
+from postroom.contracts.clock import Clock
 from postroom.contracts.mailbox import (
     Appended,
     Changes,
@@ -20,18 +21,37 @@ from postroom.contracts.mailbox import (
 )
 from postroom.store import adding, changing, mailboxes, reading
 from postroom.store.database import Database, as_refusal
-
-if TYPE_CHECKING:
-    from postroom.store.engine import SqliteStore
+from postroom.store.maildrop import MaildropLocks
 
 T = TypeVar("T")
 _FEW: Final = 500  # rows that are read in the event loop's own thread
 
 
+class Engine(Protocol):
+    """Whoever keeps databases open and has calls made on them, by account id."""
+
+    @property
+    def clock(self) -> Clock:
+        """The time of what is written."""
+
+    @property
+    def maildrops(self) -> MaildropLocks:
+        """The locks of POP3 that this process holds."""
+
+    async def run(self, account_id: str, call: Callable[[Database], T]) -> T:
+        """Return the call's result. Raises MailError."""
+
+    def at_once(self, account_id: str) -> Database | None:
+        """Return the database, when it is open and at rest."""
+
+    def new_name(self) -> str:
+        """Return a name that no message file ever had."""
+
+
 class SqliteAccount:
     """Implements contracts.mailbox.MailAccount. Cheap to make; holds nothing open."""
 
-    def __init__(self, store: "SqliteStore", account_id: str, path: str, quota_bytes: int) -> None:
+    def __init__(self, store: Engine, account_id: str, path: str, quota_bytes: int) -> None:
         self._store = store
         self._id = account_id
         self._path = path
