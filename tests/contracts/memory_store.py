@@ -254,11 +254,13 @@ class MemoryAccount:
         held: list[int] = []
         done: list[int] = []
         changed: list[Row] = []
+        before: list[int] = []
         for row in self._chosen(box, uids):
             if unchanged_since is not None and row.modseq > unchanged_since:
                 held.append(row.uid)
                 continue
             done.append(row.uid)
+            before.append(row.modseq)
             after = {
                 FlagMode.REPLACE: flags,
                 FlagMode.ADD: row.flags | flags,
@@ -273,7 +275,8 @@ class MemoryAccount:
                 box.learn(flags, rows.values())
             box.modseq, box.rows = modseq, rows
             self.told()
-        return Stored(tuple(box.rows[uid] for uid in done), tuple(held), tuple(box.keywords))
+        rows_now = tuple(box.rows[uid] for uid in done)
+        return Stored(rows_now, tuple(held), tuple(before), tuple(box.keywords))
 
     async def expunge(self, mailbox: int, uids: Sequence[int] | None = None) -> tuple[int, ...]:
         box = self._by_id(mailbox)

@@ -142,6 +142,7 @@ async def test_a_change_raises_the_modseq_and_no_change_does_not(store: Store, a
     assert first.rows[0].modseq > before
     again = await ada.store(inbox, [1], FlagMode.ADD, frozenset({SEEN}))
     assert again.rows == first.rows
+    assert again.before == (first.rows[0].modseq,)
     assert (await ada.status("INBOX")).highestmodseq == first.rows[0].modseq
 
 
@@ -152,6 +153,8 @@ async def test_unchanged_since_holds_back(store: Store, ada: MailAccount) -> Non
     stored = await ada.store(inbox, [1, 2, 3], FlagMode.ADD, frozenset({FLAGGED}), unchanged_since=before)
     assert stored.modified == (2,)
     assert uids(stored.rows) == [1, 3]
+    assert len(stored.before) == 2
+    assert max(stored.before) <= before
     assert [row.flags for row in await ada.rows(inbox, [2])] == [{SEEN}]
 
 

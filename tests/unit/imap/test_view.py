@@ -76,25 +76,32 @@ def test_chosen_messages() -> None:
     assert list(selected.chosen(sequence.parse(b"4:6,9"), uid=True)) == [5]
 
 
-def test_silent_changes_are_known_only_when_nobody_came_between() -> None:
+def test_silent_changes_are_known_unless_another_changed_the_same_message_before() -> None:
     selected = view(3, 4, 5)
-    selected.know_unsaid([row(3, 11, "\\Seen"), row(4, 11, "\\Seen")])
-    selected.know_unsaid([row(4, 12)])
-    selected.know_unsaid([row(5, 14, "\\Seen")])  # 13 was another session's
+    selected.know_unsaid([row(3, 11, "\\Seen"), row(4, 11, "\\Seen")], [2, 10])
+    selected.know_unsaid([row(4, 12)], [11])
+    selected.know_unsaid([row(5, 14, "\\Seen")], [13])  # 13 was another session's
     heard = told(selected, news(row(3, 11, "\\Seen"), row(4, 12), row(5, 14, "\\Seen"), modseq=14))
     assert heard == [b"* 3 FETCH (FLAGS (\\Seen))"]
-    selected.know_unsaid([])
-    selected.know_unsaid([row(3, 15)])
+    selected.know_unsaid([], [])
+    selected.know_unsaid([row(3, 15)], [11])
     assert told(selected, news(row(3, 15), modseq=15)) == []
+
+
+def test_silent_changes_are_known_whatever_happens_in_other_mailboxes() -> None:
+    selected = view(3, 4)
+    selected.know_unsaid([row(3, 40, "\\Seen")], [7])  # the account has counted up to 39 elsewhere
+    selected.know_unsaid([row(4, 50), row(3, 40, "\\Seen")], [9, 40])
+    assert told(selected, news(row(3, 40, "\\Seen"), row(4, 50), modseq=50)) == []
 
 
 def test_silent_changes_do_not_hide_what_another_did_to_the_same_message() -> None:
     selected = view(3, 4)
-    selected.know_unsaid([row(4, 12)])  # 11 was another session's change of 3
-    selected.know_unsaid([row(3, 13, "\\Flagged")])
+    selected.know_unsaid([row(4, 12)], [10])
+    selected.know_unsaid([row(3, 13, "\\Flagged")], [11])  # 11 was another session's
     assert told(selected, news(row(3, 13, "\\Flagged"), modseq=13)) == [b"* 1 FETCH (FLAGS (\\Flagged))"]
-    selected.know(row(4, 15))  # 14 was another's again
-    selected.know_unsaid([row(3, 16)])
+    selected.know(row(4, 15))
+    selected.know_unsaid([row(3, 16)], [14])  # 14 was another's again
     assert told(selected, news(row(3, 16), row(4, 15), modseq=16)) == [b"* 1 FETCH (FLAGS ())"]
 
 

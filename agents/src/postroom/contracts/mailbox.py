@@ -120,6 +120,7 @@ class Stored(msgspec.Struct, frozen=True):
 
     rows: tuple[Row, ...]
     modified: tuple[int, ...]
+    before: tuple[int, ...]  # the mod-sequences that `rows` had: who knew these knows the rows
     keywords: tuple[str, ...] = ()  # all of the mailbox, when any of the rows has one
 
 

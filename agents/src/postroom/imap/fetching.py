@@ -165,7 +165,7 @@ class _Fetch:
 
     def _note_lost(self, lost: MessageLost) -> None:
         self.lost = True
-        self._session.note_lost(lost)
+        self._session.teller.lost(lost)
 
     def _told_with_flags(self) -> list[Item]:
         """What goes with \\Seen that this FETCH has set (RFC 3501 section 6.4.5, RFC 7162 section 3.2)."""

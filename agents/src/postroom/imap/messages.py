@@ -25,7 +25,7 @@ async def store(session: Session, tagged: commands.Tagged) -> Reply:
     if command.unchanged_since is not None:
         session.enable_condstore()
     if command.silent:
-        await session.look_before_silence()
+        await session.look_before_silence(uids=command.uid)
     found = 0
     modified: list[int] = []
     for start in range(0, len(uids), CHUNK):
@@ -47,16 +47,14 @@ async def _store_some(session: Session, command: commands.Store, uids: Sequence[
     view = session.selected
     mode = _MODES[command.sign]
     stored = await session.opened.store(view.id, uids, mode, command.flags, command.unchanged_since)
-    held = frozenset(stored.modified)
-    done = tuple(row for row in stored.rows if row.uid not in held)
-    session.write(view.learn_keywords(done, stored.keywords))
-    session.write(_told(session, command, done))
+    session.write(view.learn_keywords(stored.rows, stored.keywords))
+    session.write(_told(session, command, stored.rows))
     if command.silent:
-        view.know_unsaid(done)
+        view.know_unsaid(stored.rows, stored.before)
     else:
-        for row in done:
+        for row in stored.rows:
             view.know(row)
-    return Stored(done, stored.modified)
+    return stored
 
 
 def _told(session: Session, command: commands.Store, rows: Iterable[Row]) -> bytes:

@@ -131,7 +131,7 @@ class _Search:
                 continue
             except MessageLost as lost:
                 self.lost = True
-                self._session.note_lost(lost)
+                self._session.teller.lost(lost)
                 continue
             batch.append(message)
             octets += len(message.content)

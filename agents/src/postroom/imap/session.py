@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from postroom.contracts.directory import Account
-from postroom.contracts.errors import MailError, MessageLost, NoSuchMailbox, Unavailable
+from postroom.contracts.errors import MailError, NoSuchMailbox, Unavailable
 from postroom.contracts.mailbox import MailAccount
 from postroom.imap.refusals import Reply, bad, reply_to
 from postroom.imap.surroundings import Surroundings
+from postroom.imap.telling import Teller
 from postroom.imap.turns import Turn
 from postroom.imap.view import View
 from postroom.runtime.connections import Connection
@@ -66,6 +67,7 @@ class Session:
         "quota_bytes",
         "state",
         "surroundings",
+        "teller",
         "turn",
         "view",
     )
@@ -81,6 +83,7 @@ class Session:
         self.handlers = handlers
         self.framer = Framer(surroundings.limits_before_login())
         self.turn = Turn(surroundings.clock)
+        self.teller = Teller(surroundings.log, connection.peer)
         self.state = State.NOT_AUTHENTICATED
         self.account: MailAccount | None = None
         self.account_id = ""
@@ -209,7 +212,7 @@ class Session:
             reply = await self.handlers[type(command)](self, tagged)
         except MailError as error:
             if isinstance(error, Unavailable):
-                self._log_failure(tagged.verb, error)
+                self.teller.failure(tagged.verb, error)
             reply = reply_to(error)
         except NoSuchMessage:
             reply = bad(b"No message has this number")
@@ -217,32 +220,13 @@ class Session:
             return
         if reply.condition == b"OK":
             self._errors = 0
-        await self._tell_news(command)
+        await self._tell_news(tagged)
         self._answer(tagged.tag, reply, tagged.verb)
         if reply.condition == b"BAD" or (reply.condition == b"NO" and self.account is None):
             self._count_error()
 
     def _answer(self, tag: bytes, reply: Reply, verb: bytes = b"") -> None:
         self.write(responses.status(tag, reply.condition, reply.text or verb + b" completed", reply.code))
-
-    def _log_failure(self, verb: bytes, error: Unavailable) -> None:
-        """What keeps a login or a mailbox from working is for the operator to mend; the client hears no reason."""
-        client = self.connection.peer
-        account = f" account={self.account_id}" if self.account_id else ""
-        self.surroundings.log.warning(
-            f"{verb.decode()} failed: client={client}{account} {error}",
-            client=client,
-            ACCOUNT=self.account_id,
-        )
-
-    def note_lost(self, lost: MessageLost) -> None:
-        """A message whose file is gone: nobody but the operator can help."""
-        client = self.connection.peer
-        self.surroundings.log.error(
-            f"message lost: account={self.account_id} {lost} client={client}",
-            client=client,
-            ACCOUNT=self.account_id,
-        )
 
     def _count_error(self) -> None:
         self._errors += 1
@@ -251,15 +235,20 @@ class Session:
 
     # news
 
-    async def _tell_news(self, command: commands.Command) -> None:
+    async def _tell_news(self, tagged: commands.Tagged) -> None:
+        command = tagged.command
         if self.view is None or isinstance(command, _NEVER_LOOK):
             return
         if self._dirty or isinstance(command, _ALWAYS_LOOK):
-            by_number = isinstance(command, _BY_NUMBER) and not command.uid
-            await self.look(expunges=not by_number)
+            by_uid = tagged.verb.startswith(b"UID ")
+            by_number = isinstance(command, _BY_NUMBER) and not by_uid
+            await self.look(expunges=not by_number, uids=by_uid)
 
-    async def look(self, *, expunges: bool) -> None:
-        """Write what has happened in the selected mailbox. Raises Bye when the mailbox is no more."""
+    async def look(self, *, expunges: bool, uids: bool = False) -> None:
+        """Write what has happened in the selected mailbox, with UIDs where the command at hand is a UID command.
+
+        Raises Bye when the mailbox is no more.
+        """
         view, account = self.view, self.account
         if view is None or account is None:
             return
@@ -272,16 +261,18 @@ class Session:
         except MailError:  # told at the next moment that allows it
             self._dirty = True
             return
-        for piece in view.apply(changes, expunges=expunges, modseqs=self.condstore, uids=self.condstore):
+        for piece in view.apply(
+            changes, expunges=expunges, modseqs=self.condstore, uids=uids or self.condstore
+        ):
             self.write(piece)
             if self.turn.over:
                 await self.flush()
         self._dirty = self._dirty or bool(view.gone)
 
-    async def look_before_silence(self) -> None:
+    async def look_before_silence(self, *, uids: bool) -> None:
         """Tell others' changes before a command whose own changes stay untold."""
         if self._dirty:
-            await self.look(expunges=False)
+            await self.look(expunges=False, uids=uids)
 
     def note_news(self) -> None:
         """Something changed in the account: look at the next moment that allows it."""
@@ -339,7 +330,8 @@ class Session:
 
     def enter_account(self, account: MailAccount, known: Account) -> None:
         """Somebody has logged in."""
-        self.account, self.account_id = account, known.id
+        self.account = account
+        self.account_id = self.teller.account = known.id
         self.quota_bytes = known.quota_bytes
         self._standing_until = self.surroundings.clock.steady() + STANDING
         self.state = State.AUTHENTICATED

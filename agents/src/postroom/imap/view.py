@@ -28,7 +28,6 @@ class View:
         "gone",
         "id",
         "keywords",
-        "latest",
         "modseq",
         "name",
         "recent",
@@ -45,7 +44,6 @@ class View:
         self.uids: array[int] = array("I", selected.uids)
         self.recent = set(selected.recent)
         self.modseq = selected.status.highestmodseq
-        self.latest = self.modseq  # up to here nothing happened but what was told and own changes
         self.keywords = set(selected.keywords)
         self.reported: dict[
             int, int
@@ -71,21 +69,17 @@ class View:
 
     def know(self, row: Row) -> None:
         """The client has been told this row's flags."""
-        if row.modseq == self.latest + 1:
-            self.latest = row.modseq
         if row.modseq > self.modseq:
             self.reported[row.uid] = row.modseq
 
-    def know_unsaid(self, rows: Iterable[Row]) -> None:
-        """The client has changed these rows and is not told their flags.
+    def know_unsaid(self, rows: Iterable[Row], before: Iterable[int]) -> None:
+        """Note that the client has changed these rows, whose mod-sequences were `before`, and is not told their flags.
 
-        It knows them only if nobody else changed anything in between, which is so when the change got the very
-        next modseq; else they are told with the next news.
+        It knows a row only if it knew it before. One that somebody else has changed since is told with the next news.
         """
-        newest = max((row.modseq for row in rows), default=0)
-        if newest == self.latest + 1:
-            self.reported |= {row.uid: newest for row in rows if row.modseq == newest}
-            self.latest = newest
+        for row, modseq in zip(rows, before, strict=True):
+            if modseq <= max(self.modseq, self.reported.get(row.uid, 0)):
+                self.know(row)
 
     def apply(self, changes: Changes, *, expunges: bool, modseqs: bool, uids: bool) -> Iterator[bytes]:
         """Take changes over; the responses that tell them, in slices. With `uids` FETCH responses carry UID.
@@ -108,7 +102,6 @@ class View:
             rows = changes.rows[start : min(start + SLICE, came)]
             yield b"".join([self._fetch(row, modseqs, uids) for row in rows if self._is_news(row)])
         self.modseq = max(self.modseq, changes.highestmodseq)
-        self.latest = max(self.latest, self.modseq)
         self.reported = {uid: modseq for uid, modseq in self.reported.items() if modseq > self.modseq}
 
     def _is_news(self, row: Row) -> bool:

@@ -55,6 +55,7 @@ def store(
 ) -> Stored:
     held_back: list[int] = []
     now: list[Row] = []
+    before: list[int] = []
     updates: list[tuple[int, str, int, int]] = []
     unseen = deleted = 0
     worded = False
@@ -68,6 +69,7 @@ def store(
             if unchanged_since is not None and row_modseq > unchanged_since:
                 held_back.append(key & UID_MASK)
                 continue
+            before.append(row_modseq)
             new_bits, new_words = change.apply(bits, words)  # type: ignore[arg-type]
             worded = worded or bool(new_words)
             if new_bits == bits and new_words == str(words):
@@ -88,7 +90,7 @@ def store(
             )
             database.touch(mailbox, modseq)
         known = tuple(database.keywords(mailbox).values()) if worded else ()
-    return Stored(tuple(now), tuple(held_back), known)
+    return Stored(tuple(now), tuple(held_back), tuple(before), known)
 
 
 def flag_change(mode: FlagMode, flags: frozenset[str]) -> FlagChange:
