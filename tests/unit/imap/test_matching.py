@@ -17,7 +17,8 @@ from ...cost import processor_seconds
 CONTENT = (
     b"From: =?iso-8859-1?Q?J=F6rg?= <joerg@alpha.example>\r\nTo: b@beta.example, c@gamma.example\r\n"
     b"Subject: =?utf-8?B?R3LDvMOf?=\r\n =?utf-8?B?ZQ==?= aus Wien\r\nDate: Tue, 07 Mar 2023 23:30:00 -0800\r\n"
-    b"X-Spam: no\r\nContent-Type: multipart/alternative; boundary=b\r\n\r\n"
+    b'X-Spam: no\r\nX-Spam: a little\r\n  more\r\nReply-To: "Doe, \\"J\\"" (at (home)) <j@alpha.example>\r\n'
+    b"To: second@field.example\r\nMessage-ID: <1@a>\r\nMESSAGE-ID : <2@a>\r\nContent-Type: multipart/alternative; boundary=b\r\n\r\n"
     b"--b\r\nContent-Type: text/plain; charset=iso-8859-15\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
     b"Preis: 5 =A4 und eine sehr lange Zei=\r\nle\r\n"
     b"--b\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\nc2VjcmV0\r\n--b--\r\n"
@@ -46,13 +47,15 @@ TRUE = [
     "LARGER 5",
     "SMALLER 99999", "ON 8-Mar-2023", "SINCE 8-Mar-2023", "BEFORE 9-Mar-2023", "SENTON 7-Mar-2023",
     "SENTBEFORE 8-Mar-2023", 'FROM "jörg"', "FROM JOERG@", "TO gamma", 'SUBJECT "grüsse aus"',
-    'SUBJECT "GRÜßE"', "HEADER x-spam no",
+    'SUBJECT "GRÜßE"', "HEADER x-spam no", 'HEADER X-SPAM "little  more"', "HEADER to second@field", "HEADER TO gamma",
+    "HEADER message-id 1@a", "HEADER message-id 2@a", 'HEADER reply-to "(at (home)) <j@"', r'HEADER Reply-To "\"Doe"',
+    'HEADER FROM "jörg <"', "1:3000", "NOT 1000", "1:*",
     'HEADER X-SPAM ""', 'BODY "5 €"', 'BODY "lange zeile"', "TEXT wien", "MODSEQ 77", "OR DELETED SEEN",
     "NOT (SEEN DELETED)",
 ]  # fmt: skip
 FALSE = [
     "UNSEEN", "KEYWORD other", "NEW", "4", "UID 51:*,1", "ON 7-Mar-2023", "SENTON 8-Mar-2023", "FROM wien", "CC gamma",
-    'HEADER X-NONE ""', "BODY secret", "BODY wien", "TEXT nothing", "MODSEQ 78", "OR DELETED ANSWERED", "SEEN DELETED",
+    'HEADER X-NONE ""', "1000", "NOT 1:3000", "HEADER SUBJECT wien@", "HEADER cc gamma", "BODY secret", "BODY wien", "TEXT nothing", "MODSEQ 78", "OR DELETED ANSWERED", "SEEN DELETED",
 ]  # fmt: skip
 
 

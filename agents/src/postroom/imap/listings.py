@@ -50,6 +50,8 @@ def list_names(
 
 def lsub_names(command: commands.Lsub, subscriptions: frozenset[str]) -> Iterator[bytes]:
     """LSUB. A parent of subscribed names that `%` stops at is told as \\Noselect (RFC 3501 section 6.3.9)."""
+    if command.pattern is None:
+        return
     pattern = command.reference + command.pattern
     matches = matcher(pattern)
     names = {name: (b"",) for name in subscriptions if matches(name)}

@@ -1,7 +1,7 @@
 """Search keys as predicates of one message. RFC 3501 section 6.4.4.
 
 A predicate answers True, False, or None for "not without more of the message": rows are asked first, then
-envelopes, then contents, and most searches end before a file is opened.
+envelopes, then headers, then contents, and most searches end before a file is opened.
 """
 
 import re
@@ -27,7 +27,6 @@ _MONTHS: Final = {
 }
 _SENT: Final = re.compile(rb"(?:[A-Za-z]+,)?\s*(\d{1,2})\s+([A-Za-z]{3})[A-Za-z]*\s+(\d{2,4})\b")
 _ADDRESSES: Final = {b"FROM": "from_", b"TO": "to", b"CC": "cc", b"BCC": "bcc"}
-_TEXTS: Final = {b"SUBJECT": "subject", b"MESSAGE-ID": "message_id", b"IN-REPLY-TO": "in_reply_to"}
 
 
 class Message(msgspec.Struct, gc=False):
@@ -37,6 +36,7 @@ class Message(msgspec.Struct, gc=False):
     number: int
     row: Row | None = None
     detail: Detail | None = None
+    header: bytes | None = None
     content: bytes | None = None
 
 
@@ -55,14 +55,14 @@ class Facts:
 
 
 def predicate(key: keys.Key, facts: Facts) -> Predicate:
-    """The key as a function. Raises NoSuchMessage for a message number above the last."""
+    """Return the key as a function. A number without a message matches none, as other servers have it too."""
     match key:
         case keys.All():
             return lambda message: True
         case keys.Members(wanted, uid):
             if uid:
                 return _member(wanted.resolved(facts.largest), by_uid=True)
-            return _member(wanted.numbers(facts.count), by_uid=False)
+            return _member(wanted.resolved(facts.count), by_uid=False)
         case keys.Recent(present):
             return lambda message: (message.uid in facts.recent) is present
         case keys.Not(inner):
@@ -75,6 +75,8 @@ def predicate(key: keys.Key, facts: Facts) -> Predicate:
             )
         case keys.Header(name, text):
             return _header(name, text.casefold())
+        case keys.InEnvelope(name, text):
+            return _in_envelope(name, text.casefold())
         case keys.Body(text, header):
             return _body(text.casefold(), header)
         case keys.Day(_, _, True):
@@ -138,21 +140,22 @@ def _conjunction(several: list[Predicate]) -> Predicate:
 
 
 def _header(name: bytes, text: str) -> Predicate:
-    if name in _ADDRESSES:
-        return _address(_ADDRESSES[name], text)
-    if name in _TEXTS:
-        return _envelope_text(_TEXTS[name], text)
-
     def judge(message: Message) -> bool | None:
-        if message.content is None:
-            return None
-        header = message.content[: header_end(message.content)]
+        header = message.header
+        if header is None:
+            if message.content is None:
+                return None
+            header = message.content[: header_end(message.content)]
         return any(text in value for value in decoding.header_values(header, name))
 
     return judge
 
 
-def _address(attribute: str, text: str) -> Predicate:
+def _in_envelope(name: bytes, text: str) -> Predicate:
+    if name == b"SUBJECT":
+        return _subject(text)
+    attribute = _ADDRESSES[name]
+
     def judge(message: Message) -> bool | None:
         if message.detail is None:
             return None
@@ -167,11 +170,11 @@ def _written(box: Mailbox) -> bytes:
     return (box.name + b" " if box.name else b"") + b"<" + address + b">"
 
 
-def _envelope_text(attribute: str, text: str) -> Predicate:
+def _subject(text: str) -> Predicate:
     def judge(message: Message) -> bool | None:
         if message.detail is None:
             return None
-        value: bytes | None = getattr(message.detail.envelope, attribute)
+        value = message.detail.envelope.subject
         return value is not None and text in decoding.header_text(value)
 
     return judge

@@ -32,6 +32,7 @@ def bad(text: bytes) -> Reply:
 
 READ_ONLY: Final = no(b"Mailbox is open for reading only")
 GONE: Final = no(b"Some of the messages no longer exist", b"EXPUNGEISSUED")
+SEARCHED_PAST_GONE: Final = Reply(b"OK", b"Expunged messages were left out", b"EXPUNGEISSUED")
 LOST: Final = no(b"Some of the messages cannot be read, the log says which", b"CORRUPTION")
 _NOT_HERE: Final = no(b"Not possible here", b"CANNOT")
 

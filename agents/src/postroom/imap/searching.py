@@ -1,4 +1,4 @@
-"""SEARCH: judges messages by rows, then envelopes, then contents. RFC 3501, RFC 4731, RFC 7162.
+"""SEARCH: judges messages by rows, then envelopes, then headers, then contents. RFC 3501, RFC 4731, RFC 7162.
 
 Room rule: no more of the mailbox is read than the keys need, contents are judged off the event loop and in
 batches of bounded size, so that other sessions are served meanwhile.
@@ -9,25 +9,29 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
 from postroom.contracts.errors import MessageGone, MessageLost
-from postroom.imap.matching import Facts, Message, Predicate, predicate
-from postroom.imap.refusals import LOST, Reply
+from postroom.imap.absence import demand_present
+from postroom.imap.matching import Facts, Message, predicate
+from postroom.imap.refusals import LOST, SEARCHED_PAST_GONE, Reply
 from postroom.imap.session import Session
 from postroom.wire.imap import commands, responses
-from postroom.wire.imap.searchkeys import uses_modseq
+from postroom.wire.imap.searchkeys import Body, Day, Header, InEnvelope, Key, ModSeq, leaves
+from postroom.wire.imap.sections import header_end
 from postroom.wire.imap.sequence import compact
 
 ROWS: Final = 2000
 DETAILS: Final = 200
 CONTENTS: Final = 64
 CONTENT_OCTETS: Final = 4 << 20
+HEAD: Final = 16_384  # octets in which most header blocks end
 Loader = Callable[[list[Message]], Awaitable[list[Message]]]
+Reader = Callable[[Message], Awaitable[bytes]]
 
 
 async def search(session: Session, tagged: commands.Tagged) -> Reply:
     """SEARCH and UID SEARCH."""
     command = tagged.command
     assert isinstance(command, commands.Search)
-    conditional = uses_modseq(command.key)
+    conditional = any(isinstance(key, ModSeq) for key in leaves(command.key))  # RFC 7162 section 3.1.5
     if conditional:
         session.enable_condstore()
     view = session.selected
@@ -38,7 +42,7 @@ async def search(session: Session, tagged: commands.Tagged) -> Reply:
         messages += [Message(uid, number) for number, uid in numbered if uid not in view.gone]
         if session.turn.over:
             await session.flush()
-    searching = _Search(session, predicate(command.key, facts))
+    searching = _Search(session, command.key, facts)
     found = await searching.run(messages)
     if conditional:
         found = await _with_rows(session, found)
@@ -48,6 +52,9 @@ async def search(session: Session, tagged: commands.Tagged) -> Reply:
         session.write(_extended(tagged.tag, command, found, conditional))
     if searching.lost:  # the answer is true of all others
         return Reply(b"OK", LOST.text, LOST.code)
+    if searching.left_out or view.gone:
+        session.note_news()  # a UID SEARCH may tell the EXPUNGE at once
+        return Reply() if command.uid else SEARCHED_PAST_GONE
     return Reply()
 
 
@@ -62,11 +69,17 @@ async def _with_rows(session: Session, messages: list[Message]) -> list[Message]
 
 
 class _Search:
-    def __init__(self, session: Session, judge: Predicate) -> None:
+    def __init__(self, session: Session, key: Key, facts: Facts) -> None:
         self._session = session
-        self._judge = judge
+        self._judge = predicate(key, facts)
+        used = tuple(leaves(key))
+        self._asks_header = any(isinstance(leaf, Header) for leaf in used)
+        self._asks_detail = any(
+            isinstance(leaf, InEnvelope | Body) or (isinstance(leaf, Day) and leaf.sent) for leaf in used
+        )
         self._found: list[Message] = []
         self.lost = False
+        self.left_out = False  # messages that are expunged, which the client has not been told
 
     async def run(self, messages: list[Message]) -> list[Message]:
         """The messages that match, in their order."""
@@ -77,10 +90,12 @@ class _Search:
                 await self._session.flush()
         if open_:
             open_ = await self._by_step(open_, ROWS, self._load_rows)
-        if open_:
+        if open_ and self._asks_detail:
             open_ = await self._by_step(open_, DETAILS, self._load_details)
+        if open_ and self._asks_header:
+            open_ = await self._by_octets(open_, self._load_header)
         if open_:
-            await self._by_content(open_)
+            await self._by_octets(open_, self._load_content)
         return sorted(self._found, key=lambda message: message.number)
 
     def _sorted_out(self, messages: Sequence[Message]) -> list[Message]:
@@ -109,44 +124,76 @@ class _Search:
         rows = {row.uid: row for row in await account.rows(view.id, [message.uid for message in messages])}
         for message in messages:
             message.row = rows.get(message.uid)
-        return [message for message in messages if message.row is not None]
+        loaded = [message for message in messages if message.row is not None]
+        self.left_out = self.left_out or len(loaded) < len(messages)
+        return loaded
 
     async def _load_details(self, messages: list[Message]) -> list[Message]:
         account, view = self._session.opened, self._session.selected
         found = await account.details(view.id, [message.uid for message in messages])
         details = {detail.uid: detail for detail in found}
+        loaded: list[Message] = []
         for message in messages:
             message.detail = details.get(message.uid)
-        return [message for message in messages if message.detail is not None]
+            if message.detail is not None:
+                loaded.append(message)
+            else:
+                await self._unless_absent(demand_present(self._session, message.uid))
+        return loaded
 
-    async def _by_content(self, messages: list[Message]) -> None:
+    async def _unless_absent(self, asking: Awaitable[bytes | None]) -> bytes | None:
+        """Return the octets; None for a message that cannot be judged, which is noted."""
+        try:
+            return await asking
+        except MessageGone:
+            self.left_out = True
+        except MessageLost as lost:
+            self.lost = True
+            self._session.teller.lost(lost)
+        return None
+
+    async def _by_octets(self, messages: list[Message], load: Reader) -> list[Message]:
+        open_: list[Message] = []
         batch: list[Message] = []
         octets = 0
         for message in messages:
-            try:
-                message.content = await self._session.opened.content(self._session.selected.id, message.uid)
-                if self._session.turn.over:
-                    await self._session.flush()
-            except MessageGone:
-                continue
-            except MessageLost as lost:
-                self.lost = True
-                self._session.teller.lost(lost)
+            loaded = await self._unless_absent(load(message))
+            if self._session.turn.over:
+                await self._session.flush()
+            if loaded is None:
                 continue
             batch.append(message)
-            octets += len(message.content)
+            octets += len(loaded)
             if len(batch) >= CONTENTS or octets >= CONTENT_OCTETS:
-                await self._judge_batch(batch)
+                open_ += await self._judge_batch(batch)
                 batch, octets = [], 0
         if batch:
-            await self._judge_batch(batch)
+            open_ += await self._judge_batch(batch)
+        return open_
 
-    async def _judge_batch(self, batch: list[Message]) -> None:
-        known = await self._load_details(batch)
-        await asyncio.to_thread(self._sorted_out, known)
+    async def _load_header(self, message: Message) -> bytes:
+        """Raises MessageGone, MessageLost."""
+        account, mailbox = self._session.opened, self._session.selected.id
+        start = await account.head(mailbox, message.uid, HEAD)
+        end = header_end(start)
+        if end == len(start):
+            start = await account.content(mailbox, message.uid)
+            end = header_end(start)
+        message.header = start[:end]
+        return message.header
+
+    async def _load_content(self, message: Message) -> bytes:
+        """Raises MessageGone, MessageLost."""
+        message.content = await self._session.opened.content(self._session.selected.id, message.uid)
+        return message.content
+
+    async def _judge_batch(self, batch: list[Message]) -> list[Message]:
+        known = await self._load_details(batch) if self._asks_detail else batch
+        open_ = await asyncio.to_thread(self._sorted_out, known)
         for message in batch:
-            message.content = message.detail = None
+            message.content = message.header = message.detail = None
         await self._session.flush()
+        return open_
 
 
 def _values(command: commands.Search, found: list[Message]) -> Iterator[int]:

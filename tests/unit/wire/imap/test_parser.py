@@ -75,14 +75,14 @@ CASES = [
     (b"COPY 1:* b", c.Copy(ALL, False, "b")),
     (b"SEARCH ALL", c.Search(k.All(), False)),
     (b"UID SEARCH RETURN () 1", c.Search(k.Members(ONE, False), True, frozenset({b"ALL"}))),
-    (b"SEARCH CHARSET utf-8 SUBJECT {2+}\r\n\xc3\xa4", c.Search(k.Header(b"SUBJECT", "ä"), False)),
+    (b"SEARCH CHARSET utf-8 SUBJECT {2+}\r\n\xc3\xa4", c.Search(k.InEnvelope(b"SUBJECT", "ä"), False)),
     (
         b'SEARCH OR SEEN NOT (FROM "a" UID 1) SENTON "1-Jan-2020" HEADER x-y ""',
         c.Search(
             k.And((
                 k.Or(
                     k.Flagged("\\Seen", True),
-                    k.Not(k.And((k.Header(b"FROM", "a"), k.Members(ONE, True)))),
+                    k.Not(k.And((k.InEnvelope(b"FROM", "a"), k.Members(ONE, True)))),
                 ),
                 k.Day(k.When.ON, date(2020, 1, 1), True),
                 k.Header(b"X-Y", ""),
@@ -121,7 +121,7 @@ def test_commands_before_login(octets: bytes, command: c.Command) -> None:
 @pytest.mark.parametrize(
     "octets",
     [
-        b"", b" NOOP", b"a", b"a ", b"a  NOOP", b"a NOOP ", b"+a NOOP", b"a XYZ", b"a SELECT", b"a SELECT a b",
+        b"", b" NOOP", b"a", b"a ", b"a  NOOP", b"+a NOOP", b"a XYZ", b"a SELECT", b"a SELECT a b",
         b"a SELECT (a)", b"a FETCH 1", b"a FETCH 1 ()", b"a FETCH 0 FLAGS", b"a FETCH 1 BODY[MIME]",
         b"a FETCH 1 BODY[1.]",
         b"a FETCH 1 BODY[0]", b"a FETCH 1 BODY[1TEXT]", b"a FETCH 1 BODY[]<1.0>", b"a FETCH 1 BODY[HEADER.FIELDS ()]",
@@ -131,7 +131,7 @@ def test_commands_before_login(octets: bytes, command: c.Command) -> None:
         b"a SEARCH SINCE 31-Feb-2020", b"a SEARCH LARGER -1", b"a SEARCH RETURN (SAVE) ALL", b"a UID NOOP", b"a UID",
         b'a LIST "" a RETURN (X)', b'a LIST (RECURSIVEMATCH) "" a', b'a LIST (X) "" a', b"a STATUS a ()",
         b"a STATUS a (X)",
-        b"a APPEND a", b"a APPEND a x", b'a APPEND a "1-Feb-2024 10:00:00 +0000" {1+}\r\nx', b"a ID", b'a ID ("a")',
+        b"a APPEND a", b"a APPEND a x", b"a ID", b'a ID ("a")',
         b'a APPEND a "01-Feb-2024 25:00:00 +0000" {1+}\r\nx', b"a NOOP\x01", b"a GETQUOTA", b"a SETQUOTA x STORAGE",
         b"a COPY 1", b'a SELECT "a', b"a SEARCH FROM {1+}\r\n\0", b"a FETCH 99999999999 FLAGS",
     ],
@@ -172,6 +172,72 @@ def test_x05_depth_and_size_of_searches_are_limited() -> None:
         read(b"a FETCH 1 BODY[" + b"1." * 30000 + b"1]")
     with pytest.raises(Malformed):
         read(b"a ID (" + b'"a" "b" ' * 5000 + b'"a" "b")')
+
+
+@pytest.mark.parametrize(
+    ("loose", "strict"),
+    [
+        (b"NOOP ", b"NOOP"),
+        (b"SELECT   INBOX  ", b"SELECT INBOX"),
+        (b"EXAMINE a  ( CONDSTORE )", b"EXAMINE a (CONDSTORE)"),
+        (b"CREATE a  (USE  ( \\Sent ) )", b"CREATE a (USE (\\Sent))"),
+        (b"RENAME  a  b", b"RENAME a b"),
+        (
+            b'LIST  ""   ( a  b )  RETURN  ( STATUS  ( MESSAGES ) )',
+            b'LIST "" (a b) RETURN (STATUS (MESSAGES))',
+        ),
+        (b'LIST  ( SUBSCRIBED )  ""  *', b'LIST (SUBSCRIBED) "" *'),
+        (b'LSUB  ""  *', b'LSUB "" *'),
+        (b"STATUS  a  ( MESSAGES  UNSEEN )", b"STATUS a (MESSAGES UNSEEN)"),
+        (
+            b'APPEND  a  ( \\Seen  k )  "1-Feb-2024  23:59:59  -0130"  {2+}\r\nhi ',
+            b'APPEND a (\\Seen k) " 1-Feb-2024 23:59:59 -0130" {2+}\r\nhi',
+        ),
+        (b"APPEND a ( ) {1+}\r\nx", b"APPEND a () {1+}\r\nx"),
+        (b'ID  ( "a"  "b"  "c"  NIL )', b'ID ("a" "b" "c" NIL)'),
+        (b'SETQUOTA  ""  ( STORAGE  5 )', b'SETQUOTA "" (STORAGE 5)'),
+        (
+            b"UID  FETCH  1:2  ( FLAGS  UID )  ( CHANGEDSINCE  9 )",
+            b"UID FETCH 1:2 (FLAGS UID) (CHANGEDSINCE 9)",
+        ),
+        (b"FETCH 1  BODY[HEADER.FIELDS  ( To  From )] ", b"FETCH 1 BODY[HEADER.FIELDS (To From)]"),
+        (b"STORE  1  ( UNCHANGEDSINCE  3 )  +FLAGS  ( k )", b"STORE 1 (UNCHANGEDSINCE 3) +FLAGS (k)"),
+        (b"STORE 1 FLAGS k  l ", b"STORE 1 FLAGS k l"),
+        (b"COPY  1  a", b"COPY 1 a"),
+        (
+            b"UID  SEARCH  RETURN  ( MIN )  CHARSET  UTF-8  ( OR  SEEN  NOT  DELETED )  HEADER  x  y ",
+            b"UID SEARCH RETURN (MIN) CHARSET UTF-8 (OR SEEN NOT DELETED) HEADER x y",
+        ),
+    ],
+)
+def test_superfluous_spaces_and_days_of_one_digit(loose: bytes, strict: bytes) -> None:
+    assert read(b"a " + loose) == read(b"a " + strict)
+
+
+@given(st.lists(st.integers(1, 40), min_size=5, max_size=5))
+def test_any_number_of_spaces(widths: list[int]) -> None:
+    pieces = [b"a UID", b"STORE", b"1:*", b"+FLAGS", b"(\\Seen", b"k)"]
+    loose = b"".join(piece + b" " * width for piece, width in zip(pieces, [*widths, 0], strict=True))
+    assert read(loose) == read(b" ".join(pieces))
+
+
+@pytest.mark.parametrize(
+    ("octets", "command"),
+    [
+        (b'LIST "" &', c.List("", ())),
+        (b'LIST "" "a&b*"', c.List("", ())),
+        (b'LIST "" {2+}\r\n\xc3\xa4', c.List("", ())),
+        (b'LIST "" {2+}\r\n\x01*', c.List("", ())),
+        (b'LIST "" &AGE-', c.List("", ())),  # an `a` in base64 is nobody's spelling
+        (b'LIST "&" *', c.List("", ())),
+        (b'LIST "" (& a "&&")', c.List("", ("a",), extended=True)),
+        (b'LIST "" "' + b"a" * 2049 + b'"', c.List("", ())),
+        (b'LSUB "" &', c.Lsub("", None)),
+        (b'LSUB "&" *', c.Lsub("", None)),
+    ],
+)
+def test_patterns_that_no_name_can_match(octets: bytes, command: c.Command) -> None:
+    assert read(b"a " + octets).command == command
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from postroom.wire.imap.searchkeys import parse_date
 MAX_FLAGS: Final = 100
 _ID_PAIRS: Final = 30  # RFC 2971 section 3.3
 _DATE_TIME: Final = re.compile(
-    rb"([ \d]\d-[A-Za-z]{3}-\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)\Z",
+    rb" *+(\d{1,2}-[A-Za-z]{3}-\d{4}) ++(\d\d):(\d\d):(\d\d) ++([+-])(\d\d)(\d\d)\Z",
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RESULTS: Final = frozenset({b"MIN", b"MAX", b"ALL", b"COUNT"})
@@ -43,15 +43,15 @@ def flag(scanner: Scanner) -> str:
 
 def flag_list(scanner: Scanner) -> frozenset[str]:
     """flag-list: in parentheses, perhaps empty."""
-    scanner.expect(b"(")
+    scanner.open()
     found = [] if scanner.peek(b")") else _flags(scanner)
-    scanner.expect(b")")
+    scanner.close()
     return frozenset(found)
 
 
 def _flags(scanner: Scanner) -> list[str]:
     found = [flag(scanner)]
-    while scanner.accept(b" "):
+    while scanner.accept_space():
         if len(found) >= MAX_FLAGS:
             scanner.fail("too many flags")
         found.append(flag(scanner))
@@ -61,19 +61,19 @@ def _flags(scanner: Scanner) -> list[str]:
 def identification(scanner: Scanner) -> commands.Command:
     """ID: NIL, or at most 30 pairs. RFC 2971 section 3.1."""
     scanner.space()
-    if not scanner.accept(b"("):
+    if not scanner.accept_open():
         if scanner.nstring() is not None:
             scanner.fail("parameter list or NIL expected")
         return commands.Id()
     for number in range(_ID_PAIRS + 1):
-        if scanner.accept(b")"):
+        if scanner.accept_close():
             return commands.Id()
         if number:
             scanner.space()
         scanner.string()
         scanner.space()
         scanner.nstring()
-    scanner.expect(b")")
+    scanner.close()
     return commands.Id()
 
 
@@ -81,7 +81,7 @@ def authenticate(scanner: Scanner) -> commands.Command:
     """AUTHENTICATE with RFC 4959's initial response."""
     scanner.space()
     mechanism = scanner.word().decode("ascii")
-    initial = scanner.base64_text() if scanner.accept(b" ") else None
+    initial = scanner.base64_text() if scanner.accept_space() else None
     return commands.Authenticate(mechanism, initial)
 
 
@@ -97,7 +97,7 @@ def enable(scanner: Scanner) -> commands.Command:
     """ENABLE."""
     scanner.space()
     wanted = [scanner.word()]
-    while scanner.accept(b" "):
+    while scanner.accept_space():
         wanted.append(scanner.word())
     return commands.Enable(tuple(wanted[:100]))
 
@@ -108,12 +108,12 @@ def select(*, writable: bool) -> Reader:
     def read(scanner: Scanner) -> commands.Command:
         scanner.space()
         name = mailbox(scanner)
-        if not scanner.accept(b" "):
+        if not scanner.accept_space():
             return commands.Select(name, writable)
-        scanner.expect(b"(")
+        scanner.open()
         if scanner.word() != b"CONDSTORE":
             scanner.fail("unknown parameter")
-        scanner.expect(b")")
+        scanner.close()
         return commands.Select(name, writable, condstore=True)
 
     return read
@@ -124,19 +124,19 @@ def create(scanner: Scanner) -> commands.Command:
     scanner.space()
     name = mailbox(scanner)
     name = name[:-1] if len(name) > 1 and name.endswith("/") else name
-    if not scanner.accept(b" "):
+    if not scanner.accept_space():
         return commands.Create(name)
-    scanner.expect(b"(")
+    scanner.open()
     if scanner.word() != b"USE":
         scanner.fail("unknown parameter")
     scanner.space()
-    scanner.expect(b"(")
+    scanner.open()
     uses: list[str] = []
-    while not scanner.accept(b")"):
+    while not scanner.accept_close():
         if uses:
             scanner.space()
         uses.append(scanner.flag().decode("ascii"))
-    scanner.expect(b")")
+    scanner.close()
     return commands.Create(name, tuple(uses))
 
 
@@ -167,7 +167,7 @@ def append(scanner: Scanner) -> commands.Command:
 def date_time(scanner: Scanner) -> int:
     """Return date-time as seconds since 1970; one that its zone moves out of years 1 to 9999 is clamped."""
     found = _DATE_TIME.match(scanner.string())
-    day = parse_date(found[1].lstrip()) if found else None
+    day = parse_date(found[1]) if found else None
     if found is None or day is None:
         scanner.fail("date and time expected")
     hour, minute, second, zone_hours, zone_minutes = (int(found[group]) for group in (2, 3, 4, 6, 7))
@@ -189,9 +189,9 @@ def set_quota(scanner: Scanner) -> commands.Command:
     scanner.space()
     scanner.astring()
     scanner.space()
-    scanner.expect(b"(")
+    scanner.open()
     first = True
-    while not scanner.accept(b")"):
+    while not scanner.accept_close():
         if not first:
             scanner.space()
         first = False
@@ -216,13 +216,13 @@ def fetch(*, uid: bool) -> Reader:
         scanner.space()
         items = parse_items(scanner)
         since = None
-        if scanner.accept(b" "):
-            scanner.expect(b"(")
+        if scanner.accept_space():
+            scanner.open()
             if scanner.word() != b"CHANGEDSINCE":
                 scanner.fail("unknown modifier")
             scanner.space()
             since = scanner.mod_sequence()
-            scanner.expect(b")")
+            scanner.close()
             items = (*items, Item.MODSEQ)
         implied = (Item.UID, *items) if uid else items
         return commands.Fetch(wanted, uid, tuple(dict.fromkeys(implied)), since)
@@ -238,12 +238,12 @@ def store(*, uid: bool) -> Reader:
         wanted = message_set(scanner)
         scanner.space()
         since = None
-        if scanner.accept(b"("):
+        if scanner.accept_open():
             if scanner.word() != b"UNCHANGEDSINCE":
                 scanner.fail("unknown modifier")
             scanner.space()
             since = scanner.mod_sequence()
-            scanner.expect(b")")
+            scanner.close()
             scanner.space()
         word = scanner.word()
         sign = word[:1].decode() if word[:1] in (b"+", b"-") else ""
@@ -274,9 +274,9 @@ def search_results(scanner: Scanner) -> frozenset[bytes] | None:
     if not scanner.accept_word(b"RETURN"):
         return None
     scanner.space()
-    scanner.expect(b"(")
+    scanner.open()
     results: list[bytes] = []
-    while not scanner.accept(b")"):
+    while not scanner.accept_close():
         if results:
             scanner.space()
         results.append(scanner.word())

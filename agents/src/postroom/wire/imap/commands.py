@@ -97,7 +97,10 @@ class Subscribe(Command, frozen=True):
 
 
 class List(Command, frozen=True):
-    """LIST with RFC 5258 (selection, return options), RFC 5819 (`status`), RFC 6154. Option names in upper case."""
+    """LIST with RFC 5258 (selection, return options), RFC 5819 (`status`), RFC 6154. Option names in upper case.
+
+    `patterns` are those that a name can match: there may be none.
+    """
 
     reference: str
     patterns: tuple[str, ...]
@@ -108,10 +111,10 @@ class List(Command, frozen=True):
 
 
 class Lsub(Command, frozen=True):
-    """RFC 3501 section 6.3.9."""
+    """RFC 3501 section 6.3.9; `pattern` is None where no name can match it."""
 
     reference: str
-    pattern: str
+    pattern: str | None
 
 
 class StatusOf(Command, frozen=True):

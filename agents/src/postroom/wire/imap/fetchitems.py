@@ -66,13 +66,13 @@ _TEXTS: Final = {text.value: text for text in Text}
 
 def parse_items(scanner: Scanner) -> tuple[FetchItem, ...]:
     """A macro, one item or a list of items, each once. Raises BadSyntax."""
-    if scanner.accept(b"("):
+    if scanner.accept_open():
         items = [_item(scanner)]
-        while scanner.accept(b" "):
+        while scanner.accept_space():
             if len(items) >= MAX_ITEMS:
                 scanner.fail("too many items")
             items.append(_item(scanner))
-        scanner.expect(b")")
+        scanner.close()
         return tuple(dict.fromkeys(items))
     word = _name(scanner)
     macro = _MACROS.get(word)
@@ -133,13 +133,13 @@ def _part(scanner: Scanner) -> tuple[int, ...]:
 
 def _fields(scanner: Scanner) -> tuple[bytes, ...]:
     scanner.space()
-    scanner.expect(b"(")
+    scanner.open()
     names = [scanner.astring()]
-    while scanner.accept(b" "):
+    while scanner.accept_space():
         if len(names) >= MAX_FIELDS:
             scanner.fail("too many header fields")
         names.append(scanner.astring())
-    scanner.expect(b")")
+    scanner.close()
     return tuple(names)
 
 

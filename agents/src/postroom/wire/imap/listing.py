@@ -27,44 +27,53 @@ def read_list(scanner: Scanner) -> commands.Command:
     """LIST, basic or extended."""
     scanner.space()
     selection: frozenset[bytes] = frozenset()
-    extended = scanner.accept(b"(")
+    extended = scanner.accept_open()
     if extended:
         selection = _options(scanner, _SELECTION)
         if b"RECURSIVEMATCH" in selection and not selection & _BASE:
             scanner.fail("RECURSIVEMATCH needs another selection option")
         scanner.space()
-    reference = names.decode_pattern(scanner.astring())
+    reference = _pattern(scanner.astring())
     scanner.space()
-    if scanner.accept(b"("):
+    if scanner.accept_open():
         extended = True
-        patterns = _patterns(scanner)
+        written = _patterns(scanner)
     else:
-        patterns = (names.decode_pattern(scanner.list_mailbox()),)
+        written = (_pattern(scanner.list_mailbox()),)
     returns: frozenset[bytes] = frozenset()
     status: tuple[bytes, ...] = ()
-    if scanner.accept(b" "):
+    if scanner.accept_space():
         extended = True
         if not scanner.accept_word(b"RETURN"):
             scanner.fail("RETURN expected")
         scanner.space()
-        scanner.expect(b"(")
+        scanner.open()
         returns, status = _returns(scanner)
-    return commands.List(reference, patterns, selection, returns, status, extended)
+    patterns = () if reference is None else tuple(pattern for pattern in written if pattern is not None)
+    return commands.List(reference or "", patterns, selection, returns, status, extended)
 
 
-def _patterns(scanner: Scanner) -> tuple[str, ...]:
-    found = [names.decode_pattern(scanner.list_mailbox())]
-    while scanner.accept(b" "):
+def _pattern(octets: bytes) -> str | None:
+    """Return the pattern or reference; None for one that no name can match, since names are modified UTF-7."""
+    try:
+        return names.decode_pattern(octets)
+    except names.BadName:
+        return None
+
+
+def _patterns(scanner: Scanner) -> tuple[str | None, ...]:
+    found = [_pattern(scanner.list_mailbox())]
+    while scanner.accept_space():
         if len(found) >= MAX_PATTERNS:
             scanner.fail("too many patterns")
-        found.append(names.decode_pattern(scanner.list_mailbox()))
-    scanner.expect(b")")
+        found.append(_pattern(scanner.list_mailbox()))
+    scanner.close()
     return tuple(found)
 
 
 def _options(scanner: Scanner, known: frozenset[bytes]) -> frozenset[bytes]:
     found: list[bytes] = []
-    while not scanner.accept(b")"):
+    while not scanner.accept_close():
         if found:
             scanner.space()
         found.append(scanner.word())
@@ -76,7 +85,7 @@ def _options(scanner: Scanner, known: frozenset[bytes]) -> frozenset[bytes]:
 def _returns(scanner: Scanner) -> tuple[frozenset[bytes], tuple[bytes, ...]]:
     found: list[bytes] = []
     status: tuple[bytes, ...] = ()
-    while not scanner.accept(b")"):
+    while not scanner.accept_close():
         if found:
             scanner.space()
         found.append(scanner.word())
@@ -91,9 +100,10 @@ def _returns(scanner: Scanner) -> tuple[frozenset[bytes], tuple[bytes, ...]]:
 def read_lsub(scanner: Scanner) -> commands.Command:
     """LSUB."""
     scanner.space()
-    reference = names.decode_pattern(scanner.astring())
+    reference = _pattern(scanner.astring())
     scanner.space()
-    return commands.Lsub(reference, names.decode_pattern(scanner.list_mailbox()))
+    pattern = _pattern(scanner.list_mailbox())
+    return commands.Lsub(reference or "", None if reference is None else pattern)
 
 
 def read_status(scanner: Scanner) -> commands.Command:
@@ -105,11 +115,11 @@ def read_status(scanner: Scanner) -> commands.Command:
 
 
 def _status_items(scanner: Scanner) -> tuple[bytes, ...]:
-    scanner.expect(b"(")
+    scanner.open()
     items = [scanner.word()]
-    while scanner.accept(b" "):
+    while scanner.accept_space():
         items.append(scanner.word())
-    scanner.expect(b")")
+    scanner.close()
     if not STATUS_ITEMS.issuperset(items):
         scanner.fail("unknown STATUS item")
     return tuple(dict.fromkeys(items))

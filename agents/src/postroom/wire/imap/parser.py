@@ -140,7 +140,7 @@ def parse(frame: Frame, state: State) -> commands.Tagged:
     tag = b"*"
     try:
         tag = scanner.tag()
-        scanner.space()
+        scanner.expect(b" ")
         name = scanner.word()
         verb = VERBS.get(name)
         if verb is None:
@@ -156,7 +156,7 @@ def parse(frame: Frame, state: State) -> commands.Tagged:
     except BadCharset:
         raise Malformed(tag, b"NO", b"BADCHARSET (US-ASCII UTF-8)", "Charset not supported") from None
     if name == b"UID":
-        name += b" " + frame.text.split(b" ", 3)[2].upper()
+        name += b" " + frame.text.split(None, 3)[2].upper()
     return commands.Tagged(tag, name, command)
 
 

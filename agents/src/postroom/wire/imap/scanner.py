@@ -1,6 +1,7 @@
 """The tokens of RFC 3501 section 9, read from one command.
 
-Room rule: each method takes one production at the cursor or raises BadSyntax; none looks back.
+Room rule: each method takes one production at the cursor or raises BadSyntax; none looks back. Spaces may be more than
+one between arguments, and stand inside of parentheses and at the end, as some clients write them.
 """
 
 import re
@@ -21,6 +22,11 @@ _FLAG: Final = re.compile(rb"\\?[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]++")
 _SET: Final = re.compile(rb"[0-9*:,]++")
 _ITEM: Final = re.compile(rb"[A-Za-z0-9.]++")
 _SECTION: Final = re.compile(rb"[A-Za-z.]++")
+_SPACES: Final = re.compile(rb" ++")
+_SPACES_BETWEEN: Final = re.compile(rb" ++(?![)]|\Z)")
+_OPEN: Final = re.compile(rb"\( *+")
+_CLOSE: Final = re.compile(rb" *+\)")
+_END: Final = re.compile(rb" *+\Z")
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/=]++")
 
 
@@ -74,17 +80,39 @@ class Scanner:
             self.fail("space expected" if octets == b" " else f"{octets.decode()} expected")
 
     def space(self) -> None:
-        """SP: exactly one."""
-        self.expect(b" ")
+        """Take SP; more of them than one are superfluous and do no harm."""
+        self._take(_SPACES, "space")
 
-    @property
-    def done(self) -> bool:
-        """Whether the command is read to its end."""
-        return self._at == len(self._text)
+    def accept_space(self) -> bool:
+        """Take SP in front of one argument more; spaces at the end of a list or of the command stay."""
+        return self._accept(_SPACES_BETWEEN)
+
+    def open(self) -> None:
+        """Take the parenthesis that begins a list."""
+        self._take(_OPEN, "(")
+
+    def accept_open(self) -> bool:
+        """Take the parenthesis that begins a list, when it comes next."""
+        return self._accept(_OPEN)
+
+    def close(self) -> None:
+        """Take the parenthesis that ends a list."""
+        self._take(_CLOSE, ")")
+
+    def accept_close(self) -> bool:
+        """Take the parenthesis that ends a list, when it comes next."""
+        return self._accept(_CLOSE)
+
+    def _accept(self, pattern: re.Pattern[bytes]) -> bool:
+        found = pattern.match(self._text, self._at)
+        if found is None:
+            return False
+        self._at = found.end()
+        return True
 
     def end(self) -> None:
-        """The end of the command."""
-        if not self.done:
+        """Take the end of the command. Raises BadSyntax when there is more."""
+        if not self._accept(_END):
             self.fail("nothing more expected")
 
     def tag(self) -> bytes:

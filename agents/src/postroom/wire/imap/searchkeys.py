@@ -3,7 +3,7 @@
 Room rule: the tree says what the client asked; nothing here knows a message. Depth and size are limited.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from enum import StrEnum
 from typing import Final
@@ -36,7 +36,14 @@ class Recent(msgspec.Struct, frozen=True):
 
 
 class Header(msgspec.Struct, frozen=True):
-    """A header field (upper case) holds the text; an empty text asks for the field alone."""
+    """HEADER: a field of this name (upper case) holds the text; an empty text asks for the field alone."""
+
+    name: bytes
+    text: str
+
+
+class InEnvelope(msgspec.Struct, frozen=True):
+    """FROM, TO, CC, BCC and SUBJECT: what ENVELOPE shows under this name (upper case) holds the text."""
 
     name: bytes
     text: str
@@ -104,7 +111,7 @@ class Or(msgspec.Struct, frozen=True):
     right: "Key"
 
 
-Key = All | Flagged | Recent | Header | Body | Size | Day | Members | ModSeq | Not | And | Or
+Key = All | Flagged | Recent | Header | InEnvelope | Body | Size | Day | Members | ModSeq | Not | And | Or
 
 _MONTHS: Final = {
     month: number
@@ -135,23 +142,24 @@ def parse_keys(scanner: Scanner) -> Key:
     """One or more search keys up to the end of the command. Raises BadSyntax."""
     reader = _Reader(scanner)
     keys = [reader.key(0)]
-    while scanner.accept(b" "):
+    while scanner.accept_space():
         keys.append(reader.key(0))
     return keys[0] if len(keys) == 1 else And(tuple(keys))
 
 
-def uses_modseq(key: Key) -> bool:
-    """Whether MODSEQ stands anywhere in the tree (RFC 7162 section 3.1.5)."""
-    match key:
-        case ModSeq():
-            return True
-        case Not(inner):
-            return uses_modseq(inner)
-        case And(keys):
-            return any(map(uses_modseq, keys))
-        case Or(left, right):
-            return uses_modseq(left) or uses_modseq(right)
-    return False
+def leaves(key: Key) -> Iterator[Key]:
+    """Yield the keys of the tree that hold no others."""
+    waiting = [key]
+    while waiting:
+        match waiting.pop():
+            case Not(inner):
+                waiting.append(inner)
+            case And(keys):
+                waiting += keys
+            case Or(left, right):
+                waiting += (left, right)
+            case leaf:
+                yield leaf
 
 
 def parse_date(text: bytes) -> date | None:
@@ -179,7 +187,7 @@ class _Reader:
         self._left -= 1
         if depth > MAX_DEPTH or self._left < 0:
             self._scanner.fail("search too complex")
-        if self._scanner.accept(b"("):
+        if self._scanner.accept_open():
             return self._group(depth)
         if self._scanner.peek(b"*"):
             return Members(sequence.parse(self._scanner.sequence_text()), uid=False)
@@ -201,16 +209,16 @@ class _Reader:
 
     def _group(self, depth: int) -> Key:
         keys = [self.key(depth + 1)]
-        while self._scanner.accept(b" "):
+        while self._scanner.accept_space():
             keys.append(self.key(depth + 1))
-        self._scanner.expect(b")")
+        self._scanner.close()
         return keys[0] if len(keys) == 1 else And(tuple(keys))
 
     def text(self) -> str:
         return self._scanner.astring().decode("utf-8", "replace")
 
     def address_or_subject(self, word: bytes, _depth: int) -> Key:
-        return Header(word, self.text())
+        return InEnvelope(word, self.text())
 
     def header(self, _word: bytes, _depth: int) -> Key:
         name = self._scanner.astring().upper()
