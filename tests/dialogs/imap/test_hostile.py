@@ -69,6 +69,22 @@ async def test_x05_a_hundred_strangers_cannot_take_memory(server: Server, piece:
     good.writer.close()
 
 
+@pytest.mark.parametrize("form", ["quoted", "literal"])
+async def test_the_longest_id_needs_the_setting_for_lines_before_login(server: Server, form: str) -> None:
+    """RFC 2971 section 3.3: 30 pairs, names of 30 octets, values of 1024."""
+    value = b'"' + b"v" * 1024 + b'"' if form == "quoted" else b"{1024+}\r\n" + b"v" * 1024
+    command = b" ".join(b'"%b" %b' % (b"%02d" % number * 15, value) for number in range(30))
+    for most, answer in ((8192, b"a BAD [TOOBIG]"), (65_536, b"a OK ID completed")):
+        config = server.surroundings.config
+        server.surroundings.config = msgspec.structs.replace(config, max_line_before_login=most)
+        peer = await server.plain()
+        await peer.line()
+        await say(peer, b"a ID (" + command + b")\r\n")
+        heard = await until(peer, b"a ")
+        assert heard.splitlines()[-1].startswith(answer)
+        peer.writer.close()
+
+
 async def test_errors_are_counted(server: Server) -> None:
     peer = await server.plain()
     await peer.line()

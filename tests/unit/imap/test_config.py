@@ -9,11 +9,17 @@ def test_defaults_are_usable() -> None:
     assert config.idle_timeout >= 1800  # RFC 3501 section 5.4
 
 
+def test_lines_before_login_may_be_as_long_as_those_after_it() -> None:
+    assert (
+        ImapConfig(host_name="mail.a.example", max_line_before_login=65_536).max_line_before_login == 65_536
+    )
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         {"max_line": 100},
-        {"max_line_before_login": 100_000},
+        {"max_line_before_login": 65_537},
         {"max_errors": 0},
         {"idle_timeout": 0.0},
         {"max_message_bytes": 10},

@@ -18,6 +18,8 @@ _LEAST: Final = {
     "open_accounts": 1,
 }
 
+MOST_BEFORE_LOGIN: Final = 65_536  # octets: ID with 30 pairs of 1024 octets each fits (RFC 2971 section 3.3)
+
 
 class ImapConfig(Settings, frozen=True, kw_only=True):
     """`imap.toml`. Sizes in octets, times in seconds."""
@@ -44,10 +46,10 @@ class ImapConfig(Settings, frozen=True, kw_only=True):
         for name, least in _LEAST.items():
             check(getattr(self, name) >= least, name, getattr(self, name), f"at least {least}")
         check(
-            self.max_line_before_login <= 8192,
+            self.max_line_before_login <= MOST_BEFORE_LOGIN,
             "max_line_before_login",
             self.max_line_before_login,
-            "at most 8192: strangers get no more memory",
+            f"at most {MOST_BEFORE_LOGIN}: strangers get no more memory",
         )
 
     @property
