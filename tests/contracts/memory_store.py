@@ -51,6 +51,7 @@ class MemoryAccount:
         self.boxes: dict[str, Box] = {}
         self.subscribed = set(FIRST)
         self.owner = ""
+        self.being_read: dict[tuple[int, int], bytes] = {}
         self.delivered: set[tuple[str, str]] = set()
         self.numbers = itertools.count(1)
         self.modseqs = itertools.count(1)
@@ -228,7 +229,11 @@ class MemoryAccount:
         return (await self.content(mailbox, uid))[:octets]
 
     async def piece(self, mailbox: int, uid: int, start: int, end: int) -> bytes:
-        return (await self.content(mailbox, uid))[start:end]
+        begun = (mailbox, uid)
+        content = self.being_read.pop(begun, None) or await self.content(mailbox, uid)
+        if end < len(content):
+            self.being_read[begun] = content
+        return content[start:end]
 
     async def append(self, name: str, messages: Sequence[NewMessage]) -> Appended:
         box = self._box(name)

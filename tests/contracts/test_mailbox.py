@@ -305,3 +305,19 @@ async def test_more_accounts_than_may_be_open(store: Store) -> None:
     for number in range(12):
         account = await store.account(f"u{number}", 0)
         assert (await account.status("INBOX")).messages == 9
+
+
+async def test_what_is_expunged_while_it_is_read_can_be_read_to_its_end(
+    store: Store, ada: MailAccount
+) -> None:
+    inbox = await filled(store, 2)
+    whole = await ada.content(inbox, 1)
+    pieces = [await ada.piece(inbox, 1, 0, 20)]
+    await ada.store(inbox, [1], FlagMode.ADD, frozenset({DELETED}))
+    await ada.expunge(inbox)
+    pieces += [await ada.piece(inbox, 1, start, start + 20) for start in range(20, len(whole), 20)]
+    assert b"".join(pieces) == whole
+    with pytest.raises(errors.MessageGone):
+        await ada.piece(inbox, 1, 0, 20)
+    assert await ada.piece(inbox, 2, 0, 20) == whole[:20]
+    assert await ada.piece(inbox, 2, len(whole) - 5, len(whole) + 5) == whole[-5:]

@@ -30,7 +30,7 @@ from postroom.store import open_store
 from postroom.wire.sasl import parse_plain
 
 from ...contracts.memory_store import MemoryStore
-from ..runner import Peer
+from ..runner import PATIENCE, Peer
 
 PASSWORDS = {"ada@alpha.example": "secret", "bob@alpha.example": "geheim"}
 
@@ -160,6 +160,18 @@ async def until(peer: Peer, start: bytes) -> bytes:
         heard += line + b"\r\n"
         if line.startswith(start):
             break
+    return heard
+
+
+async def ask(peer: Peer, command: bytes) -> bytes:
+    """All that is heard up to the tagged reply, empty lines of messages included."""
+    await say(peer, b"q " + command + b"\r\n")
+    heard = line = b""
+    while not line.startswith(b"q "):
+        async with asyncio.timeout(PATIENCE):
+            line = await peer.reader.readline()
+        assert line, heard
+        heard += line
     return heard
 
 

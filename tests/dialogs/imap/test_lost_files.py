@@ -9,7 +9,7 @@ from postroom.imap import fetching
 from postroom.store.account import SqliteAccount
 
 from ..runner import Peer
-from .conftest import Server, logged_in, say, until
+from .conftest import Server, ask, logged_in, say, until
 
 REPLY = b"NO [CORRUPTION] Some of the messages cannot be read, the log says which"
 
@@ -105,25 +105,35 @@ async def test_it_can_be_copied_and_expunged(server: Server, told: Told, lost: s
     assert told.errors == []
 
 
-async def test_a_file_that_is_lost_while_it_is_sent_ends_the_connection(
-    server: Server, told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("damage", ["removed", "cut short"])
+async def test_a_file_that_is_damaged_while_it_is_sent(
+    server: Server, told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
+    """Removed, it is open still. Cut short, nothing but the connection's end can end the literal."""
     monkeypatch.setattr(fetching, "LARGE", 10)
     monkeypatch.setattr(fetching, "LARGE_PIECE", 7)
     read = SqliteAccount.piece
 
     async def vanishing(self: SqliteAccount, mailbox: int, uid: int, start: int, end: int) -> bytes:
-        if start:
+        if start == 7:
             for path in (tmp_path / "accounts/ada/messages").iterdir():
-                path.unlink()
+                path.chmod(0o600)
+                path.unlink() if damage == "removed" else os.truncate(path, 7)
         return await read(self, mailbox, uid, start, end)
 
     monkeypatch.setattr(SqliteAccount, "piece", vanishing)
     await server.deliver("ada", b"Subject: large\r\n\r\nbody\r\n")
     peer = await selected(server)
-    await say(peer, b"b FETCH 1 BODY.PEEK[]\r\n")
-    assert await peer.closed() == b"* 1 FETCH (BODY[] {24}\r\nSubject"
-    assert len(told.errors) == 1
+    if damage == "removed":
+        heard = await ask(peer, b"FETCH 1 BODY.PEEK[]")
+        assert heard.endswith(b"\r\nbody\r\n)\r\nq OK FETCH completed\r\n")
+        assert told.errors == []
+    else:
+        await say(peer, b"b FETCH 1 BODY.PEEK[]\r\n")
+        assert await peer.closed() == b"* 1 FETCH (BODY[] {24}\r\nSubject"
+        assert len(told.errors) == 1
+        again = await selected(server)  # where the next attempt finds it out before it begins
+        assert await ask(again, b"FETCH 1 BODY.PEEK[]") == b"q " + REPLY + b"\r\n"
 
 
 async def test_expunged_by_another_is_no_damage(

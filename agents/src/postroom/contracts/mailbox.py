@@ -185,7 +185,7 @@ class MailAccount(Protocol):
         """Rows of these UIDs (None: all) with a modseq above `changed_since`; UIDs that are gone are left out."""
 
     async def details(self, mailbox: int, uids: Sequence[int]) -> tuple[Detail, ...]:
-        """Envelope and structure; UIDs that are gone are left out."""
+        """Envelope and structure; UIDs that are gone are left out, and messages whose structure cannot be had."""
 
     async def content(self, mailbox: int, uid: int) -> bytes:
         """The whole message as served: the delivery prefix, then the bytes as received.
@@ -200,7 +200,11 @@ class MailAccount(Protocol):
         """
 
     async def piece(self, mailbox: int, uid: int, start: int, end: int) -> bytes:
-        """The octets of `content` from `start` to `end`, or to its end. Raises MessageGone, MessageLost."""
+        """The octets of `content` from `start` to `end`, or to its end.
+
+        Once its first piece is read, the rest can be read though the message is expunged meanwhile.
+        Raises MessageGone, MessageLost.
+        """
 
     async def append(self, name: str, messages: Sequence[NewMessage]) -> Appended:
         """All or nothing. Raises NoSuchMailbox, QuotaExceeded, TooManyKeywords."""

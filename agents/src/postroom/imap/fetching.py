@@ -7,8 +7,9 @@ before has gone to the client.
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from postroom.contracts.errors import MessageGone, MessageLost
+from postroom.contracts.errors import MailError, MessageGone, MessageLost
 from postroom.contracts.mailbox import Detail, FlagMode, Row
+from postroom.imap.absence import demand_present
 from postroom.imap.refusals import GONE, LOST, Reply
 from postroom.imap.session import Session
 from postroom.imap.view import View
@@ -47,8 +48,12 @@ async def fetch(session: Session, tagged: commands.Tagged) -> Reply:
     view = session.selected
     uids = view.chosen(command.set, uid=command.uid)
     answering = _Fetch(session, view, command)
-    for chunk in _chunks(uids, DETAILS if answering.reads_messages else ROWS):
-        await answering.answer(chunk)
+    try:
+        for chunk in _chunks(uids, DETAILS if answering.reads_messages else ROWS):
+            await answering.answer(chunk)
+    except MailError:
+        await answering.finish()
+        raise
     await answering.finish()
     if answering.lost:
         return LOST
@@ -79,6 +84,7 @@ class _Fetch:
         self._header_only = all(section.text in _HEADERS and not section.part for section in sections)
         self.reads_messages = self._needs_details or self._needs_content
         self.missing = self.lost = False
+        self._midway = False  # octets of a response have gone out whose end is not made yet
         self._out = bytearray()
         self._flags: dict[frozenset[str], bytes] = {}
 
@@ -132,19 +138,58 @@ class _Fetch:
                     await self._write_out()
 
     async def _answer_one(self, row: Row, detail: Detail | None, tell_flags: bool) -> None:
-        items, content = self._items, b""
-        large = self._needs_content and row.size > LARGE and not self._header_only
+        """Write one response; when the message cannot be read, what can be told of it all the same.
+
+        Raises ConnectionAbortedError: it turned out too late, within a literal that nothing else can end.
+        """
+        start, self._midway = len(self._out), False
         try:
-            if detail is None and (self._needs_details or large):
-                detail = await self._detail(row.uid)
-            if self._needs_content:
-                content = await self._content(row.uid, large)
-        except MessageGone:
+            await self._respond(row, detail, tell_flags, self._items)
+            return
+        except MessageGone as gone:
             self.missing = True
+            self._take_back(start, gone)
             return
         except MessageLost as lost:
             self._note_lost(lost)
-            items = [item for item in items if not isinstance(item, Section)]
+        except (MailError, OSError) as error:  # of the store or the connection as a whole
+            self._take_back(start, error)
+            raise
+        except Exception as error:
+            detail = None
+            self._note_fault(row, error)
+        self._take_back(start, None)
+        await self._respond_without_content(row, detail, tell_flags)
+
+    def _take_back(self, start: int, error: Exception | None) -> None:
+        """Forget a response that was begun. Raises ConnectionAbortedError."""
+        if self._midway:
+            raise ConnectionAbortedError("message cannot be read to its end") from error
+        del self._out[start:]
+
+    async def _respond_without_content(self, row: Row, detail: Detail | None, tell_flags: bool) -> None:
+        left = [item for item in self._items if not isinstance(item, Section)]
+        if detail is None:
+            left = [item for item in left if item not in _STRUCTURED]
+        start = len(self._out)
+        try:
+            await self._respond(row, detail, tell_flags, left)
+        except (MailError, OSError):
+            raise
+        except Exception as error:
+            self._note_fault(row, error)
+            self._take_back(start, error)
+
+    async def _respond(
+        self, row: Row, detail: Detail | None, tell_flags: bool, items: Sequence[FetchItem]
+    ) -> None:
+        content = b""
+        sections = any(isinstance(item, Section) for item in items)
+        large = sections and row.size > LARGE and not self._header_only
+        if detail is None and (large or (self._needs_details and len(items) == len(self._items))):
+            detail = await self._detail(row.uid)
+        if sections:
+            content = await self._content(row, large)
         if tell_flags:
             items = [*self._told_with_flags(), *items]
         if not items:
@@ -160,6 +205,7 @@ class _Fetch:
             else:
                 await self._section(item, content, detail)
         self._out += b")\r\n"
+        self._midway = False
         if len(self._out) >= BATCH:
             await self._write_out()
 
@@ -167,26 +213,32 @@ class _Fetch:
         self.lost = True
         self._session.teller.lost(lost)
 
+    def _note_fault(self, row: Row, error: Exception) -> None:
+        self.lost = True
+        self._session.teller.fault(f"FETCH of mailbox={self._view.name!r} uid={row.uid}", error)
+
     def _told_with_flags(self) -> list[Item]:
         """What goes with \\Seen that this FETCH has set (RFC 3501 section 6.4.5, RFC 7162 section 3.2)."""
         wanted = [Item.FLAGS, Item.MODSEQ] if self._session.condstore else [Item.FLAGS]
         return [item for item in wanted if item not in self._items]
 
     async def _detail(self, uid: int) -> Detail:
-        """Raises MessageGone."""
+        """Raises MessageGone, MessageLost."""
         found = await self._session.opened.details(self._view.id, (uid,))
         if not found:
-            raise MessageGone
+            await demand_present(self._session, uid)
         return found[0]
 
-    async def _content(self, uid: int, large: bool) -> bytes:
+    async def _content(self, row: Row, large: bool) -> bytes:
         """The message, or as much of it as holds the header when that is all that is asked for.
 
-        Of a large one only the beginning: its pieces are read when they are sent. Raises MessageGone, MessageLost.
+        Of a large one nothing: its pieces are read when they are sent. Raises MessageGone, MessageLost.
         """
-        account, mailbox = self._session.opened, self._view.id
-        if large:
-            return await account.head(mailbox, uid, 1)
+        account, mailbox, uid = self._session.opened, self._view.id, row.uid
+        if large:  # the end is looked at before a literal of this length is begun
+            if not await account.piece(mailbox, uid, row.size - 1, row.size):
+                raise MessageLost(f"mailbox={self._view.name!r} uid={uid} is shorter than it was")
+            return b""
         if self._header_only:
             start = await account.head(mailbox, uid, HEAD)
             if header_end(start) < len(start):
@@ -202,43 +254,45 @@ class _Fetch:
         if len(octets) < BATCH:
             self._out += octets
             return
+        self._midway = True
         await self._write_out()
         for start in range(0, len(octets), PIECE):
             self._session.write(bytes(octets[start : start + PIECE]))
             await self._session.connection.drain()
 
     async def _large_section(self, section: Section, uid: int, root: Part) -> None:
-        """The same, read piece by piece as the client takes them. Raises ConnectionAbortedError: it is gone midway."""
+        """The same, read piece by piece as the client takes them. Raises MessageGone, MessageLost."""
         found = region(section, root)
         if found is None:
             self._out += section.label + b" NIL"
             return
         start, end = found
-        try:
-            if chooses_fields(section):
-                octets = cut(section, await self._session.opened.piece(self._view.id, uid, start, end))
-                self._out += b"%b {%d}\r\n" % (section.label, len(octets))
-                self._out += octets
-                return
-            start = min(start + section.start, end)
-            end = end if section.count is None else min(start + section.count, end)
-            self._out += b"%b {%d}\r\n" % (section.label, end - start)
-            await self._stream(uid, start, end)
-        except MessageGone:
-            raise ConnectionAbortedError("message expunged while it was sent") from None
-        except MessageLost as lost:
-            self._note_lost(lost)
-            raise ConnectionAbortedError("message lost while it was sent") from None
+        if chooses_fields(section):
+            octets = cut(section, await self._session.opened.piece(self._view.id, uid, start, end))
+            self._out += b"%b {%d}\r\n" % (section.label, len(octets))
+            self._out += octets
+            return
+        start = min(start + section.start, end)
+        end = end if section.count is None else min(start + section.count, end)
+        await self._stream(section, uid, start, end)
 
-    async def _stream(self, uid: int, start: int, end: int) -> None:
+    async def _stream(self, section: Section, uid: int, start: int, end: int) -> None:
+        """Write a literal; it is not begun before the store has its first piece at hand."""
+        octets = await self._session.opened.piece(self._view.id, uid, start, min(start + LARGE_PIECE, end))
+        self._out += b"%b {%d}\r\n" % (section.label, end - start)
+        self._midway = True
         await self._write_out()
-        for place in range(start, end, LARGE_PIECE):
-            stop = min(place + LARGE_PIECE, end)
-            octets = await self._session.opened.piece(self._view.id, uid, place, stop)
-            if len(octets) != stop - place:
-                raise ConnectionAbortedError("message file is shorter than it was")
+        while True:
             self._session.write(octets)
             await self._session.connection.drain()
+            start += len(octets)
+            if start >= end:
+                return
+            octets = await self._session.opened.piece(
+                self._view.id, uid, start, min(start + LARGE_PIECE, end)
+            )
+            if not octets:
+                raise MessageLost(f"mailbox={self._view.name!r} uid={uid} is shorter than it was")
 
     def _maker(self, item: FetchItem) -> Callable[[Row], bytes]:
         match item:

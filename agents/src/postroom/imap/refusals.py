@@ -34,6 +34,7 @@ READ_ONLY: Final = no(b"Mailbox is open for reading only")
 GONE: Final = no(b"Some of the messages no longer exist", b"EXPUNGEISSUED")
 SEARCHED_PAST_GONE: Final = Reply(b"OK", b"Expunged messages were left out", b"EXPUNGEISSUED")
 LOST: Final = no(b"Some of the messages cannot be read, the log says which", b"CORRUPTION")
+FAULT: Final = no(b"Internal error, the log says which", b"SERVERBUG")  # RFC 5530 section 3
 _NOT_HERE: Final = no(b"Not possible here", b"CANNOT")
 
 REFUSALS: Final[Mapping[type[errors.MailError], Reply]] = {

@@ -11,12 +11,12 @@ from typing import Final
 from postroom.contracts.directory import Account
 from postroom.contracts.errors import MailError, NoSuchMailbox, Unavailable
 from postroom.contracts.mailbox import MailAccount
-from postroom.imap.refusals import Reply, bad, reply_to
+from postroom.imap.refusals import FAULT, Reply, bad, reply_to
 from postroom.imap.surroundings import Surroundings
 from postroom.imap.telling import Teller
 from postroom.imap.turns import Turn
 from postroom.imap.view import View
-from postroom.runtime.connections import Connection
+from postroom.runtime.connections import Connection, PeerInjected
 from postroom.wire.imap import commands, responses
 from postroom.wire.imap.capability import capabilities
 from postroom.wire.imap.framing import Frame, Framer, Refused, WantsLiteral
@@ -210,12 +210,17 @@ class Session:
         reply: Reply | None
         try:
             reply = await self.handlers[type(command)](self, tagged)
+        except (Bye, PeerInjected, OSError):
+            raise
         except MailError as error:
             if isinstance(error, Unavailable):
                 self.teller.failure(tagged.verb, error)
             reply = reply_to(error)
         except NoSuchMessage:
             reply = bad(b"No message has this number")
+        except Exception as error:  # of ours; handlers let none through that leaves a response half written
+            self.teller.fault(tagged.verb.decode(), error)
+            reply = FAULT
         if reply is None:
             return
         if reply.condition == b"OK":
@@ -258,8 +263,10 @@ class Session:
             changes = await account.changes(view.id, view.modseq, view.writable)
         except NoSuchMailbox:
             raise Bye("Mailbox was deleted") from None
-        except MailError:  # told at the next moment that allows it
+        except Exception as error:  # told at the next moment that allows it
             self._dirty = True
+            if not isinstance(error, MailError):
+                self.teller.fault("news", error)
             return
         for piece in view.apply(
             changes, expunges=expunges, modseqs=self.condstore, uids=uids or self.condstore

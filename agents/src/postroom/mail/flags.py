@@ -62,6 +62,7 @@ def flag_set(bits: int, words: str = "") -> frozenset[str]:
 _BITS: Final = {name: 1 << place for place, name in enumerate(SYSTEM_FLAGS)}
 SEEN_BIT: Final = _BITS[SEEN]
 DELETED_BIT: Final = _BITS[DELETED]
+SYSTEM_BITS: Final = (1 << len(SYSTEM_FLAGS)) - 1  # all of them
 _SETS: Final = tuple(
     frozenset(name for name, bit in _BITS.items() if bits & bit) for bits in range(1 << len(SYSTEM_FLAGS))
 )

@@ -11,6 +11,7 @@ from postroom.pop3.login import Entrance
 from postroom.pop3.maildrop import Maildrop
 from postroom.runtime.connections import Connection, PeerInjected
 from postroom.runtime.log import Log
+from postroom.runtime.service import where
 from postroom.wire import sasl
 from postroom.wire.lines import LineTooLong
 from postroom.wire.pop3 import answers
@@ -53,6 +54,7 @@ class Conversation:
         self._over = False
         self._busy = False
         self._leaving = False
+        self._midway = False  # octets of a reply have gone out whose end is not made yet
         self._verbs: Mapping[str, Callable[[tuple[bytes, ...]], Awaitable[bytes]]] = {
             "USER": self._user, "PASS": self._pass, "AUTH": self._auth, "STLS": self._stls, "CAPA": self._capa,
             "QUIT": self._quit, "STAT": self._stat, "LIST": self._list, "RETR": self._retr, "DELE": self._dele,
@@ -123,6 +125,17 @@ class Conversation:
             if isinstance(error, LoginError) or not (error.temporary or isinstance(error, MessageLost)):
                 self._fault("")
             return answers.refusal(error)
+        except (PeerError, PeerInjected, LineTooLong, OSError):
+            raise
+        except Exception as error:
+            self._log.error(
+                f"internal error: {command.verb} {self._who()} {where(error)}", client=self._connection.peer
+            )
+            if self._midway:
+                raise ConnectionAbortedError("reply cannot be finished") from error
+            return answers.FAULT
+        finally:
+            self._midway = False
 
     async def _send(self, octets: bytes) -> None:
         if len(octets) <= PIECE:
@@ -262,6 +275,8 @@ class Conversation:
     async def _retr_large(self, place: int) -> bytes:
         """Piece by piece, as the client takes them. Raises ConnectionAbortedError: the rest cannot be had."""
         size, body = self._open.octets(place), answers.Body()
+        if not await self._open.piece(place, size - 1, size):
+            raise MessageLost(f"mailbox='INBOX' message={place} is shorter than it was")
         head = answers.ok(f"{size} octets")
         for start in range(0, size, LARGE_PIECE):
             end = min(start + LARGE_PIECE, size)
@@ -270,7 +285,7 @@ class Conversation:
             if len(octets) != end - start:
                 raise ConnectionAbortedError("message file is shorter than it was")
             self._connection.write(head + body.piece(octets))
-            head = b""
+            self._midway, head = True, b""
             await self._connection.drain()
         self._open.note_read(place)
         return body.end()
@@ -284,6 +299,7 @@ class Conversation:
         reply = answers.ok() + body.piece(top.piece(octets))
         while not top.done and read < size:
             self._connection.write(reply)
+            self._midway = True
             await self._connection.drain()
             octets = await self._piece(place, read, min(read + LARGE_PIECE, size))
             if not octets:

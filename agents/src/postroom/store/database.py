@@ -16,6 +16,7 @@ from postroom.contracts.errors import (
 from postroom.contracts.mailbox import MOST_KEYWORDS
 from postroom.store import files, schema
 from postroom.store.names import mailbox_name
+from postroom.store.openfiles import OpenFiles
 
 UID_MASK: Final = (1 << schema.UID_BITS) - 1
 _SYNC_ERRORS: Final = (sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC)
@@ -70,6 +71,7 @@ class Database:
             schema.prepare(path, now, busy_seconds)  # the process that made the folder came no further
             self.sql = schema.connect(path, busy_seconds)
         self.folder = files.Folder(f"{path}/{files.MESSAGES}")
+        self.being_read = OpenFiles()
         self.unconfirmed: list[str] = []  # files that commits have named of late
         self.dirty = False  # whether others have something to hear
 
@@ -80,6 +82,7 @@ class Database:
 
     def close(self) -> None:
         self.confirm()
+        self.being_read.close()
         self.sql.close()
         self.folder.close()
 

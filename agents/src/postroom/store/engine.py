@@ -386,7 +386,10 @@ def open_store(  # noqa: PLR0913
 
 
 def _allow_open_files(open_accounts: int) -> None:
-    """An open account takes four descriptors: outside of systemd the usual soft limit is too low for many."""
+    """An open account takes four descriptors and at most three of files that are being read.
+
+    Outside of systemd the usual soft limit is too low for many accounts.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < 8 * open_accounts:
         with suppress(OSError, ValueError):

@@ -94,14 +94,12 @@ class Folder:
             name, new_name, src_dir_fd=other.descriptor, dst_dir_fd=self.descriptor, follow_symlinks=False
         )
 
-    def read(self, name: str, limit: int | None = None, start: int = 0) -> bytes:
-        """The octets of a file from `start` on, or the first `limit` of these. Raises OSError."""
+    def read(self, name: str, limit: int | None = None) -> bytes:
+        """The octets of a file, or the first `limit` of them. Raises OSError."""
         descriptor = os.open(name, _READ, dir_fd=self.descriptor)
         try:
-            size = os.fstat(descriptor).st_size - start
+            size = os.fstat(descriptor).st_size
             size = size if limit is None else min(size, limit)
-            if start:
-                os.lseek(descriptor, start, os.SEEK_SET)
             pieces = []
             while size > 0 and (piece := os.read(descriptor, size)):
                 pieces.append(piece)
@@ -109,6 +107,10 @@ class Folder:
             return pieces[0] if len(pieces) == 1 else b"".join(pieces)
         finally:
             os.close(descriptor)
+
+    def open(self, name: str) -> int:
+        """Return a descriptor of a file, for reading. Raises OSError."""
+        return os.open(name, _READ, dir_fd=self.descriptor)
 
     def start_cached(self, name: str, octets: int) -> bytes | None:
         """The first octets of a file that has more of them, if they are in memory; None otherwise."""

@@ -1,5 +1,6 @@
 """Reading a mailbox: SELECT, FETCH and what changed. RFC 3501, RFC 7162."""
 
+import errno
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, takewhile
 from typing import Final, TypeVar
@@ -9,8 +10,9 @@ import msgspec
 from postroom.contracts.errors import MailboxError, MessageGone, MessageLost
 from postroom.contracts.mailbox import Changes, Detail, Mailbox, Row, Selected
 from postroom.mail.dates import EARLIEST, LATEST, clamped
-from postroom.mail.flags import SEEN_BIT, flag_set
+from postroom.mail.flags import SEEN_BIT, SYSTEM_BITS, flag_set
 from postroom.mail.mime import Envelope, Part
+from postroom.mail.mime_scan import scan
 from postroom.store import expunged
 from postroom.store.database import UID_MASK, Box, Database
 from postroom.store.files import MESSAGES
@@ -21,6 +23,16 @@ CHUNK: Final = 500  # UIDs in one statement
 SMALL: Final = 1 << 17  # octets of a file that are read in the event loop
 FEW: Final = 2000  # messages of a mailbox that is selected there
 _ALL: Final = 1 << 40
+_DAMAGE: Final = (
+    errno.ENOENT,
+    errno.EIO,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ELOOP,
+    errno.EISDIR,
+    errno.EBADMSG,
+    errno.EUCLEAN,
+)  # of one file, which no waiting will mend
 T = TypeVar("T")
 RawRow = tuple[int, int, str, int, int, int]
 _ROW: Final = "key, flags, keywords, modseq, internal_date, size"
@@ -143,9 +155,25 @@ def _added(database: Database, box: Box, since: int) -> Iterator[RawRow]:
 
 def as_row(row: RawRow) -> Row:
     key, bits, words, modseq, date, size = row
-    if not EARLIEST <= date <= LATEST:  # written by a release that took any date
-        date = clamped(date)
-    return Row(key & UID_MASK, flag_set(bits, words), modseq, date, size)
+    try:
+        if not EARLIEST <= date <= LATEST:  # written by a release that took any date
+            date = clamped(date)
+        if size >= 0 <= modseq:
+            return Row(key & UID_MASK, flag_set(bits, words), modseq, date, size)
+    except (TypeError, AttributeError, IndexError):
+        pass
+    return _as_damaged_row(row)
+
+
+def _as_damaged_row(row: tuple[object, ...]) -> Row:
+    """Read a row in which columns are of another kind than the schema says, for what the others say."""
+    key, bits, modseq, date, size = (
+        value if isinstance(value, int) else 0 for value in (row[0], row[1], row[3], row[4], row[5])
+    )
+    words = row[2] if isinstance(row[2], str) else ""
+    return Row(
+        key & UID_MASK, flag_set(bits & SYSTEM_BITS, words), max(modseq, 1), clamped(date), max(size, 0)
+    )
 
 
 def select_rows(
@@ -185,32 +213,64 @@ def details(database: Database, mailbox: int, uids: Sequence[int]) -> tuple[Deta
     decode = _detail.decode
     found = []
     for key, octets in select_rows(database, columns, mailbox, uids):
-        envelope, structure = decode(octets)  # type: ignore[arg-type]
-        found.append(Detail(key & UID_MASK, envelope, structure))
+        uid = key & UID_MASK
+        try:
+            envelope, structure = decode(octets)  # type: ignore[arg-type]
+        except (msgspec.DecodeError, TypeError):
+            scanned = _scanned_anew(database, mailbox, uid)
+            if scanned is None:
+                continue
+            envelope, structure = scanned
+        found.append(Detail(uid, envelope, structure))
     return tuple(found)
+
+
+def _scanned_anew(database: Database, mailbox: int, uid: int) -> tuple[Envelope, Part] | None:
+    """What the file says, for a message whose row cannot tell any more; None when the file cannot be read either."""
+    try:
+        file, prefix, _ = _file(database, mailbox, uid)
+        return scan(database.folder.read(file), base=len(prefix))
+    except (MailboxError, OSError):
+        return None
 
 
 def content(database: Database, mailbox: int, uid: int, limit: int | None = None) -> bytes:
     file, prefix, _ = _file(database, mailbox, uid)
     try:
         octets = database.folder.read(file, limit)
-    except FileNotFoundError as error:
-        raise _no_file(database, mailbox, uid, file) from error
+    except OSError as error:
+        raise _unread(database, mailbox, uid, file, error) from error
     return prefix + octets if prefix else octets
 
 
 def piece(database: Database, mailbox: int, uid: int, start: int, end: int) -> bytes:
-    file, prefix, _ = _file(database, mailbox, uid)
-    front = prefix[start:end]
-    first = max(start - len(prefix), 0)
+    key = mailbox << UID_BITS | uid
+    found = database.being_read.get(key)
+    if found is None:
+        file, prefix, _ = _file(database, mailbox, uid)
+        try:
+            found = database.being_read.open(database.folder, key, file, prefix)
+        except OSError as error:
+            raise _unread(database, mailbox, uid, file, error) from error
     try:
-        return front + database.folder.read(file, end - len(prefix) - first, first)
-    except FileNotFoundError as error:
-        raise _no_file(database, mailbox, uid, file) from error
+        octets = found.piece(start, end)
+    except OSError as error:
+        database.being_read.done(key)
+        name = database.box_by_id(mailbox).name
+        raise MessageLost(f"mailbox={name!r} uid={uid} cannot be read: {error.strerror}") from error
+    if end >= len(found.prefix) + found.size:
+        database.being_read.done(key)
+    return octets
 
 
-def _no_file(database: Database, mailbox: int, uid: int, file: str) -> MailboxError:
-    """Expunged between two steps, which is usual; or the row is still there, which is damage."""
+def _unread(database: Database, mailbox: int, uid: int, file: str, error: OSError) -> Exception:
+    """Say what it means that a file cannot be read: it was expunged between two steps, or it is lost.
+
+    What may go better with the next try, such as too many open files, stays an OSError.
+    """
+    if error.errno not in _DAMAGE:
+        return error
+    what = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
     try:
         lost = _file(database, mailbox, uid)[0] == file
         name = database.box_by_id(mailbox).name
@@ -218,7 +278,7 @@ def _no_file(database: Database, mailbox: int, uid: int, file: str) -> MailboxEr
         return gone
     if not lost:
         return MessageGone("message is gone")
-    return MessageLost(f"mailbox={name!r} uid={uid} file={database.id}/{MESSAGES}/{file} is missing")
+    return MessageLost(f"mailbox={name!r} uid={uid} file={database.id}/{MESSAGES}/{file} {what}")
 
 
 def content_at_hand(database: Database, mailbox: int, uid: int) -> bytes | None:
@@ -242,5 +302,13 @@ def _file(database: Database, mailbox: int, uid: int) -> tuple[str, bytes, int]:
         (mailbox << UID_BITS | uid,),
     ).fetchone()
     if row is None:
-        raise MessageGone("message is gone")
+        _demand_row(database, mailbox, uid)
+        raise MessageLost(f"mailbox={database.box_by_id(mailbox).name!r} uid={uid} has no content")
     return row
+
+
+def _demand_row(database: Database, mailbox: int, uid: int) -> None:
+    """Raises MessageGone."""
+    key = mailbox << UID_BITS | uid
+    if database.sql.execute("SELECT 1 FROM messages WHERE key = ?", (key,)).fetchone() is None:
+        raise MessageGone("message is gone")

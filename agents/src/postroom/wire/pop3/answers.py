@@ -15,6 +15,7 @@ from postroom.contracts.errors import (
 )
 
 END = b".\r\n"
+FAULT = b"-ERR [SYS/TEMP] internal error, the log says which\r\n"
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 # From the most special to the root: the first class that fits speaks.
