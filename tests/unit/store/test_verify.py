@@ -107,6 +107,18 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "lost mailbox": (lambda a: change(a, "DELETE FROM mailboxes WHERE name = 'Archive'"), "mailbox missing"),
     "no inbox": (lambda a: change(a, "DELETE FROM mailboxes WHERE name = 'INBOX'"), "no INBOX"),
+    "date": (
+        lambda a: change(a, "UPDATE messages SET internal_date = 253402318799 WHERE key = 4294967298"),
+        "date out of range",
+    ),
+    "no date": (
+        lambda a: change(a, "UPDATE messages SET internal_date = 'x' WHERE key = 4294967298"),
+        "date out of range",
+    ),
+    "structure": (
+        lambda a: change(a, "UPDATE contents SET detail = x'c1' WHERE id = 2"),
+        "structure not readable",
+    ),
     "altered": (lambda a: overwrite(a, b"Subject: 0\r\n\r\nBODY\r\n"), "file altered"),
     "longer": (lambda a: overwrite(a, b"Subject: 0\r\n\r\nbody and more\r\n"), "file altered"),
 }  # fmt: skip

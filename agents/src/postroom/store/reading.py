@@ -37,7 +37,7 @@ T = TypeVar("T")
 RawRow = tuple[int, int, str, int, int, int]
 _ROW: Final = "key, flags, keywords, modseq, internal_date, size"
 
-_detail = msgspec.msgpack.Decoder(tuple[Envelope, Part])
+decode_detail = msgspec.msgpack.Decoder(tuple[Envelope, Part]).decode
 
 
 def select_at_once(database: Database, name: str, writable: bool) -> Selected | None:
@@ -210,7 +210,7 @@ def rows(database: Database, mailbox: int, uids: Sequence[int] | None, changed_s
 
 def details(database: Database, mailbox: int, uids: Sequence[int]) -> tuple[Detail, ...]:
     columns = "key, (SELECT detail FROM contents WHERE id = content)"
-    decode = _detail.decode
+    decode = decode_detail
     found = []
     for key, octets in select_rows(database, columns, mailbox, uids):
         uid = key & UID_MASK

@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from postroom.mail.dates import EARLIEST, LATEST, clamped
 from postroom.mail.flags import DELETED_BIT, SEEN_BIT
 from postroom.mail.mime_scan import scan
 from postroom.store.database import UID_MASK, Database
 from postroom.store.names import INBOX
+from postroom.store.reading import decode_detail
 from postroom.store.schema import UID_BITS
 
 Repair = Callable[[Database], None]
@@ -61,6 +63,7 @@ def problems(database: Database, now: int) -> Iterator[Problem]:
             *_without_content(database),
             *_references(database),
             *_order(database),
+            *_dates(database),
             *_mailboxes(database),
         ]
     yield from found
@@ -147,6 +150,28 @@ def _order(database: Database) -> Iterator[Problem]:
             f"mailbox {key >> UID_BITS}, UID {key & UID_MASK}",
             _mark_changed(key),
         )
+
+
+def _dates(database: Database) -> Iterator[Problem]:
+    """Dates that cannot be shown, from releases that took any."""
+    wrong = database.sql.execute(
+        "SELECT key, internal_date FROM messages"
+        " WHERE typeof(internal_date) <> 'integer' OR internal_date NOT BETWEEN ? AND ?",
+        (EARLIEST, LATEST),
+    )
+    for key, date in wrong.fetchall():
+        yield Problem(
+            "date out of range",
+            f"mailbox {key >> UID_BITS}, UID {key & UID_MASK}",
+            _set_date(key, clamped(date) if isinstance(date, int) else 0),
+        )
+
+
+def _set_date(key: int, date: int) -> Repair:
+    def repair(database: Database) -> None:
+        database.sql.execute("UPDATE messages SET internal_date = ? WHERE key = ?", (date, key))
+
+    return repair
 
 
 def _drop_one(key: int) -> Repair:
@@ -243,8 +268,20 @@ def missing(content: int, name: str) -> Problem:
     return Problem("file missing", f"{name}: the message is lost", repair)
 
 
-def altered(content: int, name: str, octets: bytes, text: str) -> Problem:
-    """The file is not what was written; what it holds now is kept and described anew."""
+def unreadable_structure(database: Database, content: int) -> bool:
+    """Return whether a content's envelope and structure cannot be read."""
+    row = database.sql.execute("SELECT detail FROM contents WHERE id = ?", (content,)).fetchone()
+    if row is None:  # expunged meanwhile
+        return False
+    try:
+        decode_detail(row[0])
+    except (msgspec.DecodeError, TypeError):
+        return True
+    return False
+
+
+def altered(content: int, name: str, octets: bytes, text: str, kind: str = "file altered") -> Problem:
+    """The file is not what was written, or the row does not say what it holds; it is kept and described anew."""
 
     def repair(database: Database) -> None:
         prefix = database.sql.execute("SELECT prefix FROM contents WHERE id = ?", (content,)).fetchone()
@@ -265,4 +302,4 @@ def altered(content: int, name: str, octets: bytes, text: str) -> Problem:
         for (mailbox,) in touched.fetchall():
             count_anew(database, mailbox)
 
-    return Problem("file altered", f"{name}: {text}", repair)
+    return Problem(kind, f"{name}: {text}", repair)

@@ -127,6 +127,8 @@ def _look(database: Database, content: int, name: str, size: int, digest: bytes)
         return rows.altered(content, name, octets, f"{len(octets)} octets instead of {size}")
     if hashlib.blake2b(octets, digest_size=16).digest() != digest:
         return rows.altered(content, name, octets, "other octets than were written")
+    if rows.unreadable_structure(database, content):
+        return rows.altered(content, name, octets, "described anew", "structure not readable")
     return None
 
 
