@@ -16,7 +16,6 @@ from postroom.mail.mime import Part
 _WORD: Final = re.compile(rb"=\?([A-Za-z0-9_.:+-]{1,40})(?:\*[^?]{0,40})?\?([bBqQ])\?([^?\r\n]*+)\?=")
 _BETWEEN: Final = re.compile(rb"\?=[ \t\r\n]++=\?")
 _FOLD: Final = re.compile(rb"\r?\n[ \t]?")
-_FIELD: Final = re.compile(rb"([!-9;-~]++)[ \t]*:([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?|[^\n]*+\n?")
 PIECE: Final = 1 << 18  # octets of a part that are decoded in one step
 _NOT_BASE64: Final = bytes(
     set(range(256)).difference(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
@@ -52,9 +51,16 @@ def plain_text(octets: bytes, charset: str = "utf-8") -> str:
 
 def header_values(header: bytes, name: bytes) -> Iterator[str]:
     """The values of all fields of that name (upper case), for searching."""
-    for found in _FIELD.finditer(header):
-        if found[1] is not None and found[1].upper() == name:
-            yield header_text(_FOLD.sub(b" ", found[2]).strip())
+    for found in _field(name).finditer(header):
+        yield header_text(_FOLD.sub(b" ", found[1]).strip())
+
+
+@lru_cache(maxsize=64)
+def _field(name: bytes) -> re.Pattern[bytes]:
+    """Return the expression of one field, which passes over all others without looking into them."""
+    return re.compile(
+        rb"^" + re.escape(name) + rb"[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.IGNORECASE | re.MULTILINE
+    )
 
 
 def whole_header(header: bytes) -> str:
