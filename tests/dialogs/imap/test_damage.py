@@ -162,7 +162,10 @@ async def test_a_mistake_of_ours_in_one_answer(server: Server, told: Told, accou
     assert heard.count(b"body of") == 2
     assert b"* 2 FETCH (UID 2)\r\n" in heard
     assert heard.endswith(b"\r\nq " + REPLY + b"\r\n")
-    (line,) = told.errors
+    assert await ask(peer, b"SEARCH BODY body") == b"* SEARCH 1 3\r\nq " + SEARCHED + b"\r\n"
+    assert await ask(peer, b"SEARCH HEADER SUBJECT o") == b"* SEARCH 1\r\nq " + SEARCHED + b"\r\n"
+    line = told.errors[0]
+    assert len(told.errors) == 3
     assert line.startswith("internal error: FETCH of mailbox='INBOX' uid=2 client=")
     assert "account=ada ValueError" in line
 

@@ -55,7 +55,7 @@ TRUE = [
 ]  # fmt: skip
 FALSE = [
     "UNSEEN", "KEYWORD other", "NEW", "4", "UID 51:*,1", "ON 7-Mar-2023", "SENTON 8-Mar-2023", "FROM wien", "CC gamma",
-    'HEADER X-NONE ""', "1000", "NOT 1:3000", "HEADER SUBJECT wien@", "HEADER cc gamma", "BODY secret", "BODY wien", "TEXT nothing", "MODSEQ 78", "OR DELETED ANSWERED", "SEEN DELETED",
+    'HEADER X-NONE ""', 'HEADER "" ""', 'HEADER "X-Spam: no" ""', 'HEADER " " ""', 'HEADER more ""', "1000", "NOT 1:3000", "HEADER SUBJECT wien@", "HEADER cc gamma", "BODY secret", "BODY wien", "TEXT nothing", "MODSEQ 78", "OR DELETED ANSWERED", "SEEN DELETED",
 ]  # fmt: skip
 
 

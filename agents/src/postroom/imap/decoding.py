@@ -16,6 +16,7 @@ from postroom.mail.mime import Part
 _WORD: Final = re.compile(rb"=\?([A-Za-z0-9_.:+-]{1,40})(?:\*[^?]{0,40})?\?([bBqQ])\?([^?\r\n]*+)\?=")
 _BETWEEN: Final = re.compile(rb"\?=[ \t\r\n]++=\?")
 _FOLD: Final = re.compile(rb"\r?\n[ \t]?")
+_NAME: Final = re.compile(rb"[!-9;-~]++\Z")
 PIECE: Final = 1 << 18  # octets of a part that are decoded in one step
 _NOT_BASE64: Final = bytes(
     set(range(256)).difference(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
@@ -51,6 +52,8 @@ def plain_text(octets: bytes, charset: str = "utf-8") -> str:
 
 def header_values(header: bytes, name: bytes) -> Iterator[str]:
     """The values of all fields of that name (upper case), for searching."""
+    if not _NAME.match(name):
+        return
     for found in _field(name).finditer(header):
         yield header_text(_FOLD.sub(b" ", found[1]).strip())
 

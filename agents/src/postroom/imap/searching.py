@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
-from postroom.contracts.errors import MessageGone, MessageLost
+from postroom.contracts.errors import MailError, MessageGone, MessageLost
 from postroom.imap.absence import demand_present
 from postroom.imap.matching import Facts, Message, predicate
 from postroom.imap.refusals import LOST, SEARCHED_PAST_GONE, Reply
@@ -102,7 +102,11 @@ class _Search:
         """Judge; what matches is kept, what needs more is returned."""
         open_ = []
         for message in messages:
-            result = self._judge(message)
+            try:
+                result = self._judge(message)
+            except Exception as error:  # of ours, about this one
+                self._note_fault(message, error)
+                continue
             if result is None:
                 open_.append(message)
             elif result:
@@ -138,10 +142,15 @@ class _Search:
             if message.detail is not None:
                 loaded.append(message)
             else:
-                await self._unless_absent(demand_present(self._session, message.uid))
+                await self._unless_absent(message, demand_present(self._session, message.uid))
         return loaded
 
-    async def _unless_absent(self, asking: Awaitable[bytes | None]) -> bytes | None:
+    def _note_fault(self, message: Message, error: Exception) -> None:
+        self.lost = True
+        name = self._session.selected.name
+        self._session.teller.fault(f"SEARCH of mailbox={name!r} uid={message.uid}", error)
+
+    async def _unless_absent(self, message: Message, asking: Awaitable[bytes | None]) -> bytes | None:
         """Return the octets; None for a message that cannot be judged, which is noted."""
         try:
             return await asking
@@ -150,6 +159,10 @@ class _Search:
         except MessageLost as lost:
             self.lost = True
             self._session.teller.lost(lost)
+        except (MailError, OSError):  # of the store as a whole
+            raise
+        except Exception as error:
+            self._note_fault(message, error)
         return None
 
     async def _by_octets(self, messages: list[Message], load: Reader) -> list[Message]:
@@ -157,7 +170,7 @@ class _Search:
         batch: list[Message] = []
         octets = 0
         for message in messages:
-            loaded = await self._unless_absent(load(message))
+            loaded = await self._unless_absent(message, load(message))
             if self._session.turn.over:
                 await self._session.flush()
             if loaded is None:
