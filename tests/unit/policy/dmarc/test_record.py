@@ -12,6 +12,7 @@ from postroom.policy.dmarc import Policy, parse_record
         b"",
         b"v=DMARC2; p=none",
         b"v=dmarc1; p=none",
+        b"V=dmarc1; p=none",
         b"p=none; v=DMARC1",
         b"v=DMARC11; p=none",
         b"vv=DMARC1",
@@ -20,6 +21,13 @@ from postroom.policy.dmarc import Policy, parse_record
 )
 def test_no_dmarc_record(text: bytes) -> None:
     assert parse_record(text) is None
+
+
+@pytest.mark.parametrize("version", [b"V=DMARC1", b" V\t=\tDMARC1 ", b"v =DMARC1"])
+def test_the_case_of_the_version_tag_does_not_matter(version: bytes) -> None:
+    record = parse_record(version + b"; P=Reject")
+    assert record is not None
+    assert record.p is Policy.REJECT
 
 
 def test_all_tags() -> None:

@@ -10,7 +10,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
-_VERSION: Final = re.compile(r"[ \t]*v[ \t]*=[ \t]*DMARC1[ \t]*(?:;|\Z)")
+# the value is DMARC1 in capitals, the tag's name is any "v" (RFC 9989 section 4.7, RFC 5234 section 2.3)
+_VERSION: Final = re.compile(r"[ \t]*[vV][ \t]*=[ \t]*DMARC1[ \t]*(?:;|\Z)")
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-+\--~]+\Z")
 
 
