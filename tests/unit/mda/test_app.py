@@ -16,6 +16,7 @@ from postroom.store import Silence, open_store
 from postroom.store.verify import verify
 
 MESSAGE = b"From: s@x.example\r\nSubject: hello\r\n\r\nbody\r\n"
+STAMP = b"Received: from x ([192.0.2.1])\r\n\tby mail.alpha.example (Postroom) with ESMTP id 7;\r\n\tMon, 23 Nov 2026\r\n"
 
 
 def mailboxes(folder: Path, account: str) -> dict[str, list[bytes]]:
@@ -113,10 +114,17 @@ def test_a_second_copy_is_success(mda: Any, client: Any) -> None:
 
 
 def test_what_was_here_before_goes_round_no_more(mda: Any, client: Any) -> None:
-    client.send("id1", ["ada@alpha.example"], MESSAGE)
+    client.send("id1", ["ada@alpha.example"], STAMP + MESSAGE)
     served = mailboxes(mda.folder, "ada")["INBOX"][0]
-    replies = codes(client.send("id2", ["ada@alpha.example", "bob@alpha.example"], served))
+    replies = codes(client.send("id2", ["ada@alpha.example", "bob@alpha.example"], STAMP + served))
     assert replies == ["250 2.1.5", "250 2.1.5", "554 5.4.6", "250 2.0.0"]
+
+
+def test_mail_fetched_over_from_an_old_account_is_no_loop(mda: Any, client: Any) -> None:
+    fetched = b"Delivered-To: ada@alpha.example\r\n" + MESSAGE
+    replies = codes(client.send("id1", ["ada@alpha.example"], STAMP + fetched))
+    assert replies == ["250 2.1.5", "250 2.0.0"]
+    assert mailboxes(mda.folder, "ada")["INBOX"][0].endswith(STAMP + fetched)
 
 
 def test_a_full_mailbox_is_flagged_until_there_is_room(mda: Any, client: Any) -> None:

@@ -53,7 +53,7 @@ class Deliverer:
         deliveries: list[Delivery] = []
         for place, target in enumerate(asked.targets):
             try:
-                filing.demand_no_loop(head, target.address)
+                filing.demand_no_loop(head, target.address, self._host_name)
             except MailLoop as loop:
                 outcomes[place] = loop
                 continue

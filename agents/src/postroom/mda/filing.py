@@ -10,7 +10,7 @@ from typing import Final
 from postroom.contracts.directory import Account, Directory, Kind
 from postroom.contracts.errors import MailLoop, NoSuchRecipient, RecipientDisabled
 from postroom.mail.address import Address
-from postroom.mail.headers import read_headers
+from postroom.mail.headers import Field, read_headers
 from postroom.policy.authres import VERDICT_FIELD, read_verdict
 from postroom.wire.smtp.commands import POSTMASTER
 
@@ -19,7 +19,10 @@ JUNK: Final = "Junk"
 
 _PRIVATE: Final = frozenset({"drafts", "sent", "trash"})  # what their owner puts there, not who writes to him
 _VERDICT: Final = VERDICT_FIELD.encode("ascii") + b":"
-_DELIVERED_TO: Final = re.compile(rb"(?:\A|\r\n)delivered-to[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
+_STAMP: Final = b"received"
+_TRAIL: Final = frozenset({_STAMP, b"delivered-to"})
+_MAX_TRAIL: Final = 1000  # more than any agent of ours lets pass
+_BY: Final = re.compile(rb"(?:\A|[ \t)])by[ \t]++([A-Za-z0-9.-]++)([ \t]++\(Postroom\))?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +90,37 @@ def is_junk(head: bytes) -> bool:
     return verdict is not None and verdict.junk
 
 
-def demand_no_loop(head: bytes, address: Address) -> None:
-    """Raises MailLoop when the message was in this mailbox before."""
+def demand_no_loop(head: bytes, address: Address, host_name: str) -> None:
+    """Raises MailLoop when this host has handled the message before and filed it for this address.
+
+    A Delivered-To alone proves nothing: mail that is fetched over from an old account carries it too. The Received
+    field of this pass does not count, which stands topmost and above every Delivered-To. Below a Delivered-To only
+    our own stamp counts, since the old account may have been on a host of the same name.
+    """
     if b"elivered-" not in head and b"ELIVERED-" not in head:
         return
     key = address.key.encode()
-    if any(found.strip().lower() == key for found in _DELIVERED_TO.findall(head)):
-        raise MailLoop("delivered here before")
+    fields = read_headers(head + b"\r\n", max_octets=len(head), max_fields=len(head)).fields
+    trail = [one for one in fields if one.key in _TRAIL]
+    filed = [place for place, one in enumerate(trail) if _is_filing(one, key)]
+    if not filed:
+        return
+    this_pass = int(trail[0].key == _STAMP and _names(trail[0], host_name))
+    for place, one in enumerate(trail[this_pass:_MAX_TRAIL], this_pass):
+        if one.key == _STAMP and _names(one, host_name, ours=place > filed[-1]):
+            raise MailLoop("delivered here before")
+
+
+def _is_filing(one: Field, key: bytes) -> bool:
+    return one.key == b"delivered-to" and one.value.lower() == key
+
+
+def _names(received: Field, host_name: str, *, ours: bool = False) -> bool:
+    """Whether this host has written a Received field; with `ours` this program on it."""
+    found = _BY.search(received.value)
+    return (
+        found is not None and found[1].decode().lower() == host_name.lower() and (not ours or bool(found[2]))
+    )
 
 
 def prefix(sender: Address | None, address: Address) -> bytes:
