@@ -70,6 +70,22 @@ async def test_recipients_from_the_header(site: Site) -> None:
     assert row.body == b"dots\r\n.\r\nstay\r\n"
 
 
+@pytest.mark.parametrize(
+    ("stdin", "body"),
+    [
+        (b"From root Mon Nov 23\n>From root Mon Nov 23\nSubject: x\n\nbody\n", b"body\r\n"),
+        (b"\xef\xbb\xbfSubject: x\n\nbody\n", b"body\r\n"),
+        (b"Subject: x\nFrom\n : <ceo@bank.example>\nbody\n", b"From\r\n : <ceo@bank.example>\r\nbody\r\n"),
+        (b"Subject: x\nSub\x07ject: y\n\nbody\n", b"Sub\x07ject: y\r\n\r\nbody\r\n"),
+    ],
+)
+async def test_x10_what_is_no_field_is_mended(site: Site, stdin: bytes, body: bytes) -> None:
+    assert (await run(site, "root", stdin=stdin))[0] == 0
+    (row,) = site.queued("msa")
+    assert row.body == body
+    assert row.head.count(b"From:") == row.head.count(b"\nSubject: x\r\n") == 1
+
+
 async def test_resent_recipients_take_the_place(site: Site) -> None:
     header = b"To: y@outside.example\nResent-To: z@outside.example\nResent-Bcc: w@outside.example\n\nx\n"
     assert (await run(site, "-oi", "-t", stdin=header))[0] == 0

@@ -160,3 +160,46 @@ async def test_an_account_that_is_switched_off_sends_nothing_more(site: Site) ->
     answer = await client.send_message("ada@alpha.example", ["y@outside.example"], MESSAGE)
     assert answer.startswith("553 5.7.1")
     assert site.queued("msa") == []
+
+
+async def test_x10_lines_that_are_no_field_are_refused_and_separators_dropped(site: Site) -> None:
+    client = await site.logged_in()
+    for line in (
+        b"From\r\n : <bob@alpha.example>\r\n",
+        b"Sender\xc2\xa0: bob@alpha.example\r\n",
+        b" x\r\n",
+        b"x\r\n",
+    ):
+        reply = await client.send_message("ada@alpha.example", ["y@outside.example"], line + MESSAGE)
+        assert reply.startswith("554 5.6.0 "), line
+    assert site.queued("msa") == []
+    line = b"From bob@alpha.example Mon Nov 23 08:00:00 2026\r\n"
+    assert (await client.send_message("ada@alpha.example", ["y@outside.example"], line + MESSAGE))[
+        :4
+    ] == "250 "
+    (row,) = site.queued("msa")
+    assert row.content.endswith(b"@mail.alpha.example>\r\n" + MESSAGE)
+    assert b"bob" not in row.content
+
+
+@pytest.mark.parametrize(
+    ("given", "header", "body"),
+    [
+        (b"From root Mon\nSubject: x\n\nbody", b"Subject: x\r\n\r\n", b"body\r\n"),
+        (b"\xef\xbb\xbfSubject: x\n\nbody", b"Subject: x\r\n\r\n", b"body\r\n"),
+        (b"Subject: x\nno field\nFrom\n : <y>\n\nbody", b"Subject: x\r\n\r\n",
+         b"no field\r\nFrom\r\n : <y>\r\n\r\nbody\r\n"),
+        (b"only text", b"root@mail.alpha.example\r\n\r\n", b"only text\r\n"),
+        (b" indented", b"root@mail.alpha.example\r\n\r\n", b" indented\r\n"),
+    ],
+)  # fmt: skip
+async def test_headers_of_local_programs_are_mended(
+    site: Site, given: bytes, header: bytes, body: bytes
+) -> None:
+    client = await site.greeted("local")
+    reply = await client.send_message(f"root@{HOST}", ["y@outside.example"], given + b"\r\n")
+    assert reply.startswith("250 ")
+    (row,) = site.queued("msa")
+    assert row.head.endswith(header)
+    assert row.body == body
+    assert row.size == len(row.content)

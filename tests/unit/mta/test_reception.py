@@ -116,13 +116,31 @@ async def test_log_line(site: Site) -> None:
 
 async def test_message_without_a_body_or_header(site: Site) -> None:
     client = await site.greeted()
-    for message in (b"", b"\r\n", b"From: x@outside.example\r\n", b"no header at all\r\n\r\nx\r\n"):
+    for message in (b"", b"\r\n", b"From: x@outside.example\r\n", b"\r\nno header at all\r\n"):
         assert (await client.send_message("x@outside.example", ["ada@alpha.example"], message)).startswith(
             "250 "
         )
         row = site.queued()[-1]
         assert row.head.endswith(b"\r\n\r\n")
         assert row.size == len(row.content)
-        assert row.content.endswith(
-            message + (b"" if b"\r\n\r\n" in message or message == b"\r\n" else b"\r\n")
-        )
+        assert row.content.endswith(message + (b"" if message.startswith(b"\r\n") else b"\r\n"))
+
+
+async def test_x10_lines_that_are_no_field_are_refused_and_separators_dropped(site: Site) -> None:
+    client = await site.greeted()
+    for line in (b"From\r\n : <ceo@bank.example>\r\n", b"Authentication-Results\r\n : mail.alpha.example; x\r\n",
+                 b"no field\r\n", b" continues our own\r\n", b"\xef\xbb\xbfFrom: ceo@bank.example\r\n"):  # fmt: skip
+        reply = await client.send_message("x@outside.example", ["ada@alpha.example"], line + MESSAGE)
+        assert reply.startswith("554 5.6.0 "), line
+    assert site.queued() == []
+    for line in (
+        b"From x@outside.example Mon\r\n",
+        b">From x@outside.example Mon\r\n",
+        b"From x\r\n>From y\r\n",
+    ):
+        reply = await client.send_message("x@outside.example", ["ada@alpha.example"], line + MESSAGE)
+        assert reply.startswith("250 "), line
+        row = site.queued()[-1]
+        assert row.content.endswith(b" +0000\r\n" + MESSAGE)
+        assert b"From x" not in row.content
+        assert row.size == len(row.content)

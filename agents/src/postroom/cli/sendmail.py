@@ -15,6 +15,7 @@ from typing import Final, NoReturn
 
 from postroom.cli import localsubmission as local
 from postroom.mail.headermailboxes import parse_address_list
+from postroom.mail.headers import mended
 
 EX_OK, EX_USAGE, EX_DATAERR, EX_NOUSER = 0, 64, 65, 67
 EX_TEMPFAIL = 75
@@ -24,7 +25,6 @@ SOCKET_VARIABLE: Final = "POSTROOM_SENDMAIL_SOCKET"  # for a sandbox
 
 _WITH_VALUE: Final = frozenset("fFrNRVBCLOXhpo")  # options that take a value, attached or as the next word
 _FLAGS: Final = frozenset("tinvmsGU")
-_FIELD: Final = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _LOCAL_NAME: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+")
 _UNSAFE: Final = re.compile(r"[^ -~]")
 _TO: Final = (b"to", b"cc", b"bcc")
@@ -180,24 +180,8 @@ class Message:
     """A message whose header is read and completed."""
 
     def __init__(self, octets: bytes) -> None:
-        self._fields: list[bytes] = []
-        at = 0
-        if octets.startswith(b"From "):  # an mbox separator that some programs leave in front
-            at = octets.find(b"\r\n") + 2
-        while at < len(octets):
-            end = octets.find(b"\r\n", at) + 2
-            line = octets[at:end]
-            if line == b"\r\n":
-                at = end
-                break
-            if line[:1] in b" \t" and self._fields:
-                self._fields[-1] += line
-            elif _FIELD.match(line):
-                self._fields.append(line)
-            else:
-                break  # no header line: the body begins here, whatever the program meant
-            at = end
-        self._body = octets[at:]
+        self._fields, start = mended(octets)
+        self._body = octets[start:]
 
     def _name(self, one: bytes) -> bytes:
         return one.partition(b":")[0].strip(b" \t").lower()

@@ -6,6 +6,7 @@ field, so what is not changed is written back as it came and foreign DKIM signat
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 MAX_OCTETS: Final = 1 << 20
@@ -13,6 +14,11 @@ MAX_FIELDS: Final = 1000
 
 _EMPTY_LINE: Final = b"\r\n\r\n"
 _NAME: Final = re.compile(rb"([!-9;-~]+)[ \t]*:")  # obs-optional allows space before the colon
+_MBOX: Final = re.compile(
+    rb">?From (?![ \t]*:)[^\r\n]*+\r\n"
+)  # a separator line of RFC 4155, stray or escaped
+_LINE: Final = re.compile(rb"(?:[!-9;-~]+[ \t]*+:[^\r\n]*+|[ \t][^\r\n]*+)(?:\r\n|\Z)")
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 class HeaderError(ValueError):
@@ -78,6 +84,22 @@ class HeaderBlock:
         """All fields of that name, from the top."""
         key = name.lower()
         return tuple(field for field in self.fields if field.key == key)
+
+    def flaw(self) -> str:
+        """Why two readers could see different fields here, or an empty text (RFC 5322 section 2.2).
+
+        Separator lines of a mailbox file at the top are no flaw: they match no name, and whoever keeps the message
+        drops them.
+        """
+        keys = [field.key for field in self.fields]
+        if b"" not in keys:
+            return ""
+        if self.fields[0].raw[:1] in (b" ", b"\t"):
+            return "The first line of the header begins with white space"
+        start = 0
+        while start < len(keys) and not keys[start] and _MBOX.fullmatch(self.fields[start].raw):
+            start += 1
+        return "A line of the header is no field" if b"" in keys[start:] else ""
 
     def rewritten(
         self, *, prepend: Iterable[bytes] = (), drop: Callable[[Field], bool] | None = None
@@ -148,3 +170,23 @@ def _field_end(block: bytes, start: int) -> int:
         if block[position : position + 1] not in (b" ", b"\t"):
             return position
     return len(block)
+
+
+def mended(message: bytes) -> tuple[list[bytes], int]:
+    """The fields of a program's message as it must have meant them, and where its body begins.
+
+    Separator lines of a mailbox file and a byte order mark at the top are left out. The body begins behind the empty
+    line or at the first line that is no field, whichever comes first. Line ends are CR LF.
+    """
+    at = len(_BYTE_ORDER_MARK) if message.startswith(_BYTE_ORDER_MARK) else 0
+    while separator := _MBOX.match(message, at):
+        at = separator.end()
+    starts: list[int] = []
+    while line := _LINE.match(message, at):
+        if line[0][:1] not in (b" ", b"\t"):
+            starts.append(at)
+        elif not starts:
+            break
+        at = line.end()
+    fields = [message[start:end] for start, end in pairwise((*starts, at))]
+    return fields, at + 2 if message[at : at + 2] == b"\r\n" else at

@@ -1,6 +1,8 @@
 """What the msa decides: who may send, in whose name, how much, and what the message lacks. RFC 6409."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 from postroom.contracts.auth import Authenticator, Login, LoginAttempt
 from postroom.contracts.clock import Clock
@@ -8,7 +10,7 @@ from postroom.contracts.directory import Directory
 from postroom.contracts.errors import SenderNotOwned, SenderOverLimit
 from postroom.contracts.queue import Draft, Intake, Origin, QueuedMessage, QueuedRecipient
 from postroom.mail.headermailboxes import author
-from postroom.mail.headers import HeaderBlock
+from postroom.mail.headers import MAX_OCTETS, HeaderBlock, HeaderError, mended, read_headers
 from postroom.msa import header
 from postroom.msa.config import MsaConfig
 from postroom.msa.counters import Counters
@@ -41,7 +43,7 @@ class MsaReception:
     def __post_init__(self) -> None:
         self._ownership = Ownership(self.directory)
         self._default = Allowance(self.config.messages_per_day, self.config.recipients_per_day)
-        self._drop = header.dropping(self.config.host_name)
+        self._drop = common.dropping(header.dropping(self.config.host_name))
 
     def draft(self) -> Draft:
         """A place in the spool."""
@@ -78,7 +80,7 @@ class MsaReception:
     async def message(self, client: Client, transaction: Transaction, draft: Draft) -> Reply:
         """Check whose it is, complete the header, make it durable."""
         if client.login is None:
-            draft = self._repaired(draft)
+            draft = self._mended(self._repaired(draft))
         try:
             return await self._message(client, transaction, draft)
         finally:
@@ -153,9 +155,23 @@ class MsaReception:
 
     def _repaired(self, draft: Draft) -> Draft:
         """Local programs end lines as they like; what leaves us has CR LF."""
+        return self._copied(draft, repaired(draft.body(0)))
+
+    def _mended(self, draft: Draft) -> Draft:
+        """Local programs leave separator lines at the top and forget the empty line before the body."""
+        head = draft.head(MAX_OCTETS + 4)
+        try:
+            if not read_headers(head).flaw():
+                return draft
+        except HeaderError:
+            return draft  # refused in a moment
+        fields, start = mended(head)
+        return self._copied(draft, chain(fields, [b"\r\n"], draft.body(start)))
+
+    def _copied(self, draft: Draft, pieces: Iterable[bytes]) -> Draft:
         copy = self.spool.draft()
         try:
-            for piece in repaired(draft.body(0)):
+            for piece in pieces:
                 copy.write(piece)
         except BaseException:
             copy.discard()

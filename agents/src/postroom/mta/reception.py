@@ -35,7 +35,7 @@ class MtaReception:
     log: Log
 
     def __post_init__(self) -> None:
-        self._foreign = removal(self.config.host_name)
+        self._doomed = common.dropping(removal(self.config.host_name))
 
     def draft(self) -> Draft:
         """A place in the spool."""
@@ -85,7 +85,7 @@ class MtaReception:
         arrival = incoming.arrival(self.config.host_name)
         ours = (*judgement.fields, trace.received(arrival, int(incoming.now)))
         block = incoming.block
-        drop = self._foreign if any(map(self._foreign, block.fields)) else None
+        drop = self._doomed if any(map(self._doomed, block.fields)) else None
         return block.rewritten(prepend=ours, drop=drop) + b"\r\n"
 
 

@@ -27,8 +27,8 @@ INLINE: Final = 131_072  # octets that are hashed without a thread
 _PIECE: Final = 1 << 18
 _STAMP: Final = b"received"
 _NAME: Final = b"message-id"
-# made anew for each try by servers that sign when they send
-_SIGNATURES: Final = frozenset({b"dkim-signature", b"arc-seal", b"arc-message-signature"})
+# made anew for each try: signatures of servers that sign when they send, separator lines of a mailbox file
+_OF_A_TRY: Final = frozenset({b"dkim-signature", b"arc-seal", b"arc-message-signature", b""})
 _COMMENT: Final = re.compile(rb"\([^()]*\)")
 _DEEPEST: Final = 5  # comments in comments
 _MONTHS: Final = (
@@ -77,7 +77,7 @@ class Repetition:
         digest = self._keyed.copy()
         digest.update(_envelope(transaction, judgement))
         for one in fields[:at]:
-            if one.key not in _SIGNATURES:
+            if one.key not in _OF_A_TRY:
                 digest.update(one.raw)
         digest.update(memoryview(block.octets)[fields[at].start :])
         if draft.size <= INLINE:

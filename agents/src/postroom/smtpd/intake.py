@@ -1,12 +1,13 @@
 """What mta and msa do alike with a message that has come in: its header, its id, its log line."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from postroom.contracts.errors import MailLoop, MessageMalformed
 from postroom.contracts.queue import Draft, QueuedMessage
-from postroom.mail.headers import MAX_OCTETS, HeaderBlock, HeaderError, read_headers
+from postroom.mail.headers import MAX_OCTETS, Field, HeaderBlock, HeaderError, read_headers
 from postroom.mail.headertext import cleaned
 from postroom.mail.ids import queue_id
 from postroom.policy import trace
@@ -48,7 +49,7 @@ def new_id(now: float) -> str:
 
 
 def header_of(draft: Draft, max_hops: int) -> HeaderBlock:
-    """The draft's header block. Raises MessageMalformed (too large), MailLoop."""
+    """The draft's header block. Raises MessageMalformed (too large, or a line that is no field), MailLoop."""
     head = draft.head(FIRST_READ)
     if len(head) >= FIRST_READ and not head.endswith(b"\r\n\r\n"):
         head = draft.head(MAX_OCTETS + 4)
@@ -56,9 +57,16 @@ def header_of(draft: Draft, max_hops: int) -> HeaderBlock:
         block = read_headers(head)
     except HeaderError as error:
         raise MessageMalformed("Message header too large") from error
+    if flaw := block.flaw():
+        raise MessageMalformed(flaw)
     if trace.hops(block) >= max_hops:
         raise MailLoop
     return block
+
+
+def dropping(doomed: Callable[[Field], bool]) -> Callable[[Field], bool]:
+    """Which fields go from a sound header: `doomed`, and the separator lines of a mailbox file, which have no name."""
+    return lambda one: not one.key or doomed(one)
 
 
 def message_id_of(block: HeaderBlock) -> str:
