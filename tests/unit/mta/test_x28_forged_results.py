@@ -1,11 +1,12 @@
 """X27 and X28: forged results are removed from every place, and authors are judged as DMARC wants it."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 from postroom.policy.lookups import Status
 
-from ...smtp_site import HOST, Site
+from ...smtp_site import HOST, Site, running
 
 pytestmark = pytest.mark.settings(verify_authentication=True)
 
@@ -92,20 +93,85 @@ async def test_policy_may_be_left_to_others(site: Site) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        b"To: ada@alpha.example\r\n",
         b"From: x@outside.example\r\nFrom: y@alpha.example\r\n",
         b"From: x@outside.example, y@alpha.example\r\n",
         b"From: x@outside.example\r\nfrom : y@alpha.example\r\n",
-        b"From:\r\n",
-        b"From: nobody\r\n",
+        b"From: [x] <x@outside.example> y@alpha.example\r\n",
     ],
     ids=repr,
 )
-async def test_x27_no_author_or_several_are_refused(site: Site, fields: bytes) -> None:
+async def test_x27_several_authors_are_refused(site: Site, fields: bytes) -> None:
     publish(site, "none")
     reply = await deliver(site, fields + b"Subject: x\r\n\r\nHello\r\n")
     assert reply.startswith("550 5.7.1"), reply
     assert site.queued() == []
+
+
+NO_DOMAIN = [
+    b"To: ada@alpha.example\r\n",
+    b"From:\r\n",
+    b"From: nobody\r\n",
+    b"From: MAILER-DAEMON <>\r\n",
+    b"From: Mail Delivery System <>\r\n",
+    b"From: root (Cron Daemon)\r\n",
+    b"From: MAILER-DAEMON@[192.0.2.1]\r\n",
+]
+
+
+@pytest.mark.parametrize("fields", NO_DOMAIN, ids=repr)
+async def test_an_author_who_cannot_be_known_is_junk_unless_it_is_a_report(site: Site, fields: bytes) -> None:
+    for sender, verdict in (("", b"ham"), ("x@outside.example", b"junk; the author cannot be known: ")):
+        assert (await deliver(site, fields + b"Subject: x\r\n\r\nHello\r\n", sender)).startswith("250 ")
+        head = site.queued()[-1].head.replace(b"\r\n ", b" ")
+        assert b"X-Postroom-Verdict: " + verdict in head
+        assert b"; dmarc=permerror reason=" in head
+
+
+@pytest.mark.parametrize("sender", ["", "x@outside.example"])
+@pytest.mark.parametrize(
+    ("author", "reason"),
+    [
+        (b"=?utf-7?Q?ceo+AEA-bank.example?=", b"the From field hides"),
+        (b"ceo@[bank.example]", b"the author cannot be known"),
+        (b"ceo@bank..example", b"the author cannot be known"),
+    ],
+)
+async def test_x27_an_author_who_may_be_shown_though_we_do_not_see_him_is_junk(
+    site: Site, sender: str, author: bytes, reason: bytes
+) -> None:
+    assert (await deliver(site, b"From: " + author + b"\r\n\r\nHello\r\n", sender)).startswith("250 ")
+    assert b"X-Postroom-Verdict: junk; " + reason in site.queued()[0].head
+
+
+@pytest.mark.parametrize("settings", [{"verify_authentication": False}, {"honour_dmarc": False}])
+@pytest.mark.parametrize(
+    "fields", [*NO_DOMAIN, b"From: a@x.example, b@y.example\r\nFrom: c@z.example\r\n"], ids=repr
+)
+async def test_without_verification_nobody_is_refused_for_his_author(
+    tmp_path: Path, settings: dict[str, bool], fields: bytes
+) -> None:
+    async with running(tmp_path, settings) as site:
+        assert (await deliver(site, fields + b"Subject: x\r\n\r\nHello\r\n")).startswith("250 ")
+        assert b"junk" not in site.queued()[0].head
+
+
+UNTIDY = [
+    b"x@outside.example <x@outside.example>", b"[x] & y: <x@outside.example>", b"x @ y; z \\ <x@outside.example>",
+    b"J. R. <x@outside.example>;", b"x..y@outside.example", b"x.@outside.example", b"<x@outside.example.>",
+    b'5" disks <x@outside.example>', b"Caf\xe9 [Paris] <x@outside.example>", b"<x@outside.example>",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("author", UNTIDY, ids=repr)
+async def test_an_untidy_author_is_judged_by_his_domain(site: Site, author: bytes) -> None:
+    message = b"From: " + author + b"\r\nTo: ada@alpha.example\r\n\r\nHello\r\n"
+    publish(site, "none")
+    assert (await deliver(site, message)).startswith("250 ")
+    head = site.queued()[0].head.replace(b"\r\n ", b" ")
+    assert b"header.from=outside.example" in head
+    assert b"X-Postroom-Verdict: ham" in head
+    publish(site, "reject")
+    assert (await deliver(site, message)).startswith("550 5.7.1 Message refused by the DMARC policy")
 
 
 def test_positions_are_all_tried() -> None:

@@ -55,7 +55,6 @@ FROM_LINES = {
     "list, other order": b"From: ada@alpha.example, eve@evil.example",
     "list of angles": b"From: <ada@alpha.example>, <eve@evil.example>",
     "angles without comma": b"From: <ada@alpha.example><eve@evil.example>",
-    "angle behind address": b"From: ada@alpha.example <eve@evil.example>",
     "address behind angle": b"From: <ada@alpha.example> eve@evil.example",
     "route": b"From: <@evil.example,@x.example:ada@alpha.example>",
     "NUL": b"From: ada@alpha.example\x00@evil.example",
@@ -69,10 +68,28 @@ FROM_LINES = {
     "comment": b"From: ada@alpha.example (eve@evil.example)",
     "unfinished comment": b"From: eve@evil.example (<ada@alpha.example>",
     "unfinished quote": b'From: "eve@evil.example <ada@alpha.example>',
+    "encoded, then an angle": b"From: =?utf-8?Q?ada=40alpha=2Eexample?=, x [y] <eve@evil.example>",
+    "quoted, then an angle": b'From: "ada@alpha.example", eve <eve@evil.example>',
+    "semicolon, then an angle": b"From: ada@alpha.example; eve <eve@evil.example>",
+    "unquoted, then an angle": b"From: ada@alpha.example [x], eve <eve@evil.example>",
+    "half a quote, then an angle": b'From: "a" b" , ada@alpha.example, <eve@evil.example>',
+    "two angles in rubbish": b"From: [x] <ada@alpha.example> [y] <eve@evil.example>",
+    "escaped angle": b"From: x\\<ada@alpha.example\\> [y] <eve@evil.example>",
+    "two in one angle": b"From: [x] <ada@alpha.example eve@evil.example>",
+    "comment behind an angle": b"From: [x] <eve@evil.example> (<ada@alpha.example>)",
+    "spaced dots": b"From: [x] ada@alpha . example",
+    "trailing dots": b"From: <ada@alpha.example..>",
+    "control octets": b"From: ada@alpha\x08.example, <eve@evil.example>",
+}
+UNREADABLE = {
     "no address": b"From: ada",
     "empty": b"From:",
     "none": b"X-From: ada@alpha.example",
     "literal": b"From: ada@[alpha.example]",
+    "empty angle": b"From: Mail Delivery System <>",
+    "empty group": b"From: nobody:;",
+    "comment": b"From: root (Cron Daemon)",
+    "doubled dot": b"From: ada@alpha..example",
 }
 
 
@@ -86,7 +103,17 @@ def test_x27_a_forged_author_is_rejected(zone, line, signed) -> None:
     assert verdict.disposition is Policy.REJECT, verdict
 
 
+@pytest.mark.parametrize("line", UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_x27_an_author_who_cannot_be_known_is_junk(zone, line) -> None:
+    message = line + b"\r\n" + REST
+    verdict = judged(zone, sign_message(message, [KEY], now=NOW) + message)
+    assert (verdict.result, verdict.disposition) == ("permerror", Policy.QUARANTINE)
+
+
 HIDDEN = {
+    "in front of the angle": b"From: ada@alpha.example <eve@evil.example>",
+    "in front of the angle, in brackets": b"From: [ada@alpha.example] : eve <eve@evil.example>",
+    "in an encoded name in front of rubbish": b"From: =?utf-8?B?YWRhQGFscGhhLmV4YW1wbGU=?= [x] <eve@evil.example>",
     "in the display name": b'From: "ada@alpha.example" <eve@evil.example>',
     "in a comment": b"From: (ada@alpha.example) eve@evil.example",
     "in the local part": b'From: "ada@alpha.example"@evil.example',

@@ -8,7 +8,6 @@ import os
 import pwd
 import re
 import sys
-from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, NoReturn
@@ -16,6 +15,7 @@ from typing import Final, NoReturn
 from postroom.cli import localsubmission as local
 from postroom.mail.headermailboxes import parse_address_list
 from postroom.mail.headers import mended
+from postroom.mail.phrases import phrase
 
 EX_OK, EX_USAGE, EX_DATAERR, EX_NOUSER = 0, 64, 65, 67
 EX_TEMPFAIL = 75
@@ -253,23 +253,6 @@ def split_list(value: bytes) -> list[bytes]:
             item += token
     items.append(item + b"(" * depth)  # an unfinished comment is a mistake that the parser shall see
     return [one for one in items if one.strip(b" \t")]
-
-
-def phrase(name: str) -> str:
-    """A display name with the space behind it (RFC 5322 section 3.2.5, RFC 2047)."""
-    if not name:
-        return ""
-    if name.isascii():
-        escaped = name.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}" '
-    words, word = [], ""
-    for char in name[:200]:
-        if len((word + char).encode()) > 45:
-            words.append(word)
-            word = ""
-        word += char
-    words.append(word)
-    return " ".join(f"=?utf-8?b?{b64encode(one.encode()).decode()}?=" for one in words) + " "
 
 
 def user() -> str:

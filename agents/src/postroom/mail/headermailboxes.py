@@ -1,8 +1,9 @@
 """Mailboxes in address fields. RFC 5322 sections 3.4 and 4.4, RFC 6532 section 3.2.
 
 Room rule: a reader that decides who is responsible must never guess. What is not an address list by the
-grammar is reported as malformed, and the caller refuses it; encoded words are never decoded here, so nothing
-inside one can become an address. No recursion: comments are counted, not descended into.
+grammar is reported as malformed; of an author's field the domains of all who could be shown are read then
+(`mail.untidy`). Encoded words are never decoded here, so nothing inside one can become an address. No recursion:
+comments are counted, not descended into.
 """
 
 import re
@@ -11,14 +12,22 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from postroom.mail.headers import HeaderBlock
+from postroom.mail.untidy import read_untidy
 
 MAX_COMMENT_DEPTH: Final = 32
 MAX_MAILBOXES: Final = 1000
 MAX_OCTETS: Final = 65_536  # of all fields that are asked about together
 
+_TOO_LONG: Final = "too long"
+_TOO_MANY: Final = "too many mailboxes"
+_LIMITS: Final = frozenset({_TOO_LONG, _TOO_MANY})
+
 _ATOM: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\x80-\xff]+")
 _QUOTED: Final = re.compile(rb'"((?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[\t -~\x80-\xff])*+)"')
 _LITERAL: Final = re.compile(rb"\[[!-Z^-~]*+\]")  # RFC 5321 section 4.1.3; folding space has no use here
+_DOMAIN: Final = re.compile(
+    rb"[A-Za-z0-9_.\x80-\xff-]+|\[.*\]"
+)  # others could be shown as shorter than they are
 _COMMENT_STEP: Final = re.compile(rb"(?:[^()\\\x00-\x08\x0a-\x1f\x7f]|\\[\t -~\x80-\xff])*+([()])")
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _ESCAPE: Final = re.compile(rb"\\(.)", re.DOTALL)
@@ -47,11 +56,18 @@ class AddressList:
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """What the From fields of a message say (RFC 5322 section 3.6.2), all of them together."""
+    """What the From fields of a message say (RFC 5322 section 3.6.2), all of them together.
+
+    `untidy`: the only field is no address list, and the mailboxes have domains only, those of everybody who could be
+    shown as an author. `doubtful`: it may look like another address to a reader. `malformed`: it breaks a limit, or
+    one of several fields is no list.
+    """
 
     fields: int
     mailboxes: tuple[Mailbox, ...]
     malformed: str = ""
+    untidy: bool = False
+    doubtful: bool = False
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -62,7 +78,7 @@ class Author:
     @property
     def only(self) -> Mailbox | None:
         """The author, when there is exactly one well-formed field with exactly one mailbox."""
-        if self.fields != 1 or len(self.mailboxes) != 1 or self.malformed:
+        if self.fields != 1 or len(self.mailboxes) != 1 or self.malformed or self.untidy:
             return None
         return self.mailboxes[0]
 
@@ -82,7 +98,12 @@ def author(block: HeaderBlock) -> Author:
     """The author of a message, from every From field."""
     fields = block.all(b"from")
     found, malformed = _together(field.value for field in fields)
-    return Author(len(fields), found, malformed)
+    sound = not malformed and all(_DOMAIN.fullmatch(box.domain) for box in found)
+    if len(fields) != 1 or malformed in _LIMITS or (found and sound):
+        return Author(len(fields), found, malformed)
+    untidy = read_untidy(fields[0].value)
+    boxes = tuple(Mailbox(b"", domain) for domain in untidy.domains)
+    return Author(1, boxes, untidy=True, doubtful=untidy.doubtful)
 
 
 def senders(block: HeaderBlock) -> AddressList:
@@ -101,10 +122,11 @@ def parse_address_list(
     """Read an unfolded address list; time and memory are linear in its length.
 
     Mailboxes found before a mistake are kept beside `malformed`. A phrase without an address between two
-    commas (`Smith, John <j@x>`: a comma somebody forgot to quote) is passed over, since it names nobody.
+    commas (`Smith, John <j@x>`: a comma somebody forgot to quote) is passed over, since it names nobody; not so one
+    that holds an @ in quotes or an encoded word, which a reader may show as an author.
     """
     if len(text) > max_octets:
-        return AddressList((), "too long")
+        return AddressList((), _TOO_LONG)
     found: list[Mailbox] = []
     try:
         _read_list(_tokens(text, max_depth), found, max_mailboxes)
@@ -209,12 +231,12 @@ def _read_item(item: list[Token], found: list[Mailbox], max_mailboxes: int) -> N
             raise _Malformed("a display name needs quotes")
     elif "@" in kinds:
         name, addr_spec = [], item
-    elif _is_phrase(item) and not any(b"=?" in token.text for token in item):
+    elif _is_phrase(item) and not any(b"=?" in one.text or b"@" in one.text for one in item):
         return
     else:
         raise _Malformed("no address")
     if len(found) >= max_mailboxes:
-        raise _Malformed("too many mailboxes")
+        raise _Malformed(_TOO_MANY)
     found.append(_mailbox(name, addr_spec))
 
 

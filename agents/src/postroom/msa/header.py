@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Final
 
-from postroom.mail.headers import Field, HeaderBlock
+from postroom.mail import tidying as names
+from postroom.mail.headers import Field, HeaderBlock, read_headers
 from postroom.mail.headertext import field
 from postroom.policy import trace
 from postroom.policy.authres import removal
@@ -13,6 +14,7 @@ _HIDDEN: Final = frozenset({b"bcc", b"resent-bcc"})
 # would look like a loop at its end (RFC 5321 section 4.4). Loops are known by their Received fields.
 _DELIVERY: Final = frozenset({b"return-path", b"delivered-to"})
 _DROPPED: Final = _HIDDEN | _DELIVERY
+_AUTHORS: Final = frozenset({b"from", b"sender", b"resent-from", b"resent-sender"})
 
 
 def dropping(host_name: str) -> Callable[[Field], bool]:
@@ -21,8 +23,28 @@ def dropping(host_name: str) -> Callable[[Field], bool]:
     return lambda one: one.key in _DROPPED or foreign(one)
 
 
+def tidied(block: HeaderBlock) -> HeaderBlock:
+    """The header with its authors and senders written so that every reader sees the same, without an empty From.
+
+    `body_offset` still tells where the body begins in the message that came.
+    """
+    pieces = [_tidied(one) for one in block.fields]
+    octets = b"".join(pieces)
+    if octets == block.octets:
+        return block
+    return HeaderBlock(
+        octets, read_headers(octets + b"\r\n", max_octets=len(octets)).fields, block.body_offset
+    )
+
+
+def _tidied(one: Field) -> bytes:
+    if one.key not in _AUTHORS:
+        return one.raw
+    return b"" if one.key == b"from" and not one.value else names.tidied(one)
+
+
 def additions(block: HeaderBlock, queue_id: str, host_name: str, sender: str, now: int) -> list[bytes]:
-    """The fields that are missing: Date, Message-ID, and From where a local program gave none."""
+    """The fields that are missing: Date, Message-ID and From, which names `sender` unless that is null."""
     present = {one.key for one in block.fields}
     added = []
     if b"date" not in present:

@@ -34,10 +34,11 @@ class Ownership:
     async def check_header(self, login: Login, block: HeaderBlock) -> None:
         """Raise SenderNotOwned unless every author and sender in the header belongs to the login.
 
-        Raises MessageMalformed: no From, several, or fields that two readers could read differently.
+        Raises MessageMalformed: several From fields, or fields that two readers could read differently. A message
+        without a From field has nothing in it that could belong to others: it gets one.
         """
         found = author(block)
-        if found.fields != 1 or found.malformed or not found.mailboxes:
+        if found.fields > 1 or (found.fields and (found.malformed or found.untidy or not found.mailboxes)):
             raise MessageMalformed("Exactly one well-formed From field is needed")
         others = senders(block)
         if others.malformed:

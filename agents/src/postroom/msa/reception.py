@@ -87,7 +87,7 @@ class MsaReception:
             draft.discard()
 
     async def _message(self, client: Client, transaction: Transaction, draft: Draft) -> Reply:
-        block = common.header_of(draft, self.config.max_hops)
+        block = header.tidied(common.header_of(draft, self.config.max_hops))
         if client.login is not None:
             await self._ownership.check_header(client.login, block)
             await self._count(client.login, len(transaction.accepted))
@@ -107,7 +107,7 @@ class MsaReception:
         arrival = incoming.arrival(host)._replace(
             client="", helo="", authenticated=login is not None, local=login is None
         )
-        sender = incoming.transaction.sender
+        sender = login.address if login else incoming.transaction.sender
         added = header.additions(incoming.block, incoming.queue_id, host, sender, now)
         return (
             incoming.block.rewritten(prepend=(trace.received(arrival, now), *added), drop=self._drop)

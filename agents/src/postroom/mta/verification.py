@@ -2,13 +2,14 @@
 
 import asyncio
 import ipaddress
+import re
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
 from postroom.contracts.clock import Clock
 from postroom.contracts.errors import PolicyRefused, Unavailable
 from postroom.contracts.queue import Draft
-from postroom.mail.headermailboxes import author
+from postroom.mail.headermailboxes import Author, author
 from postroom.mail.headers import HeaderBlock
 from postroom.policy.authres import (
     Verdict,
@@ -27,6 +28,8 @@ from postroom.smtpd.transaction import Transaction
 
 BUDGET_SECONDS: Final = 20.0  # RFC 7208 section 4.6.4 asks for 20 at least
 BREATH: Final = 4  # pieces of a body after which others get their turn
+
+_NUMBER: Final = re.compile(rb"\[(?:IPv6:)?[0-9A-Fa-f:.]+\]", re.IGNORECASE)  # an address literal
 
 T = TypeVar("T")
 
@@ -69,9 +72,11 @@ class Verifier:
             self._spf(client, transaction.sender), self._dkim(block, draft), return_exceptions=False
         )
         left = max(1.0, BUDGET_SECONDS - (self._clock.steady() - began))
-        dmarc = await self._resolver.run(evaluate(author(block), spf, dkim), left)
+        of = author(block)
+        dmarc = await self._resolver.run(evaluate(of, spf, dkim), left)
         self._refuse(dmarc)
-        return self._judgement(transaction.sender, spf, dkim, dmarc)
+        suspicion = _suspicion(of, dmarc, transaction.sender) if self._honour else ""
+        return self._judgement(transaction.sender, spf, dkim, dmarc, suspicion)
 
     async def _spf(self, client: Client, sender: str) -> SpfVerdict | None:
         try:
@@ -93,10 +98,10 @@ class Verifier:
         return await self._resolver.run(verification.results(int(self._clock.now())), BUDGET_SECONDS)
 
     def _refuse(self, dmarc: DmarcVerdict) -> None:
-        if dmarc.result is DmarcResult.PERMERROR and dmarc.disposition is Policy.REJECT:
-            raise PolicyRefused(f"Exactly one author domain is needed: {dmarc.reason}")
         if not self._honour:
             return
+        if dmarc.result is DmarcResult.PERMERROR and dmarc.disposition is Policy.REJECT:
+            raise PolicyRefused(f"Exactly one author domain is needed: {dmarc.reason}")
         if dmarc.result is DmarcResult.TEMPERROR and (
             dmarc.policy is not Policy.NONE or not dmarc.policy_domain
         ):
@@ -105,20 +110,39 @@ class Verifier:
             raise PolicyRefused(f"Message refused by the DMARC policy of {dmarc.author_domain}")
 
     def _judgement(
-        self, sender: str, spf: SpfVerdict | None, dkim: tuple[DkimVerdict, ...], dmarc: DmarcVerdict
+        self,
+        sender: str,
+        spf: SpfVerdict | None,
+        dkim: tuple[DkimVerdict, ...],
+        dmarc: DmarcVerdict,
+        suspicion: str,
     ) -> Judgement:
         results = [*([spf_result(spf)] if spf else []), *dkim_results(dkim), dmarc_result(dmarc)]
         results_field = authentication_results(self._host_name, results)
-        junk = self._honour and dmarc.disposition is Policy.QUARANTINE
-        reasons = (f"DMARC policy of {dmarc.author_domain} asks for quarantine",) if junk else ()
+        verdict = Verdict(bool(suspicion), (suspicion,) if suspicion else ())
         value = results_field.decode("ascii").partition(":")[2].replace("\r\n", "").strip()
         passed = "pass" if any(one.result is DkimResult.PASS for one in dkim) else "none"
         return Judgement(
-            fields=(results_field, verdict_field(Verdict(junk, reasons))),
+            fields=(results_field, verdict_field(verdict)),
             authentication=value,
             vouched=_vouched(sender, spf, dkim),
             summary=f"spf={spf.result if spf else 'none'} dkim={passed} dmarc={dmarc.result}",
         )
+
+
+def _suspicion(of: Author, dmarc: DmarcVerdict, sender: str) -> str:
+    """Why the message is junk, in words for its reader, or an empty text.
+
+    Reports come with a null sender, and many of them from nobody who has an address, or only a host's number.
+    """
+    if of.doubtful:
+        return "the From field hides what may look like an address"
+    if dmarc.disposition is not Policy.QUARANTINE:
+        return ""
+    if dmarc.result is not DmarcResult.PERMERROR:
+        return f"DMARC policy of {dmarc.author_domain} asks for quarantine"
+    is_report = not sender and all(_NUMBER.fullmatch(box.domain) for box in of.mailboxes)
+    return "" if is_report else f"the author cannot be known: {dmarc.reason}"
 
 
 def _vouched(sender: str, spf: SpfVerdict | None, dkim: tuple[DkimVerdict, ...]) -> bool:

@@ -171,21 +171,51 @@ def test_x27_names_elsewhere_cost_no_questions(zone) -> None:
 @pytest.mark.parametrize(
     "header",
     [
-        b"To: b@x.example\r\n\r\n",
         b"From: a@alpha.example\r\nFrom: b@evil.example\r\n\r\n",
         b"From: a@alpha.example\r\nFrom: a@alpha.example\r\n\r\n",
+        b"From: MAILER-DAEMON <>\r\nFrom: a@alpha.example\r\n\r\n",
         b"From: a@alpha.example, b@evil.example\r\n\r\n",
-        b"From: a@alpha.example <b@evil.example>\r\n\r\n",
+        b"From: a@alpha.example b@evil.example\r\n\r\n",
+        b"From: " + b"a@x.example," * 1001 + b"\r\n\r\n",
+        b"From: " + b"x" * 65_536 + b"<a@alpha.example>\r\n\r\n",
+    ],
+)
+def test_x27_several_authors_are_rejected(zone, header) -> None:
+    found = judged(zone, {"alpha.example": b"v=DMARC1; p=none"}, header=header, spf=spf("alpha.example"))
+    assert (found.result, found.disposition) == (DmarcResult.PERMERROR, Policy.REJECT)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"To: b@x.example\r\n\r\n",
         b"From: Nobody:;\r\n\r\n",
+        b"From: MAILER-DAEMON <>\r\n\r\n",
+        b"From: root (Cron Daemon)\r\n\r\n",
         b"From: a@[192.0.2.1]\r\n\r\n",
         b"From: a@" + b"x." * 200 + b"example\r\n\r\n",
         b"From: a@\xff\xfe.example\r\n\r\n",
         b"From: a@-x.example\r\n\r\n",
+        b"From: a@x..example\r\n\r\n",
     ],
 )
-def test_x27_two_authors_or_none_are_rejected(zone, header) -> None:
+def test_without_an_author_domain_dmarc_has_nothing_to_say(zone, header) -> None:
     found = judged(zone, {"alpha.example": b"v=DMARC1; p=none"}, header=header, spf=spf("alpha.example"))
-    assert (found.result, found.disposition) == (DmarcResult.PERMERROR, Policy.REJECT)
+    assert (found.result, found.disposition) == (DmarcResult.PERMERROR, Policy.QUARANTINE)
+    assert found.reason
+
+
+@pytest.mark.parametrize(
+    "of",
+    ["a@alpha.example <a@alpha.example>", "a@evil.example <a@alpha.example>", "[x] <a@alpha.example>", "a@alpha.example;",
+     "a..b@alpha.example", "a.@alpha.example", "a@alpha.example.", "<a@alpha.example.>;", "x. y: z; <a@alpha.example>"],
+)  # fmt: skip
+def test_an_untidy_author_is_judged_like_others(zone, of) -> None:
+    rows = {"alpha.example": REJECT, "evil.example": b"v=DMARC1; p=none"}
+    good = judged(zone, rows, of, spf=spf("alpha.example"))
+    assert (good.result, good.author_domain) == (DmarcResult.PASS, "alpha.example")
+    forged = judged(zone, rows, of, spf=spf("evil.example"))
+    assert (forged.result, forged.disposition) == (DmarcResult.FAIL, Policy.REJECT)
 
 
 def test_two_authors_of_one_domain_have_one_author_domain(zone) -> None:

@@ -45,7 +45,8 @@ class DmarcVerdict:
     """The result, and what to do about it.
 
     `policy`: what the record asks for. `disposition`: what is to be done with this message, with t=y taken
-    into account; a message without exactly one author domain is to be rejected whatever any record says.
+    into account. After permerror no record has been asked: several authors are to be rejected, a message in which
+    no author domain can be read is to be quarantined, unless its null sender says that it is a report.
     After temperror the disposition is none, and the caller decides whether to defer (section 5.3.6).
     `aligned_by`: `spf`, `dkim` or both. `reason`: ours, no foreign text but domain names.
     """
@@ -65,9 +66,9 @@ def evaluate(author: Author, spf: SpfVerdict | None, dkim: Sequence[DkimVerdict]
 
     Only a passed SPF check and passed signatures vouch for a message.
     """
-    domain, problem = _author_domain(author)
-    if problem:
-        return DmarcVerdict(DmarcResult.PERMERROR, disposition=Policy.REJECT, reason=problem)
+    domain, unreadable = _author_domain(author)
+    if unreadable is not None:
+        return unreadable
     walk = TreeWalk()
     try:
         return (yield from _judge(walk, domain, spf, dkim))
@@ -171,22 +172,26 @@ def _aligned(
     return tuple(method for method in ("spf", "dkim") if method in methods), bool(aligned)
 
 
-def _author_domain(author: Author) -> tuple[str, str]:
-    """The author domain in A-label form, or what is wrong (section 5.3.1)."""
-    if author.fields == 0:
-        return "", "no From field"
+def _author_domain(author: Author) -> tuple[str, DmarcVerdict | None]:
+    """The author domain in A-label form, or the verdict where there is not exactly one (section 5.3.1)."""
     if author.fields > 1:
-        return "", "more than one From field"
+        return "", _no_author("more than one From field", Policy.REJECT)
     if author.malformed:
-        return "", f"malformed From field: {author.malformed}"
-    if not author.mailboxes:
-        return "", "From field without an address"
+        return "", _no_author(f"malformed From field: {author.malformed}", Policy.REJECT)
     if len(author.domains) > 1:
-        return "", "From field with more than one domain"
+        return "", _no_author("From field with more than one domain", Policy.REJECT)
+    if author.fields == 0:
+        return "", _no_author("no From field", Policy.QUARANTINE)
+    if not author.mailboxes:
+        return "", _no_author("From field without an address", Policy.QUARANTINE)
     domain = _a_labels(author.domains[0])
     if not domain:
-        return "", "From field without a domain name"
-    return domain, ""
+        return "", _no_author("From field without a domain name", Policy.QUARANTINE)
+    return domain, None
+
+
+def _no_author(reason: str, disposition: Policy) -> DmarcVerdict:
+    return DmarcVerdict(DmarcResult.PERMERROR, disposition=disposition, reason=reason)
 
 
 def _a_labels(name: str) -> str:

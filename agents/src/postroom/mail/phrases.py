@@ -1,0 +1,54 @@
+"""Display names as they are written. RFC 5322 section 3.2.5, RFC 2047 section 5."""
+
+import re
+from base64 import b64encode
+from typing import Final
+
+from postroom.mail.untidy import without_quotes
+
+MAX_NAME: Final = 200  # characters of a name that are kept
+_WORD_OCTETS: Final = 45  # so that an encoded word has at most 75 octets
+
+_ENCODED: Final = re.compile(
+    rb"=\?[A-Za-z0-9_*+.-]{1,40}\?(?:[bB]\?[A-Za-z0-9+/=]+|[qQ]\?[A-Za-z0-9!*+/=_-]+)\?="
+)
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def phrase(name: str) -> str:
+    """A display name with the space behind it, or nothing for an empty one."""
+    if not name:
+        return ""
+    if name.isascii():
+        escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}" '
+    words, word = [], ""
+    for char in name[:MAX_NAME]:
+        if len((word + char).encode()) > _WORD_OCTETS:
+            words.append(word)
+            word = ""
+        word += char
+    words.append(word)
+    return " ".join(f"=?utf-8?b?{b64encode(one.encode()).decode()}?=" for one in words) + " "
+
+
+def tidy_phrase(text: bytes) -> str:
+    """A name that came without the quotes it needs, with the space behind it; encoded words in it stay as they are."""
+    pieces: list[str] = []
+    plain: list[bytes] = []
+    for word in _ENCODED.sub(rb" \g<0> ", without_quotes(text)).split():
+        if _ENCODED.fullmatch(word):
+            pieces += [_quoted(plain), f"{word.decode('ascii')} "]
+            plain = []
+        else:
+            plain.append(word)
+    return "".join((*pieces, _quoted(plain)))
+
+
+def _quoted(words: list[bytes]) -> str:
+    octets = b" ".join(words)
+    try:
+        text = octets.decode("utf-8")
+    except UnicodeDecodeError:
+        text = octets.decode("latin-1")
+    return phrase(_CONTROL.sub("?", text[:MAX_NAME]))

@@ -1,0 +1,53 @@
+"""Address fields of our own people's mail, written so that all readers read them alike. RFC 5322 section 3.4."""
+
+from postroom.mail.address import quoted_local
+from postroom.mail.headermailboxes import Mailbox, parse_address_list
+from postroom.mail.headers import Field
+from postroom.mail.headertext import UnsafeText, field
+from postroom.mail.phrases import tidy_phrase
+from postroom.mail.untidy import read_untidy
+
+
+def tidied(one: Field) -> bytes:
+    """The whole field with its names quoted and without comments and routes, or as it was.
+
+    What can be read in one way only stays, and so does what cannot be read: the caller refuses that.
+    """
+    value = one.value
+    boxes = _boxes(value)
+    if not boxes:
+        return one.raw
+    try:
+        name = one.raw.partition(b":")[0].strip(b" \t").decode("ascii")
+        return field(name, ", ".join(map(_written, boxes)))
+    except (UnsafeText, UnicodeDecodeError):
+        return one.raw
+
+
+def _boxes(value: bytes) -> tuple[Mailbox, ...]:
+    """The mailboxes to write anew."""
+    found = parse_address_list(value)
+    if not found.malformed and not _is_ambiguous(value, len(found.mailboxes)):
+        return ()
+    if found.malformed or len(found.mailboxes) == 1:
+        untidy = read_untidy(value)
+        if untidy.angle and untidy.name is not None:
+            inner = parse_address_list(b"<" + untidy.angle + b">")
+            return () if inner.malformed else tuple(box._replace(name=untidy.name) for box in inner.mailboxes)
+    return () if found.malformed else found.mailboxes
+
+
+def _is_ambiguous(value: bytes, mailboxes: int) -> bool:
+    """Whether a simple reader could find another number of mailboxes in a well-formed list."""
+    return (
+        value.count(b"@") != mailboxes
+        or value.count(b"<") > mailboxes
+        or value.count(b",") != max(0, mailboxes - 1)
+        or (b";" in value and b":" not in value)
+    )
+
+
+def _written(box: Mailbox) -> str:
+    local = quoted_local(box.local.decode("ascii"))
+    name = box.name.replace(b" .", b".")
+    return f"{tidy_phrase(name)}<{local}@{box.domain.decode('ascii')}>"

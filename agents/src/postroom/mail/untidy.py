@@ -1,0 +1,112 @@
+"""Address fields that are no address list by the grammar, as real programs write them.
+
+Room rule: whoever could be shown as an author is found, so that nobody is judged by one name and shown by another.
+Only domains are read here, never an address that somebody could claim as his. Linear, no recursion.
+"""
+
+import binascii
+import re
+from typing import Final, NamedTuple
+
+_COMMENT_PASSES: Final = 8  # comments in comments that are looked through
+
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_ENCODED: Final = re.compile(rb"=\?([^?\s<>@]++)\?([bBqQ])\?([^?\s]*+)\?=")
+# an escaped octet outside of quotes stays as it is, and is no end of anything
+_OPAQUE: Final = re.compile(rb'\\.|"(?:[^"\\]|\\.)*+"|' + _ENCODED.pattern, re.DOTALL)
+_COMMENT: Final = re.compile(rb"\([^()<>@\\,;]*+\)")
+_LABEL: Final = rb"[A-Za-z0-9_\x80-\xff-]++"
+_SPACED: Final = re.compile(rb"@([ \t.]*+" + _LABEL + rb"(?:[ \t]*+\.[ \t.]*+" + _LABEL + rb")*+)")
+_CLOSE: Final = re.compile(rb"@[ \t]*+([A-Za-z0-9_.\x80-\xff-]++)")
+_LITERAL: Final = re.compile(rb"@[ \t]*+(\[[^\[\]@]*+\])")
+_BLANKS: Final = b" \t"
+_WIDE: Final = (b"utf-7", b"utf-16", b"utf-32")  # an @ need not be one octet in them
+
+
+class Untidy(NamedTuple):
+    """What can be read in a field.
+
+    `domains`: of everybody who could be shown as an author. `angle`: what stands in the one angle address at the end,
+    `name` what stands before it; both are None when there is no such address, or others could be read before it.
+    `doubtful`: something in it may look like an address to a reader.
+    """
+
+    domains: tuple[bytes, ...]
+    name: bytes | None = None
+    angle: bytes | None = None
+    doubtful: bool = False
+
+
+def read_untidy(text: bytes) -> Untidy:
+    """Read an unfolded field; any octets have an answer.
+
+    One angle address at the end is the author, whatever stands before it. What stands before a comma or semicolon
+    there counts too, since a reader may take it for an author of its own.
+    """
+    masked = _masked(text).rstrip(b" \t,;")
+    opening = masked.find(b"<")
+    if masked.count(b"<") != 1 or masked.count(b">") != 1 or not masked.endswith(b">"):
+        return Untidy(_domains(text), doubtful=_is_doubtful(text))
+    name, angle = text[:opening], text[opening + 1 : len(masked) - 1]
+    earlier = name[: max(masked.rfind(b",", 0, opening), masked.rfind(b";", 0, opening), 0)]
+    others = tuple(one for one in _domains(earlier) if b"." in one)  # `x @ y; z` is a name and no address
+    domains = tuple(dict.fromkeys((*others, *_domains(angle))))
+    doubtful = _is_doubtful(earlier) or _is_doubtful(angle)
+    if others or doubtful:
+        return Untidy(domains, doubtful=doubtful)
+    return Untidy(domains, name.strip(_BLANKS), angle.strip(_BLANKS))
+
+
+def without_quotes(text: bytes) -> bytes:
+    """A name's text: quoted strings lose their quotes and escapes, other octets stay."""
+    return _OPAQUE.sub(_bare, text)
+
+
+def _bare(found: re.Match[bytes]) -> bytes:
+    word = found[0]
+    return re.sub(rb"\\(.)", rb"\1", word[1:-1], flags=re.DOTALL) if word.startswith(b'"') else word
+
+
+def _masked(text: bytes) -> bytes:
+    """The text, as long as before, without the insides of quoted strings, encoded words and harmless comments."""
+    masked = _OPAQUE.sub(lambda found: found[0] if found[0][:1] == b"\\" else b"q" * len(found[0]), text)
+    return _without_comments(masked)
+
+
+def _without_comments(text: bytes) -> bytes:
+    for _ in range(_COMMENT_PASSES):
+        text, count = _COMMENT.subn(lambda found: b" " * len(found[0]), text)
+        if not count:
+            break
+    return text
+
+
+def _domains(text: bytes) -> tuple[bytes, ...]:
+    """What stands behind every @, read in each of the ways in which somebody may read it.
+
+    With and without white space around dots, with and without control octets, also in encoded words.
+    """
+    plain = _without_comments(b" ".join((text, *map(_decoded, _ENCODED.findall(text)))))
+    if _CONTROL.search(plain):
+        plain += b" " + _CONTROL.sub(b"", plain)
+    if b"@" not in plain:
+        return ()
+    found = (*_LITERAL.findall(plain), *_SPACED.findall(plain), *_CLOSE.findall(plain))
+    domains = (one.translate(None, _BLANKS).rstrip(b".").lower() for one in found)
+    return tuple(dict.fromkeys(filter(None, domains)))
+
+
+def _decoded(word: tuple[bytes, bytes, bytes]) -> bytes:
+    _, encoding, octets = word
+    try:
+        return binascii.a2b_base64(octets) if encoding in b"bB" else binascii.a2b_qp(octets, header=True)
+    except binascii.Error:
+        return b""
+
+
+def _is_doubtful(text: bytes) -> bool:
+    """Whether readers may see an address that is not read here: behind control octets, or in wide characters."""
+    words = _ENCODED.findall(text)
+    return _CONTROL.search(b"".join((text, *map(_decoded, words)))) is not None or any(
+        charset.lower().startswith(_WIDE) for charset, _, _ in words
+    )
