@@ -86,6 +86,46 @@ async def test_x10_what_is_no_field_is_mended(site: Site, stdin: bytes, body: by
     assert row.head.count(b"From:") == row.head.count(b"\nSubject: x\r\n") == 1
 
 
+async def test_arguments_may_be_lists_and_have_names(site: Site) -> None:
+    words = [
+        "Bob <bob@outside.example>",
+        "a@outside.example, b@outside.example",
+        "root",
+        '"Doe, J." <<d@x>',
+        "",
+    ]
+    assert (await run(site, *words, stdin=b"x\n"))[0] == 65
+    words[3] = '"Doe, J." <d@outside.example>'
+    status, _, problems = await run(
+        site, "-f", "Cron <bounce@alpha.example>", *words, stdin=b"Subject: x\n\nx\n"
+    )
+    assert status == 0, problems
+    (row,) = site.queued("msa")
+    assert row.sender == "bounce@alpha.example"
+    assert sorted(one[1] for one in row.recipients) == [
+        "a@outside.example", "ada@alpha.example", "b@outside.example", "bob@outside.example", "d@outside.example",
+    ]  # fmt: skip
+    assert (await run(site, "-f", "a@x.example, b@x.example", "root", stdin=b"x\n"))[0] == 64
+    assert (await run(site, "-f", "<>", "<root>", stdin=b"Subject: x\n\nx\n"))[0] == 0
+    assert site.queued("msa")[1].sender == ""
+
+
+async def test_untidy_names_are_quoted_in_what_is_sent(site: Site) -> None:
+    header = b"From: a@b.example [x] <root@mail.alpha.example>\nTo: y@z.example: <y@outside.example>;\nCc: root\n\nx\n"
+    status, _, problems = await run(site, "-t", stdin=header)
+    assert status == 0, problems
+    (row,) = site.queued("msa")
+    assert b'From: "a@b.example [x]" <root@mail.alpha.example>\r\n' in row.head
+    assert b'To: "y@z.example:" <y@outside.example>\r\nCc: root\r\n' in row.head
+    assert sorted(one[1] for one in row.recipients) == ["ada@alpha.example", "y@outside.example"]
+
+
+async def test_an_empty_author_is_the_caller(site: Site) -> None:
+    await run(site, "-f", "x@outside.example", "root", stdin=b"From:\nSubject: x\n\nx\n")
+    (row,) = site.queued("msa")
+    assert row.head.count(b"From:") == row.head.count(b"<x@outside.example>\r\n") == 1
+
+
 async def test_resent_recipients_take_the_place(site: Site) -> None:
     header = b"To: y@outside.example\nResent-To: z@outside.example\nResent-Bcc: w@outside.example\n\nx\n"
     assert (await run(site, "-oi", "-t", stdin=header))[0] == 0
@@ -200,6 +240,15 @@ def test_no_third_party_import_is_needed() -> None:
         (b"undisclosed-recipients:;", []),
         (b"list: a@b.example, c@d.example;, root", ["a@b.example", "c@d.example", "root"]),
         (b"", []),
+        (b"info@shop.example <info@shop.example>", ["info@shop.example"]),
+        (b"[List] a & b @ c \\ d . <a@b.example>, root", ["a@b.example", "root"]),
+        (b"Doe; John: x <a@b.example>", ["a@b.example"]),
+        (b"[x] <root>", ["root"]),
+        (b"a..b@docomo.example, <c.@docomo.example>", ["a..b@docomo.example", "c.@docomo.example"]),
+        (b"[x] <a..b@docomo.example>", ["a..b@docomo.example"]),
+        (b'"a b"@c.example', ['"a b"@c.example']),
+        (b"bob@[IPv6:::1], <ada@[192.0.2.1]>", ["bob@[IPv6:::1]", "ada@[192.0.2.1]"]),
+        (b"a@b.example; c@d.example", ["a@b.example", "c@d.example"]),
     ],
 )
 def test_addresses(value: bytes, expected: list[str]) -> None:

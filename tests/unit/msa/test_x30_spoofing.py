@@ -38,7 +38,6 @@ async def test_envelope_of_others(site: Site, sender: str) -> None:
 @pytest.mark.parametrize(
     "head",
     [
-        b"",
         b"From: bob@alpha.example\r\n",
         b"From: eve@gamma.example\r\n",
         b"From: x@outside.example\r\n",
@@ -63,6 +62,26 @@ async def test_envelope_of_others(site: Site, sender: str) -> None:
         b"From: ada@alpha.example\r\nResent-From: bob@alpha.example\r\n",
         b"From: ada@alpha.example\r\nResent-Sender: x@outside.example\r\n",
         b"From: ada@alpha.example\r\nSender: <ada@alpha.example\r\n",
+        b"From:\r\nFrom: bob@alpha.example\r\n",
+        b"From: [x] <bob@alpha.example>\r\n",
+        b"From: ada@alpha.example: <bob@alpha.example>\r\n",
+        b"From: bob@alpha.example, [x] <ada@alpha.example>\r\n",
+        b"From: bob@alpha.example; [x] <ada@alpha.example>\r\n",
+        b'From: "bob@alpha.example", ada <ada@alpha.example>\r\n',
+        b"From: =?utf-8?q?bob=40alpha.example?=, ada <ada@alpha.example>\r\n",
+        b"From: =?utf-8?q?bob=40alpha.example?=, ada@alpha.example\r\n",
+        b"From: <bob@alpha.example> [x] <ada@alpha.example>\r\n",
+        b"From: <ada@alpha.example> bob@alpha.example\r\n",
+        b"From: [x] <ada@alpha.example> (<bob@alpha.example>)\r\n",
+        b"From: [x] <bob@alpha.example ada@alpha.example>\r\n",
+        b"From: [x] <ada@alpha.example\x08\x08>\r\n",
+        b"From: [x] <>\r\n",
+        b"From: root (Cron Daemon)\r\n",
+        b"From\r\n : bob@alpha.example\r\nFrom: ada@alpha.example\r\n",
+        b"From: ada@alpha.example\r\nSender: [x] <bob@alpha.example>\r\n",
+        b"From: ada@alpha.example\r\nResent-From: ada@alpha.example: <bob@alpha.example>\r\n",
+        b"Sender: bob@alpha.example\r\n",
+        b"From: b@alpha.example=?utf-8?q??=\r\n",
     ],
     ids=repr,
 )
@@ -76,3 +95,37 @@ async def test_header_of_others(site: Site, sender: str, head: bytes) -> None:
 async def test_own_sender_fields(site: Site) -> None:
     head = b"From: ada@alpha.example\r\nSender: Ada <ada.l@alpha.example>\r\nResent-From: ada+x@alpha.example\r\n"
     assert (await send(site, MINE, head)).startswith("250 ")
+
+
+ONE_AUTHOR = [
+    (b"From: ada@alpha.example (<bob@alpha.example>)\r\n", b"From: <ada@alpha.example>\r\n"),
+    (b"From: <@bob.example:ada@alpha.example>\r\n", b"From: <ada@alpha.example>\r\n"),
+    (b"From: bob, ada@alpha.example\r\n", b"From: <ada@alpha.example>\r\n"),
+    (b"From: bob@alpha.example <ada@alpha.example>\r\n", b'From: "bob@alpha.example" <ada@alpha.example>\r\n'),
+    (b"From: Sales: [EU] <ada.l@alpha.example>;\r\n", b'From: "Sales: [EU]" <ada.l@alpha.example>\r\n'),
+    (b"From: a & b @ c\r\n\t<ada@alpha.example>\r\n", b'From: "a & b @ c" <ada@alpha.example>\r\n'),
+    (b"From: Lovelace, Ada <ada@alpha.example>\r\n", b'From: "Lovelace, Ada" <ada@alpha.example>\r\n'),
+    (b"From: ada@alpha.example\r\nSender: [x] <ada+y@alpha.example>\r\n",
+     b'From: ada@alpha.example\r\nSender: "[x]" <ada+y@alpha.example>\r\n'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("head", "sent"), ONE_AUTHOR)
+async def test_what_is_sent_names_its_author_to_every_reader_alike(
+    site: Site, head: bytes, sent: bytes
+) -> None:
+    message = b"Subject: x\r\n" + head
+    assert (await send(site, MINE, message)).startswith("250 ")
+    (row,) = site.queued("msa")
+    assert row.content.endswith(b"Subject: x\r\n" + sent + REST)
+    assert row.size == len(row.content)
+    assert row.signing_domain == "alpha.example"
+
+
+@pytest.mark.parametrize("head", [b"", b"From:\r\n", b"From: \r\n\t\r\n"])
+@pytest.mark.parametrize("sender", ["", MINE, "ada.l@alpha.example"])
+async def test_a_missing_author_is_the_login(site: Site, sender: str, head: bytes) -> None:
+    assert (await send(site, sender, head + b"Subject: x\r\n")).startswith("250 ")
+    (row,) = site.queued("msa")
+    assert row.head.count(b"From:") == row.head.count(b"From: ada@alpha.example\r\n") == 1
+    assert row.signing_domain == "alpha.example"

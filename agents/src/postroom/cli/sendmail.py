@@ -13,9 +13,12 @@ from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
 from postroom.cli import localsubmission as local
+from postroom.mail.address import quoted_local
 from postroom.mail.headermailboxes import parse_address_list
-from postroom.mail.headers import mended
+from postroom.mail.headers import Field, mended
 from postroom.mail.phrases import phrase
+from postroom.mail.tidying import tidied
+from postroom.mail.untidy import read_untidy
 
 EX_OK, EX_USAGE, EX_DATAERR, EX_NOUSER = 0, 64, 65, 67
 EX_TEMPFAIL = 75
@@ -26,7 +29,11 @@ SOCKET_VARIABLE: Final = "POSTROOM_SENDMAIL_SOCKET"  # for a sandbox
 _WITH_VALUE: Final = frozenset("fFrNRVBCLOXhpo")  # options that take a value, attached or as the next word
 _FLAGS: Final = frozenset("tinvmsGU")
 _LOCAL_NAME: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+")
+_BARE: Final = re.compile(
+    rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9._-]+"
+)  # the msa knows whether it is one
 _UNSAFE: Final = re.compile(r"[^ -~]")
+_TIDY: Final = frozenset({b"to", b"cc", b"reply-to"})
 _TO: Final = (b"to", b"cc", b"bcc")
 _RESENT: Final = (b"resent-to", b"resent-cc", b"resent-bcc")
 
@@ -139,9 +146,10 @@ def _set(options: Options, letter: str, value: str) -> None:
 
 def _send(options: Options, path: str) -> int:
     message = Message(read_message(sys.stdin.buffer.read(), ignore_dots=options.ignore_dots))
-    wanted = [*options.recipients]
+    wanted = [address for words in options.recipients for address in addresses(words.encode())]
     if options.from_header:
         wanted += message.recipients()
+        message.tidy()
         message.drop(b"bcc", b"resent-bcc")
     if not wanted:
         raise Refused(EX_DATAERR if options.from_header else EX_USAGE, "no recipient addresses given")
@@ -200,10 +208,22 @@ class Message:
         values = self.all(*_RESENT) or self.all(*_TO)
         return [address for value in values for address in addresses(value)]
 
+    def tidy(self) -> None:
+        """Quote the names that need it in To, Cc and Reply-To (From and Sender are the msa's)."""
+        self._fields = [self._tidied(one) for one in self._fields]
+
+    def _tidied(self, raw: bytes) -> bytes:
+        field = Field(self._name(raw), raw, 0)
+        # a list may hold local names, which are no addresses yet
+        return (
+            tidied(field) if field.key in _TIDY and b"," not in raw and _is_one_untidy(field.value) else raw
+        )
+
     def complete(self, sender: str, name: str) -> None:
         """Add From where it is missing (Date and Message-ID are the msa's). Raises Refused."""
-        if self.all(b"from"):
+        if any(self.all(b"from")):
             return
+        self.drop(b"from")
         if not sender.isascii():
             raise Refused(EX_DATAERR, "the sender's address is not ASCII")
         self._fields.insert(0, f"From: {phrase(name)}<{sender}>\r\n".encode("ascii"))
@@ -215,25 +235,37 @@ class Message:
 
 def addresses(value: bytes) -> list[str]:
     """Addresses and local names of an unfolded address field. Raises Refused: it cannot be read."""
-    found = []
-    for item in split_list(value):
-        bare = item.strip(b" \t")
-        inner = bare[bare.rfind(b"<") + 1 : -1] if bare.endswith(b">") else bare
-        if _LOCAL_NAME.fullmatch(inner):
-            found.append(inner.decode("ascii"))
-            continue
-        result = parse_address_list(item)
-        if result.malformed:
-            raise Refused(EX_DATAERR, f"cannot read an address field: {result.malformed}")
-        for mailbox in result.mailboxes:
-            text = mailbox.address.decode("utf-8", "replace")
-            if not text.isprintable():
-                raise Refused(EX_DATAERR, "control character in an address")
-            found.append(text)
+    items = [value] if b"," not in value and _is_one_untidy(value) else split_list(value)
+    return [address for item in items for address in _item(item)]
+
+
+def _is_one_untidy(value: bytes) -> bool:
+    """Whether a name with colons or semicolons stands before the one address."""
+    return bool(read_untidy(value).angle) and bool(parse_address_list(value).malformed)
+
+
+def _item(item: bytes) -> list[str]:
+    bare = item.strip(b" \t")
+    inner = bare[bare.rfind(b"<") + 1 : -1] if bare.endswith(b">") else bare
+    if _LOCAL_NAME.fullmatch(inner) or _BARE.fullmatch(bare):
+        return [inner.decode("ascii")]
+    result = parse_address_list(item)
+    if result.malformed and (angle := read_untidy(item).angle):
+        if _LOCAL_NAME.fullmatch(angle) or _BARE.fullmatch(angle):
+            return [angle.decode("ascii")]
+        result = parse_address_list(b"<" + angle + b">")
+    if result.malformed:
+        raise Refused(EX_DATAERR, f"cannot read an address: {result.malformed}")
+    found = [
+        f"{quoted_local(mailbox.local.decode('utf-8', 'replace'))}@{mailbox.domain.decode('utf-8', 'replace')}"
+        for mailbox in result.mailboxes
+    ]
+    if not all(map(str.isprintable, found)):
+        raise Refused(EX_DATAERR, "control character in an address")
     return found
 
 
-_SPLIT: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|\\.|[^"\\(),:;<>]+|.', re.DOTALL)
+_SPLIT: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|\[[^\[\]]*\]|\\.|[^"\\(),:;<>\[]+|.', re.DOTALL)
 
 
 def split_list(value: bytes) -> list[bytes]:
@@ -276,11 +308,14 @@ def sender_of(given: str | None, host: str) -> str:
     """The envelope sender: `-f`, or the caller on this host; "" is the null sender."""
     if given is None:
         return f"{user()}@{host}"
-    given = given.strip().removeprefix("<").removesuffix(">")
-    return qualified(given, host) if given else ""
+    if given.strip() in ("", "<>"):
+        return ""
+    found = addresses(given.encode())
+    if len(found) != 1:
+        raise Refused(EX_USAGE, "the sender is not one address")
+    return qualified(found[0], host)
 
 
 def qualified(address: str, host: str) -> str:
     """An address with a domain."""
-    address = address.strip().removeprefix("<").removesuffix(">")
     return address if "@" in address else f"{address}@{host}"

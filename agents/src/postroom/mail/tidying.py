@@ -1,11 +1,20 @@
 """Address fields of our own people's mail, written so that all readers read them alike. RFC 5322 section 3.4."""
 
+import re
+from typing import Final
+
 from postroom.mail.address import quoted_local
 from postroom.mail.headermailboxes import Mailbox, parse_address_list
 from postroom.mail.headers import Field
 from postroom.mail.headertext import UnsafeText, field
 from postroom.mail.phrases import tidy_phrase
 from postroom.mail.untidy import read_untidy
+
+# most fields: plain words or a quoted name, and one address
+_SIMPLE: Final = re.compile(
+    rb"[A-Za-z0-9.+_=-]+@[A-Za-z0-9.-]+"
+    rb"|(?:\"[^\"\\@<>,;\x00-\x1f\x7f]*\"|[A-Za-z0-9 '_=?*/+-]*)[ \t]*<[A-Za-z0-9.+_=-]+@[A-Za-z0-9.-]+>"
+)
 
 
 def tidied(one: Field) -> bytes:
@@ -14,8 +23,7 @@ def tidied(one: Field) -> bytes:
     What can be read in one way only stays, and so does what cannot be read: the caller refuses that.
     """
     value = one.value
-    boxes = _boxes(value)
-    if not boxes:
+    if _SIMPLE.fullmatch(value) or not (boxes := _boxes(value)):
         return one.raw
     try:
         name = one.raw.partition(b":")[0].strip(b" \t").decode("ascii")

@@ -125,7 +125,7 @@ class MsaReception:
             size=incoming.size(head),
             message_id=common.message_id_of(block)
             or header.added_message_id(incoming.queue_id, self.config.host_name),
-            signing_domain=await self._signing_domain(block, transaction),
+            signing_domain=await self._signing_domain(block, login.address if login else "", transaction),
             vouched=True,
             body=transaction.mail.body if transaction.mail else "7BIT",
             client=incoming.client.address,
@@ -145,10 +145,13 @@ class MsaReception:
             raise SenderNotOwned  # removed or switched off since the login
         return allowance(account.messages_per_day, account.recipients_per_day, self._default)
 
-    async def _signing_domain(self, block: HeaderBlock, transaction: Transaction) -> str:
-        """The author's domain when it is ours (RFC 9989 section 4.4: what is aligned), else the sender's."""
-        envelope = transaction.sender.rpartition("@")[2]
-        for name in (*author(block).domains[:1], envelope):
+    async def _signing_domain(self, block: HeaderBlock, login: str, transaction: Transaction) -> str:
+        """The author's domain when it is ours (RFC 9989 section 4.4: what is aligned), else the sender's.
+
+        The author of a message without a From field is the login.
+        """
+        authors = author(block).domains or (_domain_of(login),)
+        for name in (authors[0], _domain_of(transaction.sender)):
             if name and await self.directory.domain(name) is not None:
                 return name
         return ""
@@ -178,6 +181,10 @@ class MsaReception:
             raise
         draft.discard()
         return copy
+
+
+def _domain_of(address: str) -> str:
+    return address.rpartition("@")[2]
 
 
 def limited_as(client: Client) -> str:
