@@ -99,6 +99,13 @@ TIDIED = [
     (b"From: bob, ada@x.example\r\n", b"From: <ada@x.example>\r\n"),
     (b"From: a\x07b: <ada@x.example>\r\n", b'From: "a?b:" <ada@x.example>\r\n'),
     (b'From: [x] <"a b"@x.example>\r\n', b'From: "[x]" <"a b"@x.example>\r\n'),
+    (b"From: ada@x.example;\r\n", b"From: <ada@x.example>\r\n"),
+    (b"From: ada@x.example., \r\n", b"From: <ada@x.example>\r\n"),
+    (b"From: [x] <ada@x.example.>\r\n", b'From: "[x]" <ada@x.example>\r\n'),
+    (
+        b"From: =?utf-8?q?" + b"y" * 1200 + b"?= <ada@x.example> (<bob@x.example>)\r\n",
+        b'From: "=?utf-8?q?' + b"y" * 188 + b'"\r\n <ada@x.example>\r\n',
+    ),
     # what cannot be read, or only in several ways, stays for the caller to refuse
     (b"From: MAILER-DAEMON <>\r\n", None),
     (b"From: bob@x.example, [y] <ada@x.example>\r\n", None),

@@ -100,6 +100,7 @@ async def test_own_sender_fields(site: Site) -> None:
 ONE_AUTHOR = [
     (b"From: ada@alpha.example (<bob@alpha.example>)\r\n", b"From: <ada@alpha.example>\r\n"),
     (b"From: <@bob.example:ada@alpha.example>\r\n", b"From: <ada@alpha.example>\r\n"),
+    (b"From: ada@alpha.example.;\r\n", b"From: <ada@alpha.example>\r\n"),
     (b"From: bob, ada@alpha.example\r\n", b"From: <ada@alpha.example>\r\n"),
     (b"From: bob@alpha.example <ada@alpha.example>\r\n", b'From: "bob@alpha.example" <ada@alpha.example>\r\n'),
     (b"From: Sales: [EU] <ada.l@alpha.example>;\r\n", b'From: "Sales: [EU]" <ada.l@alpha.example>\r\n'),

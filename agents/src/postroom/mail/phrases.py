@@ -10,7 +10,7 @@ MAX_NAME: Final = 200  # characters of a name that are kept
 _WORD_OCTETS: Final = 45  # so that an encoded word has at most 75 octets
 
 _ENCODED: Final = re.compile(
-    rb"=\?[A-Za-z0-9_*+.-]{1,40}\?(?:[bB]\?[A-Za-z0-9+/=]+|[qQ]\?[A-Za-z0-9!*+/=_-]+)\?="
+    rb"=\?[A-Za-z0-9_*+.-]{1,40}\?(?:[bB]\?[A-Za-z0-9+/=]{1,75}|[qQ]\?[A-Za-z0-9!*+/=_-]{1,75})\?="
 )
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 

@@ -16,6 +16,8 @@ _SIMPLE: Final = re.compile(
     rb"|(?:\"[^\"\\@<>,;\x00-\x1f\x7f]*\"|[A-Za-z0-9 '_=?*/+-]*)[ \t]*<[A-Za-z0-9.+_=-]+@[A-Za-z0-9.-]+>"
 )
 
+_END: Final = b" \t.,;"  # what may stand behind the last address without a meaning
+
 
 def tidied(one: Field) -> bytes:
     """The whole field with its names quoted and without comments and routes, or as it was.
@@ -40,8 +42,10 @@ def _boxes(value: bytes) -> tuple[Mailbox, ...]:
     if found.malformed or len(found.mailboxes) == 1:
         untidy = read_untidy(value)
         if untidy.angle and untidy.name is not None:
-            inner = parse_address_list(b"<" + untidy.angle + b">")
+            inner = parse_address_list(b"<" + untidy.angle.rstrip(_END) + b">")
             return () if inner.malformed else tuple(box._replace(name=untidy.name) for box in inner.mailboxes)
+    if found.malformed:
+        found = parse_address_list(value.rstrip(_END))
     return () if found.malformed else found.mailboxes
 
 
