@@ -104,7 +104,7 @@ TIDIED = [
     (b"From: [x] <ada@x.example.>\r\n", b'From: "[x]" <ada@x.example>\r\n'),
     (
         b"From: =?utf-8?q?" + b"y" * 1200 + b"?= <ada@x.example> (<bob@x.example>)\r\n",
-        b'From: "=?utf-8?q?' + b"y" * 188 + b'"\r\n <ada@x.example>\r\n',
+        b'From: "=?utf-8?q?' + b"y" * 190 + b'"\r\n <ada@x.example>\r\n',
     ),
     # what cannot be read, or only in several ways, stays for the caller to refuse
     (b"From: MAILER-DAEMON <>\r\n", None),
