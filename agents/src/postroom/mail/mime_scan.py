@@ -5,7 +5,8 @@ recurses; the cost is linear in the octets, since nested multiparts together sea
 most. What goes beyond a limit is a leaf: `application/octet-stream` where parts could not be told apart.
 
 Where readers could disagree, this is how it is read: the first of two equal fields holds; a delimiter line is
-the boundary and nothing else but white space; an outer boundary ends an inner part.
+the boundary and nothing else but white space; an outer boundary ends an inner part; a parameter that stands whole
+holds against one in sections (RFC 2231), and sections end where a number is missing.
 """
 
 import re
