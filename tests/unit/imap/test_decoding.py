@@ -3,6 +3,7 @@
 import base64
 import binascii
 import quopri
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -67,3 +68,40 @@ def test_an_escape_is_never_parted() -> None:
 def test_broken_base64_is_searched_as_far_as_it_goes() -> None:
     octets = binascii.b2a_base64(b"Wien Wien Wien Wien").strip() + b"\r\n!!!!\r\n" + b"V2llbg=="
     assert any("wien" in piece for piece in pieces(octets, "base64", 4))
+
+
+@pytest.mark.parametrize("field", ["X: y", "Content-Type: text/plain", "Content-Type: text/html; charset=us-ascii",
+    "Content-Type: text/plain; charset=", "Content-Type: text/plain; charset=ANSI_X3.4-1968", "Content-Type: broken",
+    "Content-Type: text/plain; charset=unknown-8bit", "Content-Type: text/plain; charset=utf-8; charset=koi8-r"])  # fmt: skip
+@pytest.mark.parametrize("text", ["Das ist grün.", "grün " * 20])
+def test_text_that_says_nothing_is_utf_8_if_it_can_be(field: str, text: str) -> None:
+    for octets, found in (
+        (text.encode(), True),
+        (text.encode("latin-1"), True),
+        (b"gr\xc3\xb6n \xff", False),
+    ):
+        content = f"{field}\r\n\r\n".encode() + octets
+        assert any("grün" in piece for piece in decoding.body_texts(content, scan(content)[1], 4)) is found
+
+
+def test_undeclared_text_that_real_software_sends() -> None:
+    content = (Path(__file__).parents[2] / "cases" / "06-utf8-undeclared.eml").read_bytes()
+    assert any("grün" in piece for piece in decoding.body_texts(content, scan(content)[1], 4))
+
+
+@pytest.mark.parametrize(
+    ("parameter", "charset", "word"),
+    [
+        ("charset=ks_c_5601-1987", "cp949", "똠방각하"),
+        ("charset*=us-ascii'en'euc-kr", "cp949", "똠방각하"),
+        ("charset*0=ISO-; charset*1=8859-7", "iso8859-7", "λόγος"),
+        (";; charset=windows-1251", "cp1251", "привет"),
+        ("charset=x-sjis", "cp932", "東京①"),
+        ("charset=csISOLatin1", "cp1252", "„5 €“"),
+    ],
+)
+def test_charsets_by_any_name_and_form(parameter: str, charset: str, word: str) -> None:
+    content = f"Content-Type: text/plain; {parameter}\r\n\r\n".encode() + word.encode(charset)
+    assert any(word.casefold() in piece for piece in decoding.body_texts(content, scan(content)[1], 30))
+    encoded = base64.b64encode(word.encode(charset))
+    assert decoding.header_text(b"=?%b?B?%b?=" % (charset.encode(), encoded)) == word.casefold()

@@ -34,6 +34,12 @@ def box(local: bytes, host: bytes, name: bytes | None = None, route: bytes | Non
         (b"nobody", [box(b"nobody", b"")]),
         (b"undisclosed-recipients:;", [Mailbox(None, None, b"undisclosed-recipients", None), END]),
         (b"t: a@b, c@d;, e@f", [Mailbox(None, None, b"t", None), box(b"a", b"b"), box(b"c", b"d"), END, box(b"e", b"f")]),
+        (b"t: (comment) ;", [Mailbox(None, None, b"t", None), END]),
+        (b"t (x): (y (z)), a@b, (c);", [Mailbox(None, None, b"t", None), box(b"a", b"b"), END]),
+        (b"(comment)", []),
+        (b"(one), a@b, (two) , (three", [box(b"a", b"b")]),
+        (b'""', []),
+        (b"<@>", [box(b"", b"")]),
         (b"t: a@b", [Mailbox(None, None, b"t", None), box(b"a", b"b"), END]),
     ],
 )  # fmt: skip
@@ -45,6 +51,20 @@ def test_sender_and_reply_to_are_from_when_missing() -> None:
     envelope = envelope_of({b"from": b"a@b", b"sender": b"", b"subject": b" x\r\n y ", b"bcc": b"c@d"})
     assert envelope.sender == envelope.reply_to == envelope.from_ == (box(b"a", b"b"),)
     assert (envelope.subject, envelope.date, envelope.to) == (b"x y", None, ())
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"(nobody)", b" (a) , (b)", b"<>", b'""', b"No Reply <>", b"\r\n ", b"<@>"]
+)
+def test_who_cannot_be_reached_is_no_sender_and_gets_no_reply(text: bytes) -> None:
+    envelope = envelope_of({b"from": b"a@b", b"sender": text, b"reply-to": text})
+    assert envelope.sender == envelope.reply_to == (box(b"a", b"b"),)
+
+
+@pytest.mark.parametrize("text", [b"nobody:;", b"(x) c@d", b"postmaster"])
+def test_a_group_and_a_name_without_a_host_stay(text: bytes) -> None:
+    envelope = envelope_of({b"from": b"a@b", b"reply-to": text})
+    assert envelope.reply_to == read_mailboxes(text) != ()
 
 
 def test_no_more_than_the_limit() -> None:

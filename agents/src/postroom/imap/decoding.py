@@ -8,9 +8,9 @@ import binascii
 import codecs
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Final
 
+from postroom.mail.charsets import codec_of
 from postroom.mail.mime import Part
 
 _WORD: Final = re.compile(rb"=\?([A-Za-z0-9_.:+-]{1,40})(?:\*[^?]{0,40})?\?([bBqQ])\?([^?\r\n]*+)\?=")
@@ -20,11 +20,6 @@ _NAME: Final = re.compile(rb"[!-9;-~]++\Z")
 PIECE: Final = 1 << 18  # octets of a part that are decoded in one step
 _NOT_BASE64: Final = bytes(
     set(range(256)).difference(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
-)
-# Python also offers codecs that are no charsets, and some that are quadratic (idna, punycode).
-_CHARSET: Final = re.compile(
-    r"(us-ascii|ascii|utf-?(7|8|16|16le|16be|32|32le|32be)|iso-?8859-?\d+|iso-?2022-?\w+|latin-?\d+|windows-?\d+"
-    r"|cp-?\d+|koi8-?[rut]|big5(-?hkscs)?|gb2312|gbk|gb18030|hz|euc-?\w+|shift[-_]?jis\w*|sjis|tis-?620|mac-?\w+|viscii)\Z"
 )
 
 
@@ -43,7 +38,7 @@ def header_text(value: bytes) -> str:
 
 
 def plain_text(octets: bytes, charset: str = "utf-8") -> str:
-    """Octets as text; what is not in the charset becomes what it would be in Latin-1."""
+    """Return octets as text. ASCII and unknown charsets are UTF-8; what is not in the charset is read as Latin-1."""
     try:
         return octets.decode(_codec(charset))
     except (UnicodeError, ValueError):
@@ -86,12 +81,19 @@ def body_texts(content: bytes, root: Part, longest: int) -> Iterator[str]:
         if part.parts:
             waiting += reversed(part.parts)
         elif part.type in (b"TEXT", b"MESSAGE"):
-            charset = dict(part.params).get(b"CHARSET", b"utf-8").decode("latin-1")
+            charset = _charset(part)
             if part.end - part.body <= PIECE:
                 octets = _transfer_decoded(content[part.body : part.end], part.encoding)
                 yield plain_text(octets, charset).casefold()
             else:
                 yield from _overlapping(_text_pieces(content, part, charset), longest)
+
+
+def _charset(part: Part) -> str:
+    """Return the first charset that is named, as the scan takes the first boundary."""
+    return next((value for name, value in part.params if name == b"CHARSET" and value), b"utf-8").decode(
+        "latin-1"
+    )
 
 
 def _overlapping(texts: Iterator[str], longest: int) -> Iterator[str]:
@@ -167,12 +169,5 @@ def _encoded_word(found: re.Match[bytes]) -> str:
     return plain_text(octets, charset)
 
 
-@lru_cache(maxsize=256)
 def _codec(charset: str) -> str:
-    name = charset.strip().lower()
-    if not _CHARSET.match(name):
-        return "utf-8"
-    try:
-        return codecs.lookup(name).name
-    except (LookupError, ValueError):
-        return "utf-8"
+    return codec_of(charset) or "utf-8"

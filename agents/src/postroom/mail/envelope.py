@@ -31,8 +31,8 @@ def envelope_of(fields: dict[bytes, bytes]) -> Envelope:
         date=_text(fields, b"date"),
         subject=_text(fields, b"subject"),
         from_=from_,
-        sender=_mailboxes(fields, b"sender") or from_,
-        reply_to=_mailboxes(fields, b"reply-to") or from_,
+        sender=_reachable(_mailboxes(fields, b"sender")) or from_,
+        reply_to=_reachable(_mailboxes(fields, b"reply-to")) or from_,
         to=_mailboxes(fields, b"to"),
         cc=_mailboxes(fields, b"cc"),
         bcc=_mailboxes(fields, b"bcc"),
@@ -49,6 +49,11 @@ def _text(fields: dict[bytes, bytes], name: bytes) -> bytes | None:
 def _mailboxes(fields: dict[bytes, bytes], name: bytes) -> tuple[Mailbox, ...]:
     value = fields.get(name)
     return () if value is None else read_mailboxes(value.replace(b"\r\n", b""))
+
+
+def _reachable(mailboxes: tuple[Mailbox, ...]) -> tuple[Mailbox, ...]:
+    """Return nothing if no item is a group or holds an address; a name alone answers nobody."""
+    return mailboxes if any(box.host is None or box.mailbox or box.host for box in mailboxes) else ()
 
 
 def read_mailboxes(text: bytes) -> tuple[Mailbox, ...]:
@@ -141,10 +146,12 @@ class _Reader:
         return position
 
     def _finish_item(self) -> None:
-        name = b"".join(self.words).strip() if self.angle is not None else self.comment
-        address = self.angle if self.angle is not None else [word for word in self.words if word != b" "]
+        name, address = b"".join(self.words).strip(), self.angle
+        if address is None:
+            address = [word for word in self.words if word != b" "]
+            name = self.comment if any(address) else b""  # a comment alone is nobody's name
         self._next_item()
-        if not address and not name:
+        if not any(address) and not name:
             return
         route = None
         if address[:1] == [b"@"] and b":" in address:

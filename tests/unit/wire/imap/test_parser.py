@@ -75,6 +75,9 @@ CASES = [
     (b"COPY 1:* b", c.Copy(ALL, False, "b")),
     (b"SEARCH ALL", c.Search(k.All(), False)),
     (b"UID SEARCH RETURN () 1", c.Search(k.Members(ONE, False), True, frozenset({b"ALL"}))),
+    (b'SEARCH CHARSET "KS_C_5601-1987" TEXT {2+}\r\n\xb1\xdb', c.Search(k.Body("글", header=True), False)),
+    (b"SEARCH CHARSET iso-8859-1 HEADER X-A {1+}\r\n\xfc", c.Search(k.Header(b"X-A", "ü"), False)),
+    (b"SEARCH CHARSET us-ascii BODY {2+}\r\n\xc3\xa4", c.Search(k.Body("ä", header=False), False)),
     (b"SEARCH CHARSET utf-8 SUBJECT {2+}\r\n\xc3\xa4", c.Search(k.InEnvelope(b"SUBJECT", "ä"), False)),
     (
         b'SEARCH OR SEEN NOT (FROM "a" UID 1) SENTON "1-Jan-2020" HEADER x-y ""',

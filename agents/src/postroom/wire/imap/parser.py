@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Final, NamedTuple
 
+from postroom.mail.charsets import codec_of
 from postroom.wire.imap import arguments, commands, listing
 from postroom.wire.imap.framing import Frame
 from postroom.wire.imap.names import BadName
@@ -69,16 +70,23 @@ def _uid(scanner: Scanner) -> commands.Command:
     return read(scanner)
 
 
+def _codec(charset: bytes) -> str:
+    codec = codec_of(charset.decode("latin-1"))
+    if codec is None:
+        raise BadCharset
+    return codec
+
+
 def _search(uid: bool) -> Reader:
     def read(scanner: Scanner) -> commands.Command:
         scanner.space()
         results = arguments.search_results(scanner)
+        codec = "utf-8"
         if scanner.accept_word(b"CHARSET"):
             scanner.space()
-            if scanner.astring().upper() not in (b"UTF-8", b"US-ASCII"):
-                raise BadCharset
+            codec = _codec(scanner.astring())
             scanner.space()
-        return commands.Search(parse_keys(scanner), uid, results)
+        return commands.Search(parse_keys(scanner, codec), uid, results)
 
     return read
 

@@ -138,9 +138,9 @@ _FIXED: Final[Mapping[bytes, Key]] = {
 }
 
 
-def parse_keys(scanner: Scanner) -> Key:
-    """One or more search keys up to the end of the command. Raises BadSyntax."""
-    reader = _Reader(scanner)
+def parse_keys(scanner: Scanner, codec: str = "utf-8") -> Key:
+    """Parse one or more search keys up to the end of the command; `codec` reads their texts. Raises BadSyntax."""
+    reader = _Reader(scanner, codec)
     keys = [reader.key(0)]
     while scanner.accept_space():
         keys.append(reader.key(0))
@@ -177,10 +177,11 @@ def parse_date(text: bytes) -> date | None:
 
 
 class _Reader:
-    __slots__ = ("_left", "_scanner")
+    __slots__ = ("_codec", "_left", "_scanner")
 
-    def __init__(self, scanner: Scanner) -> None:
+    def __init__(self, scanner: Scanner, codec: str) -> None:
         self._scanner = scanner
+        self._codec = codec
         self._left = MAX_KEYS
 
     def key(self, depth: int) -> Key:
@@ -215,7 +216,7 @@ class _Reader:
         return keys[0] if len(keys) == 1 else And(tuple(keys))
 
     def text(self) -> str:
-        return self._scanner.astring().decode("utf-8", "replace")
+        return self._scanner.astring().decode(self._codec, "replace")
 
     def address_or_subject(self, word: bytes, _depth: int) -> Key:
         return InEnvelope(word, self.text())
