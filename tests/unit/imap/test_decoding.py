@@ -105,3 +105,9 @@ def test_charsets_by_any_name_and_form(parameter: str, charset: str, word: str) 
     assert any(word.casefold() in piece for piece in decoding.body_texts(content, scan(content)[1], 30))
     encoded = base64.b64encode(word.encode(charset))
     assert decoding.header_text(b"=?%b?B?%b?=" % (charset.encode(), encoded)) == word.casefold()
+
+
+def test_x9_a_run_of_utf_7_without_end_is_not_read_again_and_again() -> None:
+    assert "日本" in "".join(pieces("Wien 日本 Wien 日本 Wien 日本".encode("utf-7"), "8bit", 0, "utf-7"))
+    found = pieces(b"+" + b"AGEA" * 30, "8bit", 0, "utf-7")
+    assert "+" + "agea" * 30 in "".join(found)

@@ -110,6 +110,8 @@ def _text_pieces(content: bytes, part: Part, charset: str) -> Iterator[str]:
         decoder = codecs.getincrementaldecoder(_codec(charset))()
         for octets in _octet_pieces(content, part):
             yield decoder.decode(octets)
+            if len(decoder.getstate()[0]) > PIECE:  # UTF-7 reads a run without end anew with each piece
+                raise ValueError
         yield decoder.decode(b"", True)
     except (ValueError, LookupError):
         for octets in _octet_pieces(content, part):
