@@ -251,11 +251,11 @@ def test_missing_folders_end_with_one_line(host: Host, tmp_path: Path) -> None:
 def test_settings_are_judged_by_the_agents_own_rules(host: Host) -> None:
     folder = host.root / "etc/postroom"
     assert host.run("config", "check").stdout == f"{folder}/auth.toml: ok\n"
-    (folder / "imap.toml").write_text('host_name = "mail.a.example"\nworkers = 0\n')
+    (folder / "imap.toml").write_text('host_name = "mail.a.example"\nworkers = 65\n')
     (folder / "cat.toml").write_text("")
     result = host.run("config", "check")
     assert result.exit_code == 1
-    assert "workers = 0 is not usable: give 1 to 64" in result.stderr
+    assert "workers = 65 is not usable: give 0 to 64" in result.stderr
     assert "no agent has this name" in result.stderr
     assert "2 of 3 files" in result.stderr.splitlines()[-1]
     said = host.run("config", "check", "--json", str(folder / "imap.toml"))

@@ -35,7 +35,8 @@ def faults(**given: Any) -> list[str]:
         ("mta_max_recipients", None, "give a whole number, without quotes"),
         ("mta_max_message_bytes", 1000, "give at least 65536"),
         ("mta_honour_dmarc", "maybe", "give true or false"),
-        ("mta_workers", 65, "give 1 to 64"),
+        ("mta_workers", 65, "give 0 to 64"),
+        ("relay_workers", 0, "give 1 to 64"),
         ("imap_max_line_before_login", 65537, "give at most 65536: strangers get no more memory"),
         ("imap_log_level", "loud", "give one of debug, info, warning, error"),
         ("imap_memory_max", "plenty", "give a size such as 500M or 2G"),
@@ -121,7 +122,7 @@ def test_the_inventories_of_the_kit_are_sound() -> None:
 
 
 def test_all_faults_are_told_and_each_once() -> None:
-    given = {"mta_max_errors": 0, "imap_workers": 0, "pop3_workers": "two"}
+    given = {"mta_max_errors": 0, "imap_workers": -1, "pop3_workers": "two"}
     found = settings.faults({"a": given, "b": given}, ["a", "b"], SPECS, WIRED)
     assert [line.split()[0] for line in found] == ["pop3_workers", "imap_workers", "mta_max_errors"]
 
@@ -155,7 +156,7 @@ def test_a_template_that_fails_is_told_by_its_variable() -> None:
                 raise ValueError("'nope' is\n undefined")
             return super().__getitem__(name)
 
-    given = Given(mta_max_errors=None, mta_workers=0)
+    given = Given(mta_max_errors=None, mta_workers=-1)
     found = settings.faults({"a": given}, ["a"], SPECS, WIRED)
     assert found[0] == "mta_max_errors cannot be computed: 'nope' is undefined: correct its template"
     assert [line.split()[0] for line in found] == ["mta_max_errors", "mta_workers"]

@@ -28,7 +28,7 @@ def write_settings(folder: Path, agent: str, **more: Any) -> Path:
         make_certificate(folder / "tls" / HOST)
     settings = {
         "host_name": HOST, "directory_path": str(folder / "directory.db"), "run_directory": str(folder),
-        "spool_directory": str(folder / agent), "tls_directory": str(folder / "tls"), "drain_seconds": 5.0, **more,
+        "spool_directory": str(folder / agent), "tls_directory": str(folder / "tls"), "drain_seconds": 5.0, "workers": 1, **more,
     }  # fmt: skip
     listen = settings.pop("listen", {})
     lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
@@ -192,9 +192,10 @@ def test_check_config(tmp_path: Path, agent: str) -> None:
         assert (value if isinstance(value, str) else name) in text
 
 
+@pytest.mark.parametrize("workers", [0, 1, 2, 5])
 @pytest.mark.parametrize("agent", ["mta", "msa"])
-async def test_a_spool_that_cannot_be_used_is_one_line(tmp_path: Path, agent: str) -> None:
-    settings = write_settings(tmp_path, agent)
+async def test_a_spool_that_cannot_be_used_is_one_line(tmp_path: Path, agent: str, workers: int) -> None:
+    settings = write_settings(tmp_path, agent, workers=workers)
     (tmp_path / agent).write_text("no folder")
     code = f"from postroom.{agent}.app import main; main()"
     command = [sys.executable, "-c", code, "--config", str(settings)]

@@ -17,7 +17,7 @@ def write(folder: Path, text: str) -> Path:
 def test_defaults_stand_where_nothing_is_said(tmp_path: Path) -> None:
     config = load(write(tmp_path, 'host_name = "mail.alpha.example"'), MtaConfig)
     assert config.max_recipients == 1000
-    assert config.workers == 1
+    assert config.workers == 0
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_defaults_stand_where_nothing_is_said(tmp_path: Path) -> None:
     [
         ("", "host_name"),
         ('host_name = "mail"', "host_name = 'mail' is not usable: give a full host name"),
-        ('host_name = "a.example"\nworkers = 0', "workers = 0 is not usable"),
+        ('host_name = "a.example"\nworkers = -1', "workers = -1 is not usable"),
         ('host_name = "a.example"\nworkers = "two"', "workers"),
         ('host_name = "a.example"\nmax_mesage_bytes = 5', "max_mesage_bytes"),
         ('host_name = "a.example"\nmax_message_bytes = 5', "at least 65536"),

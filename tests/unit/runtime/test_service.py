@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from postroom.runtime.headcount import find_room, workers_in
 
 PROGRAM = '''
 import asyncio, sys
@@ -92,6 +93,16 @@ def test_an_agent_lives_reloads_and_ends(tmp_path: Path, workers: int) -> None:
     assert status == 0
     assert errors.count("settings and certificates read again") == workers
     assert "Traceback" not in errors
+
+
+def test_no_number_is_one_worker_per_core(tmp_path: Path) -> None:
+    running = Running(tmp_path, 'host_name = "a.example"\nworkers = 0\n')
+    running.hear("READY=1")
+    right = workers_in(find_room())
+    status, errors = running.end()
+    assert status == 0
+    assert errors.count("ready, version") == right
+    assert f"workers: {right} for " in errors
 
 
 def test_wrong_settings_do_not_end_a_running_agent(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from postroom.imap.handlers import HANDLERS
 from postroom.imap.session import Session
 from postroom.imap.surroundings import Surroundings
 from postroom.runtime.config import Settings
-from postroom.runtime.connections import Caps, Connection, Crowd, Listener, caps_of
+from postroom.runtime.connections import Caps, Connection, Listener, caps_of
 from postroom.runtime.notices import NoticeBoard, Notices
 from postroom.runtime.service import Agent, Service, run
 from postroom.runtime.tls import TlsStore
@@ -24,6 +24,7 @@ class ImapAgent(Agent[ImapConfig]):
 
     name = "imap"
     settings: ClassVar[type[Settings]] = ImapConfig
+    crowds = ("clients", "accounts")
 
     def __init__(self, config: ImapConfig, service: Service) -> None:
         super().__init__(config, service)
@@ -36,7 +37,7 @@ class ImapAgent(Agent[ImapConfig]):
             config.accounts_directory,
             Notices(config.notice_directory),
             service.clock,
-            open_accounts=config.open_accounts,
+            open_accounts=service.share(config.open_accounts),
             on_fatal=service.fail,
             tell=service.log.warning,
         )
@@ -49,6 +50,8 @@ class ImapAgent(Agent[ImapConfig]):
             store=self._store,
             board=self._board,
             tls=self._tls.context,
+            logins=service.crowd("accounts"),
+            workers=service.workers,
         )
         self._listeners: dict[str, Listener] = {}
 
@@ -56,7 +59,7 @@ class ImapAgent(Agent[ImapConfig]):
         """Read the certificates, listen for news, accept connections."""
         self._tls.load()
         await self._board.start()
-        caps, crowd = _caps(self.config), Crowd()
+        caps, crowd = _caps(self.config), self.service.crowd("clients")
         self._listeners = {
             "imap": Listener(self.log, self._serve, caps, refuse=FULL, crowd=crowd),
             "imaps": Listener(self.log, self._serve, caps, tls=self._tls.context, crowd=crowd),
@@ -68,7 +71,7 @@ class ImapAgent(Agent[ImapConfig]):
         """Certificates and limits are read again; sessions that are open keep what they have."""
         self._tls.reload()
         self.config = self._surroundings.config = config
-        self._surroundings.incoming.octets = config.append_room
+        self._surroundings.incoming.octets = config.append_room(self.service.workers)
         for listener in self._listeners.values():
             listener.caps = _caps(config)
 

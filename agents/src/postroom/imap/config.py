@@ -24,12 +24,15 @@ MOST_BEFORE_LOGIN: Final = 65_536  # octets: ID with 30 pairs of 1024 octets eac
 class ImapConfig(Settings, frozen=True, kw_only=True):
     """`imap.toml`. Sizes in octets, times in seconds."""
 
+    workers: int = 0
     accounts_directory: str = "/var/lib/postroom/accounts"
     notice_directory: str = "/run/postroom/notice"
     tls_directory: str = "/etc/postroom/tls"
     auth_socket: str = "/run/postroom/auth.sock"
     max_message_bytes: int = 52_428_800  # APPEND
-    append_memory: int = 268_435_456  # messages that are being appended, in a process; at least one fits
+    append_memory: int = (
+        268_435_456  # messages that are being appended, in all workers; at least one fits in each
+    )
     max_line: int = 65_536
     max_line_before_login: int = 8192
     max_connections: int = 2000
@@ -52,7 +55,6 @@ class ImapConfig(Settings, frozen=True, kw_only=True):
             f"at most {MOST_BEFORE_LOGIN}: strangers get no more memory",
         )
 
-    @property
-    def append_room(self) -> int:
-        """Octets of messages that may be on their way in at a time."""
-        return max(self.append_memory, self.max_message_bytes)
+    def append_room(self, workers: int) -> int:
+        """Octets of messages that may be on their way in at a time in one of so many workers."""
+        return max(self.append_memory // workers, self.max_message_bytes)

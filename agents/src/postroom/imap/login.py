@@ -110,7 +110,7 @@ async def _enter(session: Session, message: bytes) -> Reply:
     if known is None or not known.enabled:
         around.log.info(f"login refused: client={client} reason=account", client=client)
         return reply_to(LoginRefused())
-    if around.logins[known.id] >= around.config.max_connections_per_account:
+    if around.logins.of(known.id) >= around.config.max_connections_per_account:
         return no(b"Too many connections of this account", b"LIMIT")
     account = await around.store.account(known.id, known.quota_bytes)
     session.enter_account(account, known)

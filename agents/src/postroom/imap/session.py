@@ -343,17 +343,14 @@ class Session:
         self._standing_until = self.surroundings.clock.steady() + STANDING
         self.state = State.AUTHENTICATED
         self.framer.limits = self.surroundings.limits_after_login()
-        self.surroundings.logins[known.id] += 1
+        self.surroundings.logins.enter(known.id)
 
     def leave_account(self) -> None:
         """The session is over."""
         self.leave_mailbox()
         if self.account is not None:
             self.account = None
-            logins = self.surroundings.logins
-            logins[self.account_id] -= 1
-            if not logins[self.account_id]:
-                del logins[self.account_id]
+            self.surroundings.logins.leave(self.account_id)
         self.state = State.LOGOUT
 
     def enter_mailbox(self, view: View) -> None:

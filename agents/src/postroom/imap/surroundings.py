@@ -1,7 +1,6 @@
 """What all sessions of one process share."""
 
 import ssl
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -12,6 +11,7 @@ from postroom.contracts.directory import Directory
 from postroom.contracts.mailbox import Store
 from postroom.imap.budget import Budget
 from postroom.imap.config import ImapConfig
+from postroom.runtime.crowd import Crowd
 from postroom.wire.imap.framing import Limits
 
 LITERAL_BEFORE_LOGIN = 1024
@@ -52,11 +52,12 @@ class Surroundings:
     store: Store
     board: Board
     tls: Callable[[], ssl.SSLContext] | None = None
-    logins: Counter[str] = field(default_factory=Counter)  # open sessions by account id
+    logins: Crowd = field(default_factory=Crowd)  # open sessions by account id
+    workers: int = 1
     incoming: Budget = field(init=False)
 
     def __post_init__(self) -> None:
-        self.incoming = Budget(self.config.append_room)
+        self.incoming = Budget(self.config.append_room(self.workers))
 
     def limits_before_login(self) -> Limits:
         """What a stranger may send: short lines, and literals for name and password only."""

@@ -10,7 +10,7 @@ from postroom.directory.reader import SqliteDirectory
 from postroom.mda.config import MdaConfig
 from postroom.mda.delivery import Deliverer
 from postroom.mda.over_quota import OverQuotaFlags
-from postroom.mda.sessions import Sessions
+from postroom.mda.sessions import LARGE_AT_ONCE, Sessions
 from postroom.runtime.config import ConfigError
 from postroom.runtime.connections import Caps, Listener
 from postroom.runtime.notices import Notices
@@ -25,6 +25,7 @@ class MdaAgent(Agent[MdaConfig]):
 
     name: ClassVar[str] = "mda"
     settings = MdaConfig
+    crowds = ("clients",)
 
     async def start(self) -> None:
         config, service = self.config, self.service
@@ -34,7 +35,7 @@ class MdaAgent(Agent[MdaConfig]):
             config.accounts_directory,
             Notices(config.notice_directory),
             service.clock,
-            open_accounts=config.open_accounts,
+            open_accounts=service.share(config.open_accounts),
             remember_deliveries=config.remember_deliveries,
             on_fatal=service.fail,
             tell=service.log.warning,
@@ -47,10 +48,14 @@ class MdaAgent(Agent[MdaConfig]):
             self.log,
             config.host_name,
         )
-        self._sessions = Sessions(self._deliverer, lambda: self.config)
+        self._sessions = Sessions(self._deliverer, lambda: self.config, service.share(LARGE_AT_ONCE))
         caps = Caps(total=config.max_connections, per_client=config.max_connections)
         self._listener = Listener(
-            self.log, self._sessions.serve, caps, refuse=b"421 4.3.2 Too many connections\r\n"
+            self.log,
+            self._sessions.serve,
+            caps,
+            refuse=b"421 4.3.2 Too many connections\r\n",
+            crowd=service.crowd("clients"),
         )
         sockets = service.sockets("lmtp")
         if not sockets:

@@ -6,6 +6,7 @@ from postroom.runtime.config import Settings, check, check_positive
 class MdaConfig(Settings, frozen=True, kw_only=True):
     """`mda.toml`. Sizes in octets, times in seconds."""
 
+    workers: int = 0
     accounts_directory: str = "/var/lib/postroom/accounts"
     spool_directory: str = "/var/lib/postroom/spool/mda"
     notice_directory: str = "/run/postroom/notice"

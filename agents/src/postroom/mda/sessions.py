@@ -12,16 +12,16 @@ from postroom.runtime.connections import Connection
 from postroom.wire.smtp.lmtp import AskRecipient, LmtpLimits, LmtpSession
 
 _LARGE: Final = 1 << 20  # octets from which a message needs one of few places
-_LARGE_AT_ONCE: Final = 4  # so that large messages fill the memory only so many times
+LARGE_AT_ONCE: Final = 4  # in all workers, so that large messages fill the memory only so many times
 
 
 class Sessions:
     """All LMTP sessions of this process."""
 
-    def __init__(self, deliverer: Deliverer, config: Callable[[], MdaConfig]) -> None:
+    def __init__(self, deliverer: Deliverer, config: Callable[[], MdaConfig], large_at_once: int) -> None:
         self._deliverer = deliverer
         self._config = config
-        self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
+        self._large = asyncio.Semaphore(large_at_once)
         self._open: dict[LmtpSession, Connection] = {}
 
     async def serve(self, connection: Connection) -> None:

@@ -28,6 +28,7 @@ class MsaAgent(Agent[MsaConfig]):
 
     name = "msa"
     settings = MsaConfig
+    crowds = (*(manner.service for manner in MANNERS), "handshakes")
 
     async def start(self) -> None:
         """Open spool, counters and certificates, then serve each kind of socket that there is."""
@@ -51,6 +52,8 @@ class MsaAgent(Agent[MsaConfig]):
             manner=manner,
             log=self.log,
             certificates=self._tls.context,
+            crowd=self.service.crowd(manner.service),
+            shaking=self.service.crowd("handshakes"),
         )
 
     def _new_reception(self, config: MsaConfig) -> MsaReception:

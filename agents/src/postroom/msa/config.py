@@ -7,6 +7,7 @@ from postroom.smtpd.settings import ListenerSettings
 class MsaConfig(ListenerSettings, frozen=True, kw_only=True):
     """`msa.toml`. Sizes in octets, times in seconds."""
 
+    workers: int = 0
     spool_directory: str = "/var/lib/postroom/spool/msa"
     counters_path: str = "/var/lib/postroom/spool/msa/counters.sqlite"
     auth_socket: str = "/run/postroom/auth.sock"

@@ -23,6 +23,7 @@ class MtaAgent(Agent[MtaConfig]):
 
     name = "mta"
     settings = MtaConfig
+    crowds = ("smtp",)
 
     async def start(self) -> None:
         """Open spool and certificates, then serve the `smtp` sockets."""
@@ -40,6 +41,7 @@ class MtaAgent(Agent[MtaConfig]):
             manner=Manner("smtp"),
             log=self.log,
             certificates=self._tls.context,
+            crowd=service.crowd("smtp"),
         )
         await self._server.start(service.sockets("smtp"))
 

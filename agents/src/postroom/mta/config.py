@@ -7,6 +7,7 @@ from postroom.smtpd.settings import ListenerSettings
 class MtaConfig(ListenerSettings, frozen=True, kw_only=True):
     """`mta.toml`. Sizes in octets, times in seconds."""
 
+    workers: int = 0
     spool_directory: str = "/var/lib/postroom/spool/mta"
     resolver: str = "127.0.0.1:53"
     verify_authentication: bool = True  # SPF, DKIM, DMARC

@@ -10,7 +10,7 @@ from postroom.pop3.config import Pop3Config
 from postroom.pop3.conversation import Conversation, Surroundings
 from postroom.pop3.login import Entrance
 from postroom.runtime.config import ConfigError
-from postroom.runtime.connections import Caps, Connection, Crowd, Listener, caps_of
+from postroom.runtime.connections import Caps, Connection, Listener, caps_of
 from postroom.runtime.notices import Notices
 from postroom.runtime.service import Agent, run
 from postroom.runtime.tls import TlsStore
@@ -24,6 +24,7 @@ class Pop3Agent(Agent[Pop3Config]):
 
     name: ClassVar[str] = "pop3"
     settings: ClassVar[type[Pop3Config]] = Pop3Config
+    crowds: ClassVar[tuple[str, ...]] = ("clients",)
 
     async def start(self) -> None:
         """Read the certificates, open the store, serve the sockets named `pop3` and `pop3s`."""
@@ -36,7 +37,7 @@ class Pop3Agent(Agent[Pop3Config]):
             config.accounts_directory,
             Notices(config.notice_directory),
             service.clock,
-            open_accounts=config.open_accounts,
+            open_accounts=service.share(config.open_accounts),
             on_fatal=service.fail,
             tell=service.log.warning,
         )
@@ -46,7 +47,7 @@ class Pop3Agent(Agent[Pop3Config]):
             self._auth, directory, self._store, lambda: f"{os.getpid()}.{next(numbers)}"
         )
         self._conversations: set[Conversation] = set()
-        caps, crowd = _caps(config), Crowd()
+        caps, crowd = _caps(config), service.crowd("clients")
         plain = Listener(self.log, self._serve, caps, refuse=FULL, crowd=crowd)
         secured = Listener(self.log, self._serve, caps, tls=self._certificates.context, crowd=crowd)
         self._listeners = (plain, secured)

@@ -6,6 +6,7 @@ from postroom.runtime.config import Settings, check_positive
 class Pop3Config(Settings, frozen=True, kw_only=True):
     """`pop3.toml`. Times in seconds."""
 
+    workers: int = 0
     accounts_directory: str = "/var/lib/postroom/accounts"
     notice_directory: str = "/run/postroom/notice"
     tls_directory: str = "/etc/postroom/tls"

@@ -34,6 +34,7 @@ class RelayConfig(Settings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check(self.workers >= 1, "workers", self.workers, "1 to 64: one keeps up with all of the others")
         check_positive(
             self, "max_deliveries", "max_deliveries_per_destination", "lmtp_connections", "connect_timeout",
             "reply_timeout", "expire_after", "expire_bounce_after", "max_hops",

@@ -15,7 +15,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What every agent has. `listen` is for runs without systemd: socket name to addresses."""
 
     host_name: str
-    workers: int = 1
+    workers: int = 1  # 0: one per core where memory allows (runtime.headcount)
     listen: dict[str, list[str]] = {}
     run_directory: str = "/run/postroom"
     directory_path: str = "/var/lib/postroom/directory/directory.db"
@@ -24,7 +24,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __post_init__(self) -> None:
         check(bool(self.host_name) and "." in self.host_name, "host_name", self.host_name, "a full host name")
-        check(1 <= self.workers <= 64, "workers", self.workers, "1 to 64")
+        check(0 <= self.workers <= 64, "workers", self.workers, "0 to 64")
         levels = ("debug", "info", "warning", "error")
         check(self.log_level in levels, "log_level", self.log_level, " or ".join(levels))
         check(0 <= self.drain_seconds <= 3600, "drain_seconds", self.drain_seconds, "0 to 3600 seconds")

@@ -8,13 +8,13 @@ import contextlib
 import ipaddress
 import socket
 import ssl
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import cast
 
 from postroom.runtime.config import ConfigError
+from postroom.runtime.crowd import Crowd
 from postroom.runtime.log import Log
 from postroom.runtime.service import where
 from postroom.runtime.transports import HIGH_WATER_BULK, LARGE, SMALL, Inlet, accept_tls, begin_tls
@@ -192,28 +192,11 @@ Handler = Callable[[Connection], Awaitable[None]]
 
 
 @dataclass
-class Crowd:
-    """Who is connected. Listeners that are given the same crowd count together."""
-
-    total: int = 0
-    clients: Counter[str] = field(default_factory=Counter)
-
-    def enter(self, client: str) -> None:
-        """One connection more."""
-        self.total += 1
-        self.clients[client] += 1
-
-    def leave(self, client: str) -> None:
-        """One connection less."""
-        self.total -= 1
-        self.clients[client] -= 1
-        if not self.clients[client]:
-            del self.clients[client]
-
-
-@dataclass
 class Listener:
-    """Accepts connections on sockets of one kind. `tls` given: TLS begins at once; `refuse` is said when full."""
+    """Accepts connections on sockets of one kind. `tls` given: TLS begins at once; `refuse` is said when full.
+
+    Listeners that are given the same crowd count together.
+    """
 
     log: Log
     handler: Handler
@@ -255,7 +238,7 @@ class Listener:
     def _crowded(self, peer: str) -> bool:
         if self.crowd.total >= self.caps.total:
             return True
-        return self.crowd.clients[peer] >= self.caps.per_client and not self.caps.trusts(peer)
+        return self.crowd.of(peer) >= self.caps.per_client and not self.caps.trusts(peer)
 
     def _turn_away(self, accepted: socket.socket, peer: str) -> None:
         self.log.warning(f"too many connections: client={peer}", client=peer)

@@ -21,10 +21,11 @@ from typing import Any, ClassVar, Generic, NoReturn, TypeVar
 import uvloop
 
 from postroom import __version__
+from postroom.runtime import headcount, sockets, workers
 from postroom.runtime import notify as manager
-from postroom.runtime import sockets, workers
 from postroom.runtime.clock import SystemClock
 from postroom.runtime.config import ConfigError, Settings, load
+from postroom.runtime.crowd import Crowd, Crowds
 from postroom.runtime.faults import Faults
 from postroom.runtime.log import Log
 
@@ -36,15 +37,27 @@ C = TypeVar("C", bound=Settings)
 class Service:
     """What an agent gets from its surroundings."""
 
-    def __init__(self, log: Log, listening: dict[str, list[socket.socket]], worker: int) -> None:
+    def __init__(
+        self, log: Log, listening: dict[str, list[socket.socket]], worker: int, workers: int, crowds: Crowds
+    ) -> None:
         self.log = log
         self.clock = SystemClock()
-        self.worker = worker
+        self.worker = worker  # its number, from 1
+        self.workers = workers
         self._listening = listening
+        self._crowds = crowds
 
     def sockets(self, name: str) -> list[socket.socket]:
         """The listening sockets of that name; empty when neither systemd nor the settings give any."""
         return self._listening.get(name, [])
+
+    def crowd(self, kind: str) -> Crowd:
+        """The crowd of this kind, one of the agent's `crowds`, as it is counted over all workers."""
+        return self._crowds.seen_by(self.worker, kind)
+
+    def share(self, amount: int) -> int:
+        """What this worker may have of something that the settings count for the whole agent; at least one."""
+        return max(1, amount // self.workers)
 
     def fail(self, text: str) -> NoReturn:
         """End the process at once with one line: going on would break a promise (a failed fsync, say)."""
@@ -57,6 +70,7 @@ class Agent(ABC, Generic[C]):
 
     name: ClassVar[str]
     settings: ClassVar[type[Settings]]
+    crowds: ClassVar[tuple[str, ...]] = ()  # kinds of crowds that its workers count together
 
     def __init__(self, config: C, service: Service) -> None:
         self.config = config
@@ -98,16 +112,35 @@ def run(agent: type[Agent[Any]], arguments: list[str] | None = None) -> NoReturn
             faults.failed()
         sys.exit(EX_CONFIG)
 
+    count, why = _headcount(config)
+    crowds = Crowds(agent.crowds, count)
+
     def work(number: int, tell: Callable[..., None]) -> int:
         log = Log(agent.name, config.log_level)
-        service = Service(log, listening, number)
+        service = Service(log, listening, number, count, crowds)
         return uvloop.run(_live(agent, config, service, options.config, tell))
 
-    complain = Log(agent.name).error
-    status = workers.supervise(config.workers, work, config.drain_seconds, complain, faults.overcome)
+    log = Log(agent.name, config.log_level)
+
+    def ready() -> None:
+        nonlocal why
+        faults.overcome()
+        if why:
+            log.info(why)
+            why = ""
+
+    status = workers.supervise(count, work, config.drain_seconds, log.error, ready)
     if status == EX_CONFIG:
         faults.failed()
     sys.exit(status)
+
+
+def _headcount(config: Settings) -> tuple[int, str]:
+    """How many workers there will be, and why where the settings do not say."""
+    if config.workers:
+        return config.workers, ""
+    room = headcount.find_room()
+    return headcount.workers_in(room), headcount.reason(room)
 
 
 def _arguments(agent: type[Agent[Any]], arguments: list[str] | None) -> argparse.Namespace:
@@ -147,10 +180,10 @@ async def _live(
     try:
         await running.start()
     except (ConfigError, OSError) as error:
-        service.log.error(str(error))
+        tell(workers.fault(str(error)))
         return EX_CONFIG
     except Exception as error:
-        service.log.error(f"cannot start: {where(error)}")
+        tell(workers.fault(f"cannot start: {where(error)}"))
         return EX_CONFIG
     gc.collect()
     gc.freeze()  # what lives for ever need not be looked at by every collection

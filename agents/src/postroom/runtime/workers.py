@@ -1,17 +1,20 @@
 """Worker processes of one service: one in place, or several forked before the event loop exists."""
 
+import gc
 import os
 import selectors
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from postroom.runtime import notify as manager
 
 Tell = Callable[..., None]
 Work = Callable[[int, Tell], int]
+FAULT = "FAULT="  # a state for ourselves and not for the manager: why the worker cannot start
+_LONGEST = 2000  # of a fault's text, so that it fits into one write
 
 
 def supervise(
@@ -19,11 +22,14 @@ def supervise(
 ) -> int:
     """Run `work(number, tell)` in `count` processes and return an exit status.
 
-    `complain` gets the line about a worker that was killed and could say nothing itself; `ready` is called when all
-    of them are, before the manager hears of it.
+    `complain` gets a line about a worker that was killed and could say nothing itself, and each fault that workers
+    tell, once, though all of them have it; `ready` is called when all of them are, before the manager hears of it.
     """
 
     def tell(*states: str) -> None:
+        for fault in _faults(states):
+            complain(fault)
+            return
         if "READY=1" in states:
             ready()
         manager.notify(*states)
@@ -45,10 +51,13 @@ class _Supervisor:
         self._pids: dict[int, int] = {}  # pid to worker number
         self._ready: set[int] = set()
         self._alive: dict[int, float] = {}
+        self._faults: set[str] = set()
         self._status = 0
         self._ending = False
         self._deadline = drain_seconds + 10
         self._watched, self._held = os.pipe()  # closes when this process ends, however it ends
+        gc.collect()
+        gc.freeze()  # a collection writes to all that it looks at, and pages that are written to are shared no more
         for number in range(1, count + 1):
             self._fork(number, work)
 
@@ -79,9 +88,12 @@ class _Supervisor:
                     for received in octets:
                         self._signalled(received)
                 elif octets:
-                    self._told(key.data, octets.decode().split("\n"))
+                    self._told(key.data, octets.decode(errors="replace").split("\n"))
                 else:
                     self._selector.unregister(key.fd)
+        for key in tuple(self._selector.get_map().values()):
+            if key.data:  # the last words of workers that are dead
+                self._told(key.data, os.read(key.fd, 4096).decode(errors="replace").split("\n"))
         return self._status
 
     def _signalled(self, number: int) -> None:
@@ -121,6 +133,10 @@ class _Supervisor:
             os.kill(pid, number)
 
     def _told(self, worker: int, states: list[str]) -> None:
+        for fault in _faults(states):
+            if fault not in self._faults:
+                self._faults.add(fault)
+                self._complain(fault)
         if "READY=1" in states:
             self._ready.add(worker)
             if len(self._ready) == len(self._pids):
@@ -133,6 +149,15 @@ class _Supervisor:
                 and min(self._alive.values()) > time.monotonic() - 2 * interval
             ):
                 manager.notify("WATCHDOG=1")
+
+
+def fault(text: str) -> str:
+    """Return the state that tells why a worker cannot start."""
+    return FAULT + " ".join(text[:_LONGEST].split("\n"))
+
+
+def _faults(states: Iterable[str]) -> list[str]:
+    return [state.removeprefix(FAULT) for state in states if state.startswith(FAULT)]
 
 
 def _speak(pipe: int, states: tuple[str, ...]) -> None:

@@ -5,13 +5,14 @@ import contextlib
 import ipaddress
 import socket
 import ssl
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from postroom.contracts.errors import MailError, Unavailable
 from postroom.runtime.connections import Caps, networks, tls_reason
+from postroom.runtime.crowd import Crowd
 from postroom.runtime.log import Log
 from postroom.runtime.service import where
 from postroom.runtime.transports import Inlet, accept_tls
@@ -38,15 +39,16 @@ class SmtpServer:
     manner: Manner
     log: Log
     certificates: Callable[[], ssl.SSLContext] | None = None
+    crowd: Crowd = field(default_factory=Crowd)  # of clients
+    shaking: Crowd = field(default_factory=Crowd)  # clients whose TLS handshake is under way
 
     def __post_init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.draining = False
         self.sessions: set[SmtpSession] = set()
-        self._clients: Counter[str] = Counter()
         self._servers: list[asyncio.AbstractServer] = []
         self._accepting: list[asyncio.Task[None]] = []
-        self._handshakes: dict[asyncio.Task[None], str] = {}  # to the client's network
+        self._handshakes: set[asyncio.Task[None]] = set()
         self._patrol: asyncio.TimerHandle | None = None
         self.greeting = Reply(220, "", f"{self.host_name} ESMTP Postroom").octets
         self.helo_reply = Reply(250, "", self.host_name)
@@ -115,15 +117,19 @@ class SmtpServer:
                 continue
             address = str(peer[0]).removeprefix("::ffff:")
             network = _network(address)
-            shaking = sum(1 for other in self._handshakes.values() if other == network)
-            crowded = shaking >= self._caps.per_client and not self._exempt(address)
-            if crowded or len(self._handshakes) >= self._caps.total:
+            crowded = self.shaking.of(network) >= self._caps.per_client and not self._exempt(address)
+            if crowded or self.shaking.total >= self._caps.total:
                 self.log.warning(f"connect refused: client={address} too many handshakes", client=address)
                 accepted.close()
                 continue
             task = self.loop.create_task(self._secure(accepted, address))
-            self._handshakes[task] = network
-            task.add_done_callback(lambda done: self._handshakes.pop(done, None))
+            self.shaking.enter(network)
+            self._handshakes.add(task)
+            task.add_done_callback(partial(self._shook, network))
+
+    def _shook(self, network: str, task: asyncio.Task[None]) -> None:
+        self._handshakes.discard(task)
+        self.shaking.leave(network)
 
     async def _secure(self, accepted: socket.socket, address: str) -> None:
         try:
@@ -175,13 +181,13 @@ class SmtpServer:
         network = _network(session.client.address)
         if self.draining:
             return sayings.CLOSING
-        if len(self.sessions) >= self._caps.total:
+        if self.crowd.total >= self._caps.total:
             refusal = sayings.TOO_MANY_CONNECTIONS
-        elif self._clients[network] >= self._caps.per_client and not self._exempt(session.client.address):
+        elif self.crowd.of(network) >= self._caps.per_client and not self._exempt(session.client.address):
             refusal = sayings.TOO_MANY_FROM_YOU
         else:
             self.sessions.add(session)
-            self._clients[network] += 1
+            self.crowd.enter(network)
             return None
         self.log.warning(
             f"connect refused: client={session.client.address} {refusal}", client=session.client.address
@@ -195,10 +201,11 @@ class SmtpServer:
         """A session has ended."""
         if session in self.sessions:
             self.sessions.discard(session)
-            network = _network(session.client.address)
-            self._clients[network] -= 1
-            if self._clients[network] <= 0:
-                del self._clients[network]
+            self.crowd.leave(_network(session.client.address))
+
+    def pressure(self) -> float:
+        """Return the share of the connection cap that is in use in all workers: 0.0 for none, 1.0 for all of it."""
+        return self.crowd.total / self._caps.total
 
     def refused(
         self, client: Client, transaction: Transaction, line: bytes, reply: Reply, error: MailError | None

@@ -1,0 +1,81 @@
+"""How many workers a service runs whose settings say `workers = 0`: one per core, where memory allows."""
+
+import math
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+MOST: Final = 16  # TasksMax of the units counts on it
+HOST_MIB: Final = 512  # of the host's memory for each
+OWN_MIB: Final = 64  # for each, of what the service may take at most (MemoryMax)
+_CGROUPS: Final = Path("/sys/fs/cgroup")
+_OF_US: Final = Path("/proc/self/cgroup")
+
+
+class Room(NamedTuple):
+    """What there is for a service's workers. Memory in MiB; `own_mib` is None where the service has no limit."""
+
+    cores: int
+    host_mib: int
+    own_mib: int | None = None
+
+
+def workers_in(room: Room) -> int:
+    """Return one per core, yet no more than one per 512 MiB of the host and 64 MiB of the own limit, and 1 to 16."""
+    limits = [room.cores, room.host_mib // HOST_MIB, MOST]
+    if room.own_mib is not None:
+        limits.append(room.own_mib // OWN_MIB)
+    return max(1, min(limits))
+
+
+def reason(room: Room) -> str:
+    """Return the line that tells an operator what was chosen, and why."""
+    count = workers_in(room)
+    own = "" if room.own_mib is None else f", {room.own_mib} MiB for this service"
+    return f"workers: {count} for {room.cores} cores and {room.host_mib} MiB of memory{own}"
+
+
+def find_room(cgroups: Path = _CGROUPS, of_us: Path = _OF_US) -> Room:
+    """Return what the kernel lets us have: of host and container, and of systemd's unit (cgroup v2).
+
+    A limit that cannot be read is none. The root of the hierarchy is the host, or the container that we see as one.
+    """
+    cores = float(len(os.sched_getaffinity(0)))
+    host = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    own: int | None = None
+    unit = _unit(of_us)
+    for folder in (cgroups / unit, *(cgroups / unit).parents):
+        if not folder.is_relative_to(cgroups):
+            break
+        cores = min(cores, _cores(folder))
+        limit = _octets(folder)
+        if limit is None:
+            continue
+        if unit and folder == cgroups / unit:
+            own = limit
+        else:
+            host = min(host, limit)
+    return Room(math.ceil(cores), host >> 20, None if own is None else own >> 20)
+
+
+def _unit(of_us: Path) -> str:
+    """Where we are below the root, without a slash in front."""
+    with suppress(OSError):
+        for line in of_us.read_text().splitlines():
+            if line.startswith("0::/") and "/../" not in f"{line}/":
+                return line[4:]
+    return ""
+
+
+def _octets(folder: Path) -> int | None:
+    with suppress(OSError, ValueError):
+        return int((folder / "memory.max").read_text())  # "max" is no limit
+    return None
+
+
+def _cores(folder: Path) -> float:
+    with suppress(OSError, ValueError):
+        quota, period = (folder / "cpu.max").read_text().split()
+        return int(quota) / int(period)
+    return math.inf
