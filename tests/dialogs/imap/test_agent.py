@@ -28,6 +28,8 @@ from .conftest import make_certificate
 
 MAIN = "from postroom.{0}.app import main; main()"
 
+WORKERS = {"auth": 1, "imap": 2}
+
 
 class Host:
     """auth and imap in a folder."""
@@ -55,7 +57,7 @@ class Host:
             f'listen = {{auth = ["unix:{folder}/auth.sock"]}}\n'
         )
         (folder / "imap.toml").write_text(
-            f'{common}accounts_directory = "{folder}/accounts"\nnotice_directory = "{folder}/notice"\n'
+            f'{common}workers = {WORKERS["imap"]}\naccounts_directory = "{folder}/accounts"\nnotice_directory = "{folder}/notice"\n'
             f'tls_directory = "{folder}/tls"\nauth_socket = "{folder}/auth.sock"\n'
             f'listen = {{imap = ["127.0.0.1:{self.ports["imap"]}"], imaps = ["127.0.0.1:{self.ports["imaps"]}"]}}\n'
         )
@@ -70,7 +72,8 @@ class Host:
             stderr=asyncio.subprocess.PIPE,
         )
         self.children[name] = child
-        assert b"ready" in await self.line(name)
+        for _ in range(WORKERS[name]):
+            assert b"ready" in await self.line(name)
 
     async def line(self, name: str) -> bytes:
         stream = self.children[name].stderr
@@ -123,7 +126,8 @@ async def test_from_login_to_the_end_of_the_agent(host: Host) -> None:
     assert await asyncio.to_thread(client.readline) == b"* 1 RECENT\r\n"
 
     host.children["imap"].send_signal(signal.SIGHUP)
-    assert b"read again" in await host.line("imap")
+    for _ in range(WORKERS["imap"]):
+        assert b"read again" in await host.line("imap")
     assert await host.stop("imap") == 0
     assert (await asyncio.to_thread(client.readline)).startswith(b"* BYE")
 
@@ -164,3 +168,83 @@ def test_check_config(tmp_path: Path) -> None:
         ImapAgent.check(
             ImapConfig(host_name="h.example", tls_directory=str(tmp_path / "tls"), trusted_clients=["x"])
         )
+
+
+async def logged_in(host: Host) -> tuple[imaplib.IMAP4_SSL, bytes]:
+    """A client in its INBOX, and the name and number of the worker that serves it."""
+
+    def work() -> imaplib.IMAP4_SSL:
+        client = host.client()
+        client.login("ada@a.example", "secret")
+        client.select("INBOX")
+        return client
+
+    client = await asyncio.to_thread(work)
+    return client, (await host.line("imap")).partition(b":")[0]
+
+
+async def one_in_each_worker(host: Host) -> tuple[imaplib.IMAP4_SSL, imaplib.IMAP4_SSL]:
+    first, worker = await logged_in(host)
+    for _ in range(30):
+        other, its_worker = await logged_in(host)
+        if its_worker != worker:
+            return first, other
+        other.logout()
+    raise AssertionError("all connections came to one worker")
+
+
+async def test_who_waits_in_one_worker_hears_what_is_done_in_the_other(host: Host) -> None:
+    watching, acting = await one_in_each_worker(host)
+
+    def idle() -> None:
+        watching.send(b"idle1 IDLE\r\n")
+        assert watching.readline().startswith(b"+ ")
+
+    await asyncio.to_thread(idle)
+    store = open_store(f"{host.folder}/accounts", Notices(f"{host.folder}/notice"), SystemClock())
+    mail = Delivery("ada", "q1", "ada@a.example", "INBOX", b"", b"Subject: x\r\n\r\n", 1)
+    assert await store.deliver([mail]) == (None,)
+    await store.close()
+
+    def heard() -> None:
+        assert watching.readline() == b"* 1 EXISTS\r\n"
+        assert watching.readline() == b"* 1 RECENT\r\n"
+        acting.noop()
+        acting.store("1", "+FLAGS", r"(\Flagged)")
+        assert rb"\Flagged" in watching.readline()
+        acting.store("1", "+FLAGS", r"(\Deleted)")
+        assert rb"\Deleted" in watching.readline()
+        acting.expunge()
+        assert watching.readline() == b"* 1 EXPUNGE\r\n"
+
+    await asyncio.wait_for(asyncio.to_thread(heard), 60)
+
+
+async def test_an_account_has_its_cap_once_and_not_in_every_worker(host: Host) -> None:
+    settings = host.folder / "imap.toml"
+    settings.write_text(f"max_connections_per_account = 4\n{settings.read_text()}")
+    host.children["imap"].send_signal(signal.SIGHUP)
+    for _ in range(WORKERS["imap"]):
+        assert b"read again" in await host.line("imap")
+    first, second = await one_in_each_worker(host)
+
+    def work() -> None:
+        third, fourth = host.client(), host.client()
+        third.login("ada@a.example", "secret")
+        fourth.login("ada@a.example", "secret")
+        for _ in range(8):
+            with pytest.raises(imaplib.IMAP4.error, match="Too many connections"):
+                host.client().login("ada@a.example", "secret")
+        for client in (first, second, third, fourth):
+            client.logout()
+
+    await asyncio.to_thread(work)
+    await asyncio.wait_for(asyncio.to_thread(admitted, host), 60)
+
+
+def admitted(host: Host) -> None:
+    while True:
+        with contextlib.suppress(imaplib.IMAP4.error):
+            client = host.client()
+            client.login("ada@a.example", "secret")
+            return

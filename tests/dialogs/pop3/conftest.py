@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import ssl
 import subprocess
 import sys
@@ -99,6 +100,9 @@ def _prepare(folder: Path) -> Server:
     return server
 
 
+WORKERS = {"auth": 1, "pop3": 2}
+
+
 def _settings(server: Server) -> dict[str, dict[str, object]]:
     folder = server.folder
     common = {
@@ -114,7 +118,7 @@ def _settings(server: Server) -> dict[str, dict[str, object]]:
     pop3 = {
         "accounts_directory": f"{folder}/accounts", "notice_directory": f"{folder}/notice",
         "tls_directory": f"{folder}/tls", "auth_socket": f"{folder}/auth.sock", "max_errors": 6,
-        "trusted_clients": ["127.0.0.0/8"], "login_timeout": 5.0,
+        "trusted_clients": ["127.0.0.0/8"], "login_timeout": 5.0, "workers": WORKERS["pop3"],
         "listen": {"pop3": [f"127.0.0.1:{server.plain}"], "pop3s": [f"127.0.0.1:{server.secured}"]},
     }  # fmt: skip
     return {"auth": {**common, **auth}, "pop3": {**common, **pop3}}
@@ -135,9 +139,19 @@ def start(server: Server, agent: str) -> subprocess.Popen[str]:
     )  # fmt: skip
     server.processes[agent] = process
     assert process.stderr is not None
-    line = process.stderr.readline()
-    assert "ready" in line, line + process.stderr.read()
+    for _ in range(WORKERS[agent]):
+        line = process.stderr.readline()
+        assert "ready" in line, line + process.stderr.read()
     return process
+
+
+def reload(server: Server, agent: str) -> None:
+    """Have an agent read its settings and certificates again, and wait for all of its workers."""
+    process = server.processes[agent]
+    process.send_signal(signal.SIGHUP)
+    assert process.stderr is not None
+    for _ in range(WORKERS[agent]):
+        assert any("read again" in line for line in iter(process.stderr.readline, ""))
 
 
 def stop(server: Server, agent: str, *, faulty: bool = False) -> str:

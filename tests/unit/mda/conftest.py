@@ -24,6 +24,8 @@ COMPANY = {
     "aliases": [{"address": "info@alpha.example", "members": ["ada@alpha.example"]}],
 }
 
+WORKERS = 2
+
 
 class Mda:
     """The process and its folder."""
@@ -35,7 +37,7 @@ class Mda:
         self.publish(company)
         (folder / "mda.toml").write_text(
             f'host_name = "mail.alpha.example"\nlisten = {{ lmtp = ["unix:{folder}/lmtp"] }}\n'
-            f'run_directory = "{folder}"\ndirectory_path = "{folder}/directory.db"\n'
+            f'run_directory = "{folder}"\ndirectory_path = "{folder}/directory.db"\nworkers = {WORKERS}\n'
             f'accounts_directory = "{folder}/accounts"\nnotice_directory = "{folder}/notice"\n'
             f'over_quota_directory = "{folder}/over-quota"\n{settings}'
         )
@@ -50,7 +52,7 @@ class Mda:
         self.process = subprocess.Popen(
             [program, "--config", self.folder / "mda.toml"], stderr=subprocess.PIPE, text=True
         )
-        self.wait_for("ready")
+        self.wait_for_all("ready")
 
     def wait_for(self, text: str) -> str:
         """The next line of the log that holds the text."""
@@ -61,6 +63,11 @@ class Mda:
             if text in line:
                 return line
         raise AssertionError("".join(self.lines))
+
+    def wait_for_all(self, text: str) -> None:
+        """Until every worker has said it."""
+        for _ in range(WORKERS):
+            self.wait_for(text)
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Signal our own process and wait for its end."""

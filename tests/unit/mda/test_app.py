@@ -210,11 +210,11 @@ def test_reload_and_a_new_directory(mda: Any, client: Any) -> None:
     settings = mda.folder / "mda.toml"
     settings.write_text(settings.read_text() + "max_message_bytes = 65536\n")
     mda.process.send_signal(signal.SIGHUP)
-    mda.wait_for("read again")
+    mda.wait_for_all("read again")
     assert mda.client().say(b"MAIL FROM:<a@b> SIZE=70000\r\n").startswith("552")
     settings.write_text("nonsense")
     mda.process.send_signal(signal.SIGHUP)
-    mda.wait_for("going on with the old settings")
+    mda.wait_for_all("going on with the old settings")
     assert codes(client.send("id1", ["ada@alpha.example"], MESSAGE))[-1] == "250 2.0.0"
 
 

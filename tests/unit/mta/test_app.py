@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import sqlite3
 import ssl
@@ -129,6 +130,26 @@ async def test_two_workers_share_a_port(tmp_path: Path) -> None:
                 assert reply.startswith("250 2.0.0 ")
                 client.close()
                 used.add((await heard(running, "message-id=")).partition("]")[0])  # program and process
+
+
+@pytest.mark.parametrize("signal_", [signal.SIGTERM, signal.SIGKILL])
+async def test_a_client_has_its_cap_once_and_not_in_every_worker(tmp_path: Path, signal_: int) -> None:
+    """And whatever a worker that is killed had counted does not count after the restart."""
+    port = free_port()
+    settings = write_settings(
+        tmp_path, "mta", listen={"smtp": [f"127.0.0.1:{port}"]}, verify_authentication=False, workers=2,
+        max_connections_per_client=5,
+    )  # fmt: skip
+    for _ in range(2):
+        async with process("mta", settings) as running:
+            await heard(running, "ready, version")  # the second worker too
+            dialogs = [await connect(port) for _ in range(20)]
+            greetings = [(await dialog.reply())[:4] for dialog in dialogs]
+            assert greetings.count("220 ") in (5, 6)  # two workers may let in the last one at the same moment
+            assert greetings.count("421 ") == 20 - greetings.count("220 ")
+            children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+            os.kill(int(children[0]) if signal_ == signal.SIGKILL else running.pid, signal_)
+            await asyncio.wait_for(running.wait(), 60)
 
 
 async def test_msa_on_every_socket(tmp_path: Path) -> None:

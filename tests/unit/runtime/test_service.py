@@ -128,6 +128,18 @@ def test_a_dead_worker_ends_the_service(tmp_path: Path) -> None:
     assert f"(process {children[0]}) was killed by SIGKILL" in errors
 
 
+def test_a_reload_waits_for_workers_that_are_not_ready(tmp_path: Path) -> None:
+    running = Running(tmp_path, 'host_name = "a.example"\nworkers = 9\n')
+    assert running.process.stderr is not None
+    assert "ready, version" in running.process.stderr.readline()  # one of nine
+    running.process.send_signal(signal.SIGHUP)
+    for _ in range(9):
+        assert any("read again" in line for line in iter(running.process.stderr.readline, ""))
+    status, errors = running.end()
+    assert status == 0
+    assert errors.count(": ended") == 9
+
+
 def test_no_worker_outlives_the_service(tmp_path: Path) -> None:
     running = Running(tmp_path, 'host_name = "a.example"\nworkers = 2\n')
     running.hear("READY=1")

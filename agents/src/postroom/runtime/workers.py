@@ -14,6 +14,7 @@ from postroom.runtime import notify as manager
 Tell = Callable[..., None]
 Work = Callable[[int, Tell], int]
 FAULT = "FAULT="  # a state for ourselves and not for the manager: why the worker cannot start
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 _LONGEST = 2000  # of a fault's text, so that it fits into one write
 
 
@@ -50,20 +51,36 @@ class _Supervisor:
         self._selector = selectors.DefaultSelector()
         self._pids: dict[int, int] = {}  # pid to worker number
         self._ready: set[int] = set()
+        self._reload_due = False  # for workers that could not take SIGHUP yet: it would kill them
         self._alive: dict[int, float] = {}
         self._faults: set[str] = set()
         self._status = 0
         self._ending = False
         self._deadline = drain_seconds + 10
         self._watched, self._held = os.pipe()  # closes when this process ends, however it ends
+        self._catch_signals()
         gc.collect()
         gc.freeze()  # a collection writes to all that it looks at, and pages that are written to are shared no more
         for number in range(1, count + 1):
             self._fork(number, work)
 
+    def _catch_signals(self) -> None:
+        wake, waker = os.pipe()
+        os.set_blocking(waker, False)
+        signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+        for number in _SIGNALS:
+            signal.signal(number, lambda *_: None)
+        self._selector.register(wake, selectors.EVENT_READ, 0)
+
     def _fork(self, number: int, work: Work) -> None:
         hear, speak = os.pipe()
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            for caught in _SIGNALS:
+                signal.signal(caught, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         if pid == 0:
             os.close(hear)
             os.close(self._held)
@@ -75,12 +92,6 @@ class _Supervisor:
         self._selector.register(hear, selectors.EVENT_READ, number)
 
     def run(self) -> int:
-        wake, waker = os.pipe()
-        os.set_blocking(waker, False)
-        signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
-            signal.signal(number, lambda *_: None)
-        self._selector.register(wake, selectors.EVENT_READ, 0)
         while self._pids:
             for key, _ in self._selector.select():
                 octets = os.read(key.fd, 4096)
@@ -101,7 +112,8 @@ class _Supervisor:
             manager.notify("STOPPING=1")
             self._end()
         elif number == signal.SIGHUP:
-            self._send(signal.SIGHUP)
+            self._reload_due = True
+            self._reload()
         elif number == signal.SIGALRM:
             self._send(signal.SIGKILL)
         elif number == signal.SIGCHLD:
@@ -120,6 +132,11 @@ class _Supervisor:
                     self._complain(f"worker {number} (process {pid}) was killed by {name}: ending them all")
                 self._status = code or 1
                 self._end()
+
+    def _reload(self) -> None:
+        if self._reload_due and len(self._ready) == len(self._pids):
+            self._reload_due = False
+            self._send(signal.SIGHUP)
 
     def _end(self) -> None:
         if not self._ending:
@@ -141,6 +158,7 @@ class _Supervisor:
             self._ready.add(worker)
             if len(self._ready) == len(self._pids):
                 self._tell("READY=1")
+                self._reload()
         if "WATCHDOG=1" in states:
             self._alive[worker] = time.monotonic()
             interval = manager.watchdog_interval() or 0.0
