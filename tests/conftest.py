@@ -55,6 +55,12 @@ class Sandbox:
         """The process id of an agent as it is now; its file is empty for a moment while another is started."""
         return int(wait_for((self.folder(domain) / "run" / f"{agent}.pid").read_text))
 
+    def pids(self, domain: str, agent: str) -> list[int]:
+        """The process ids of an agent and its workers."""
+        parent = self.pid(domain, agent)
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        return [parent, *map(int, children)]
+
     def log(self, domain: str, agent: str) -> str:
         """What an agent has said so far."""
         return (self.folder(domain) / "run" / f"{agent}.log").read_text()

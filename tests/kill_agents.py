@@ -101,9 +101,10 @@ class Load:
 
 
 def kill(site: Sandbox, domain: str, agent: str) -> None:
-    """kill -9, and wait for its successor."""
-    before = site.pid(domain, agent)
-    os.kill(before, signal.SIGKILL)
+    """kill -9 of all of its processes, and wait for its successor."""
+    before, *workers = site.pids(domain, agent)
+    for pid in (before, *workers):
+        os.kill(pid, signal.SIGKILL)
     wait_for(lambda: _pid(site, domain, agent) not in (0, before))
 
 

@@ -1,4 +1,4 @@
-"""Postroom's agents as hosts run them: each by its console script, one worker each."""
+"""Postroom's agents as hosts run them: each by its console script, with as many workers as by default."""
 
 import contextlib
 import os

@@ -88,7 +88,12 @@ def _tree_seconds(pid: int) -> float:
 
 
 def proportional_mib(pid: int) -> float:
-    """A process's share of memory (PSS) in MiB."""
+    """The share of memory (PSS) of a process and its workers, in MiB."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return sum(map(_own_mib, [pid, *map(int, children)]))
+
+
+def _own_mib(pid: int) -> float:
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) / 1024

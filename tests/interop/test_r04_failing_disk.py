@@ -30,7 +30,10 @@ CALLS = amount(4, 40)  # the failure hits the first, the second ... call
 @pytest.fixture
 def site(start_sandbox: Callable[..., Sandbox]) -> Sandbox:
     people = [part for address in (ADA, BOB) for part in ("--user", f"{address}:secret of {address[:3]}")]
-    return start_sandbox(*people, "--set", "relay.retry_minimum=1", "--set", "relay.retry_maximum=2")
+    single = [
+        part for agent in WAYS for part in ("--set", f"{agent}.workers=1")
+    ]  # strace follows one process
+    return start_sandbox(*people, *single, "--set", "relay.retry_minimum=1", "--set", "relay.retry_maximum=2")
 
 
 @contextmanager

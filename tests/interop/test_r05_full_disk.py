@@ -155,13 +155,15 @@ def _goes(site: Narrow, subject: str) -> bool:
 
 def test_what_was_acknowledged_before_the_disk_filled_arrives(site: Narrow) -> None:
     """Messages in the queue while there is no room for their delivery wait, and come once."""
-    mda = site.pid(DOMAIN, "mda")
-    os.kill(mda, signal.SIGSTOP)
+    mda = site.pids(DOMAIN, "mda")
+    for pid in mda:
+        os.kill(pid, signal.SIGSTOP)
     subjects = [str(uuid.uuid4()) for _ in range(4)]
     for subject in subjects:
         submit(site, ADA, BOB, subject="", octets=message(ADA, BOB, subject=subject, text=LARGE))
     site.fill()
-    os.kill(mda, signal.SIGCONT)
+    for pid in mda:
+        os.kill(pid, signal.SIGCONT)
     wait_for(lambda: "4." in site.log(DOMAIN, "relay"))
     site.give_room()
     for subject in subjects:

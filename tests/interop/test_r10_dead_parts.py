@@ -37,13 +37,15 @@ def site(start_sandbox: Callable[..., Sandbox]) -> Sandbox:
 
 
 @contextmanager
-def stopped(pid: int) -> Iterator[None]:
-    """A process that is there and does nothing: its sockets take connections and never answer."""
-    os.kill(pid, signal.SIGSTOP)
+def stopped(pids: list[int]) -> Iterator[None]:
+    """An agent that is there and does nothing: its sockets take connections and never answer."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
     try:
         yield
     finally:
-        os.kill(pid, signal.SIGCONT)
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 @pytest.fixture
@@ -61,7 +63,7 @@ def nobody_was_told_of_failure(site: Sandbox) -> None:
 
 
 def test_without_the_auth_agent_logins_are_told_to_come_back(site: Sandbox, subject: str) -> None:
-    with stopped(site.pid(DOMAIN, "auth")):
+    with stopped(site.pids(DOMAIN, "auth")):
         clients = {name: connect(site, DOMAIN, name, PATIENCE) for name in ("submissions", "imaps", "pop3s")}
         say(clients["submissions"], b"EHLO client.example")
         say(clients["pop3s"], b"USER ada@alpha.example")
@@ -88,7 +90,7 @@ def _logs_in(site: Sandbox) -> bool:
 
 
 def test_without_dns_strangers_are_told_to_come_back_and_mail_waits(site: Sandbox, subject: str) -> None:
-    with stopped(name_server(site)):
+    with stopped([name_server(site)]):
         with smtp(site, DOMAIN) as client, pytest.raises(smtplib.SMTPDataError) as refused:
             client.timeout = 60
             client.sendmail("x@unasked.example", [BOB], message("x@unasked.example", BOB, subject=subject))
@@ -102,7 +104,7 @@ def test_without_dns_strangers_are_told_to_come_back_and_mail_waits(site: Sandbo
 
 
 def test_without_the_mda_mail_waits(site: Sandbox, subject: str) -> None:
-    with stopped(site.pid(DOMAIN, "mda")):
+    with stopped(site.pids(DOMAIN, "mda")):
         for number in range(5):
             submit(site, ADA, BOB, subject=f"{subject} {number}")
         assert queued(site, DOMAIN) == 5
@@ -113,7 +115,7 @@ def test_without_the_mda_mail_waits(site: Sandbox, subject: str) -> None:
 
 
 def test_without_the_relay_mail_is_taken_and_waits(site: Sandbox, subject: str) -> None:
-    with stopped(site.pid(DOMAIN, "relay")):
+    with stopped(site.pids(DOMAIN, "relay")):
         submit(site, ADA, BOB, subject=subject)
         submit(site, ADA, EVE, subject=subject)
         assert queued(site, DOMAIN) == 2
@@ -122,7 +124,7 @@ def test_without_the_relay_mail_is_taken_and_waits(site: Sandbox, subject: str) 
 
 
 def test_without_the_other_company_mail_waits(site: Sandbox, subject: str) -> None:
-    with stopped(site.pid("beta.example", "mta")):
+    with stopped(site.pids("beta.example", "mta")):
         submit(site, ADA, EVE, subject=subject)
         wait_for(lambda: "deferred" in site.log(DOMAIN, "relay") or "4.4" in site.log(DOMAIN, "relay"), 30)
         assert queued(site, DOMAIN) == 1

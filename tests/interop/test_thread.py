@@ -130,7 +130,8 @@ def test_every_listener_has_a_certificate_for_its_host(sandbox: Sandbox) -> None
 @pytest.mark.parametrize("agent", ["mta", "msa", "relay", "mda", "imap", "pop3", "auth"])
 def test_an_agent_that_is_killed_is_back(sandbox: Sandbox, subject: str, agent: str) -> None:
     pid = sandbox.pid(BETA, agent)
-    os.kill(pid, signal.SIGKILL)
+    for process in sandbox.pids(BETA, agent):
+        os.kill(process, signal.SIGKILL)
     wait_for(lambda: sandbox.pid(BETA, agent) != pid)
     submit(sandbox, ADA, EVE, subject=subject)
     assert received(sandbox, EVE, subject)

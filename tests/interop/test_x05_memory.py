@@ -3,6 +3,7 @@
 And what a connection costs on which nothing happens.
 """
 
+import os
 import selectors
 import socket
 import ssl
@@ -63,14 +64,17 @@ def stormed(new_site: Callable[[], tuple[Sandbox, dict[str, int]]]) -> tuple[San
 
 
 def resident(site: Sandbox, service: str) -> int:
-    """Octets of the agent's own memory."""
-    text = Path(f"/proc/{site.pid('alpha.example', AGENT[service])}/statm").read_text().split()
-    return (int(text[1]) - int(text[2])) * 4096
+    """Octets of the agent's own memory, in all of its workers."""
+    found = 0
+    for pid in site.pids("alpha.example", AGENT[service]):
+        text = Path(f"/proc/{pid}/statm").read_text().split()
+        found += (int(text[1]) - int(text[2])) * 4096
+    return found
 
 
 def open_files(site: Sandbox, service: str) -> int:
     """How many descriptors the agent holds."""
-    return len(list(Path(f"/proc/{site.pid('alpha.example', AGENT[service])}/fd").iterdir()))
+    return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in site.pids("alpha.example", AGENT[service]))
 
 
 class Stranger:
