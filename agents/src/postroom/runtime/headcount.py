@@ -39,10 +39,12 @@ def reason(room: Room) -> str:
 def find_room(cgroups: Path = _CGROUPS, of_us: Path = _OF_US) -> Room:
     """Return what the kernel lets us have: of host and container, and of systemd's unit (cgroup v2).
 
-    A limit that cannot be read is none. The root of the hierarchy is the host, or the container that we see as one.
+    What the kernel does not say is one core or no memory, so one worker; a limit that cannot be read is none. The root of the hierarchy is the host, or the container that we see as one.
     """
-    cores = float(len(os.sched_getaffinity(0)))
-    host = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    cores, host = 1.0, 0
+    with suppress(OSError):
+        cores = float(len(os.sched_getaffinity(0)))
+        host = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     own: int | None = None
     unit = _unit(of_us)
     for folder in (cgroups / unit, *(cgroups / unit).parents):
