@@ -5,6 +5,8 @@ The one filter that is not pure, since it draws random bytes: first passwords, D
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import secrets
 from collections.abc import Mapping
 from datetime import date
@@ -25,16 +27,11 @@ def completed(
 ) -> dict[str, Any]:
     """The vault's contents with all that the companies need: unchanged where nothing was missing.
 
-    First passwords of people who were removed or deleted go. Keys of a domain that left are set aside with the date,
-    and go after `GRACE_DAYS`: the hosts sign with them no more, but a domain that was taken out by mistake gets them
-    back. `today`: YYYY-MM-DD. Without `draw` new keys are words that say so (check mode shows what a run would do).
+    First passwords of people who were deleted go. Those of people who were taken out, and keys of a domain that was
+    taken out, are set aside with the date, and go after `GRACE_DAYS`: who was taken out by mistake gets them back.
+    `today`: YYYY-MM-DD. Without `draw` new keys are words that say so (check mode shows what a run would do).
     """
-    passwords = {
-        company["name"]: first_passwords(
-            company["people"] or {}, existing.get("first_passwords", {}).get(company["name"], {})
-        )
-        for company in companies
-    }
+    passwords, former_passwords = all_first_passwords(existing, companies, today)
     known, former = existing.get("dkim_keys", {}), existing.get("former_dkim_keys", {})
     keys: dict[str, dict[str, str]] = {}
     for company in companies:
@@ -48,9 +45,12 @@ def completed(
     others = {
         name: value
         for name, value in existing.items()
-        if name not in ("first_passwords", "dkim_keys", "former_dkim_keys")
+        if name not in ("first_passwords", "former_first_passwords", "dkim_keys", "former_dkim_keys")
     }
     others.setdefault("srs_secret", secrets.token_hex(32))
+    others.setdefault("first_password_key", secrets.token_hex(32))
+    if former_passwords:
+        others["former_first_passwords"] = former_passwords
     if former:
         others["former_dkim_keys"] = former
     return {**others, "first_passwords": passwords, "dkim_keys": keys}
@@ -72,8 +72,15 @@ def differences(existing: Mapping[str, Any], new: Mapping[str, Any]) -> list[str
 def names(contents: Mapping[str, Any]) -> set[str]:
     """Each secret by what it is."""
     found = {"secret of rewritten sender addresses (SRS)"} if "srs_secret" in contents else set()
+    if "first_password_key" in contents:
+        found.add("key by which a new first password is told from an old one")
     for company, people in contents.get("first_passwords", {}).items():
         found |= {f"first password of {person} ({company})" for person in people}
+    for company, people in contents.get("former_first_passwords", {}).items():
+        found |= {
+            f"first password of {person} ({company}), who left on {entry['left']}: kept for {GRACE_DAYS} days"
+            for person, entry in people.items()
+        }
     for domain, selectors in contents.get("dkim_keys", {}).items():
         found |= {f"DKIM key {selector} of {domain}" for selector in selectors}
     for domain, entry in contents.get("former_dkim_keys", {}).items():
@@ -82,12 +89,43 @@ def names(contents: Mapping[str, Any]) -> set[str]:
     return found | ({f"own CA for {', '.join(ca['names'])}"} if ca.get("names") else set())
 
 
+def all_first_passwords(
+    existing: Mapping[str, Any], companies: list[Mapping[str, Any]], today: str
+) -> tuple[dict[str, dict[str, str]], dict[str, dict[str, dict[str, str]]]]:
+    """Return the passwords of all who have or may get an account, and those of people who were taken out, by company.
+
+    A password that was set aside longer than `GRACE_DAYS` ago is not given back: a new one is drawn.
+    """
+    known, former = existing.get("first_passwords", {}), existing.get("former_first_passwords", {})
+    people = {company["name"]: company["people"] or {} for company in companies}
+    present: dict[str, dict[str, str]] = {}
+    left: dict[str, dict[str, dict[str, str]]] = {}
+    for company in dict.fromkeys([*people, *known, *former]):
+        here = people.get(company, {})
+        kept = {person: entry for person, entry in former.get(company, {}).items() if not over(entry["left"], today)}
+        kept |= {person: {"left": today, "password": word} for person, word in known.get(company, {}).items()}
+        if company in people:
+            given = {person: entry["password"] for person, entry in kept.items()}
+            present[company] = first_passwords(here, given)
+        if away := {person: entry for person, entry in kept.items() if person not in here}:
+            left[company] = away
+    return present, left
+
+
 def first_passwords(people: Mapping[str, Any], existing: Mapping[str, str]) -> dict[str, str]:
     """Person -> password, for all who have or may get an account."""
     return {
         person: existing.get(person) or new_password()
         for person, options in people.items()
         if (options or {}).get("state") != "deleted"
+    }
+
+
+def password_ids(passwords: Mapping[str, str], key: str) -> dict[str, str]:
+    """Return for each person a word that changes with the first password and tells nothing to who lacks the key."""
+    return {
+        person: hmac.digest(key.encode(), f"{person} {password}".encode(), hashlib.sha256).hex()[:16]
+        for person, password in passwords.items()
     }
 
 
@@ -110,4 +148,8 @@ class FilterModule:
     """Registers the filters with Ansible."""
 
     def filters(self) -> dict[str, Any]:
-        return {"postroom_completed_secrets": completed, "postroom_secret_differences": differences}
+        return {
+            "postroom_completed_secrets": completed,
+            "postroom_password_ids": password_ids,
+            "postroom_secret_differences": differences,
+        }

@@ -19,6 +19,7 @@ options:
   command: {description: The operator's command., type: path, required: true}
   document: {description: The directory without passwords., type: dict, required: true}
   first_passwords: {description: Account id to the password it begins with., type: dict, default: {}}
+  first_password_ids: {description: Account id to a word that changes with the first password., type: dict, default: {}}
 attributes:
   check_mode: {support: full, description: Says what would change.}
   diff_mode: {support: full, description: Shows every domain, account and alias that changes.}
@@ -41,7 +42,7 @@ changes:
 """
 
 
-SIGNS = ("+ ", "~ ", "! ", "- ", "* ")
+SIGNS = ("+ ", "~ ", "! ", "- ", "* ", "= ")
 
 
 def main() -> None:
@@ -50,6 +51,7 @@ def main() -> None:
             "command": {"type": "path", "required": True},
             "document": {"type": "dict", "required": True},
             "first_passwords": {"type": "dict", "default": {}, "no_log": True},
+            "first_password_ids": {"type": "dict", "default": {}, "no_log": True},
         },
         supports_check_mode=True,
     )
@@ -71,9 +73,9 @@ def main() -> None:
 
 def whole(given: dict[str, Any]) -> dict[str, Any]:
     """The document with each account's first password."""
-    passwords = given["first_passwords"]
+    passwords, ids = given["first_passwords"], given["first_password_ids"]
     accounts = [
-        {**account, "password": passwords[account["id"]]}
+        {**account, "password": passwords[account["id"]], "password_id": ids.get(account["id"], "")}
         if account["id"] in passwords and account.get("state") != "deleted"
         else account
         for account in given["document"].get("accounts", [])

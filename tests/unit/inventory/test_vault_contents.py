@@ -37,12 +37,52 @@ def test_a_new_person_gets_a_password_and_others_keep_theirs(company: dict[str, 
     assert len(more["first_passwords"]["Alpha"]["bob"]) == 19
 
 
-def test_passwords_of_removed_and_deleted_people_go(company: dict[str, Any]) -> None:
-    company["people"]["bob"] = {}
+def test_passwords_of_deleted_people_go(company: dict[str, Any]) -> None:
     made = completed({}, [company])
-    del company["people"]["mary"]
-    company["people"]["bob"] = {"state": "deleted"}
-    assert set(completed(made, [company])["first_passwords"]["Alpha"]) == {"ada"}
+    company["people"]["mary"] = {"state": "deleted"}
+    less = completed(made, [company])
+    assert set(less["first_passwords"]["Alpha"]) == {"ada"}
+    assert "former_first_passwords" not in less
+
+
+def test_passwords_of_people_who_were_taken_out_are_set_aside_and_go_in_the_end(
+    company: dict[str, Any],
+) -> None:
+    made = completed({}, [company])
+    mary, password = company["people"].pop("mary"), made["first_passwords"]["Alpha"]["mary"]
+    less = completed(made, [company], "2026-11-23")
+    assert set(less["first_passwords"]["Alpha"]) == {"ada"}
+    entry = {"left": "2026-11-23", "password": password}
+    assert less["former_first_passwords"] == {"Alpha": {"mary": entry}}
+    assert completed(less, [company], "2026-12-23") == less
+    assert "former_first_passwords" not in completed(less, [company], "2026-12-24")
+    assert vault.differences(made, less) == [
+        "- first password of mary (Alpha)",
+        "+ first password of mary (Alpha), who left on 2026-11-23: kept for 30 days",
+    ]
+    company["people"]["mary"] = mary
+    assert completed(less, [company], "2026-12-23")["first_passwords"]["Alpha"]["mary"] == password
+    late = completed(less, [company], "2026-12-24")
+    assert late["first_passwords"]["Alpha"]["mary"] != password
+    assert password not in str(late)
+    gone = completed(less, [{**company, "people": {**company["people"], "mary": {"state": "deleted"}}}])
+    assert password not in str(gone)
+
+
+def test_people_of_a_company_that_was_taken_out_are_set_aside_too(company: dict[str, Any]) -> None:
+    made = completed({}, [company])
+    other = {**company, "name": "Beta", "people": {}, "domains": {}}
+    less = completed(made, [other])
+    assert set(less["former_first_passwords"]["Alpha"]) == {"ada", "mary"}
+    assert completed(less, [company, other])["first_passwords"]["Alpha"] == made["first_passwords"]["Alpha"]
+
+
+def test_ids_change_with_the_password_and_tell_nothing_without_the_key() -> None:
+    first = vault.password_ids({"ada": "one", "bob": "one"}, "key")
+    assert len(set(first.values())) == 2
+    assert vault.password_ids({"ada": "one"}, "key") == {"ada": first["ada"]}
+    assert vault.password_ids({"ada": "two"}, "key") != {"ada": first["ada"]}
+    assert vault.password_ids({"ada": "one"}, "another") != {"ada": first["ada"]}
 
 
 def test_keys_of_a_domain_that_left_are_set_aside_and_go_in_the_end(company: dict[str, Any]) -> None:

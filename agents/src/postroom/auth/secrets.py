@@ -10,7 +10,7 @@ from pathlib import Path
 
 from postroom.contracts.errors import Unavailable
 
-USER_VERSION = 1
+USER_VERSION = 2
 BUSY_SECONDS = 1.0
 
 _SCHEMA = f"""
@@ -18,6 +18,7 @@ CREATE TABLE IF NOT EXISTS verifiers (account TEXT PRIMARY KEY, verifier TEXT NO
   changed_at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS app_passwords (account TEXT, label TEXT, verifier TEXT NOT NULL,
   created_at INTEGER NOT NULL, used_at INTEGER, PRIMARY KEY (account, label)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS first_passwords (account TEXT PRIMARY KEY, id TEXT NOT NULL) WITHOUT ROWID;
 PRAGMA user_version = {USER_VERSION};
 """
 _SET = """INSERT INTO verifiers VALUES (?, ?, ?)
@@ -53,6 +54,14 @@ class SecretStore:
         statement = "INSERT INTO verifiers VALUES (?, ?, ?) ON CONFLICT (account) DO NOTHING"
         return self._run(statement, account, verifier, int(now)).rowcount == 1
 
+    def first_ids(self) -> dict[str, str]:
+        """Return for each account the id of the first password that it was offered last."""
+        return dict(self._run("SELECT account, id FROM first_passwords"))
+
+    def note_first(self, account: str, password_id: str) -> None:
+        """Remember the id of the first password that the account was offered; on disk when it returns."""
+        self._run("INSERT OR REPLACE INTO first_passwords VALUES (?, ?)", account, password_id)
+
     def replace(self, account: str, old: str, new: str) -> None:
         """Store the same password anew, unless it was changed meanwhile."""
         self._run("UPDATE verifiers SET verifier=? WHERE account=? AND verifier=?", new, account, old)
@@ -60,6 +69,7 @@ class SecretStore:
     def remove(self, account: str) -> bool:
         """Take all secrets of the account away; whether there were any."""
         self._run("DELETE FROM app_passwords WHERE account=?", account)
+        self._run("DELETE FROM first_passwords WHERE account=?", account)
         return self._run("DELETE FROM verifiers WHERE account=?", account).rowcount == 1
 
     def close(self) -> None:

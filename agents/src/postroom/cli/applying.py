@@ -3,13 +3,16 @@
 import os
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from postroom.auth.secrets import SecretStore
-from postroom.cli.passwords import make_all
+from postroom.cli.firstpasswords import Logins, decide, open_questions
+from postroom.cli.passwords import make_all, match_all
 from postroom.contracts.errors import Unavailable
 from postroom.directory import apply as applying
+from postroom.directory.database import read_records
 from postroom.directory.plan import Action, Change, Plan
 from postroom.directory.schema import Document, State
 from postroom.store.names import account_folder
@@ -35,20 +38,21 @@ class Applying:
     def run(self, wanted: Document, check: bool) -> tuple[Change, ...]:
         """The changes, made or (`check`) only found. Raises Unavailable."""
         try:
+            states = self._states()
             plan = applying.compare(self._places.directory, wanted)
-            first = self._first_passwords(wanted)
-            leftovers = self._leftovers(plan)
+            cut_off = self._leftovers(_deleted(states))
+            logins = self._logins(wanted, states)
+            leftovers = sorted({*cut_off, *self._leftovers(_deleted_of(plan))})
             if not check:
-                for account, verifier in make_all(self._places.auth_config, first).items():
-                    self._secrets.set_first(account, verifier, time.time())
+                self._delete(cut_off)  # first: who comes back under the same id begins anew
+                self._set(logins)
                 plan = applying.apply(self._places.directory, wanted)
-                self._delete(plan)
+                self._delete(self._leftovers(_deleted_of(plan)))
             said = {change.key for change in plan.changes if change.action is Action.DELETED}
             rest = [
                 Change("account", account, Action.DELETED) for account in leftovers if account not in said
             ]
-            logins = [Change("account", account, Action.FIRST_LOGIN) for account in first]
-            return (*plan.changes, *rest, *logins)
+            return (*plan.changes, *rest, *logins.changes)
         except OSError as error:
             raise Unavailable(f"{error.filename}: {error.strerror}") from error
         finally:
@@ -58,23 +62,38 @@ class Applying:
         """Who has a verifier. Asking makes no file."""
         return self._secrets.accounts() if os.path.lexists(self._places.secrets) else frozenset()
 
-    def _first_passwords(self, wanted: Document) -> dict[str, str]:
-        given = {
-            account.id: account.password
-            for account in wanted.accounts
-            if account.password and account.state is not State.DELETED
-        }
-        known = self._known() if given else frozenset()
-        return {account: password for account, password in given.items() if account not in known}
+    def _states(self) -> dict[str, State]:
+        before = read_records(self._places.directory)
+        return {account.id: account.state for account in before.accounts} if before else {}
 
-    def _leftovers(self, plan: Plan) -> list[str]:
+    def _logins(self, wanted: Document, states: Mapping[str, State]) -> Logins:
+        """Decide which passwords hold. Only the passwords in question are compared, since each costs 0.1 s."""
+        known = self._known().difference(_deleted(states))
+        noted = self._secrets.first_ids() if known else {}
+        asked = open_questions(wanted, states, known, noted)
+        pairs = {
+            account: (password, self._secrets.verifier(account) or "") for account, password in asked.items()
+        }
+        same = match_all(self._places.auth_config, pairs)
+        return decide(wanted, states, known, noted, same)
+
+    def _set(self, logins: Logins) -> None:
+        """A run that ends half-way leaves no account with a password that nobody was told."""
+        verifiers = make_all(self._places.auth_config, {**logins.first, **logins.renewed})
+        for account in logins.renewed:
+            self._secrets.remove(account)
+        for account, verifier in verifiers.items():
+            self._secrets.set_first(account, verifier, time.time())
+        for account, password_id in logins.notes.items():
+            self._secrets.note_first(account, password_id)
+
+    def _leftovers(self, deleted: list[str]) -> list[str]:
         """Deleted accounts of which something is still there: from now, or from a run that was ended half-way."""
-        deleted = [account.id for account in plan.document.accounts if account.state is State.DELETED]
         known = self._known() if deleted else frozenset()
         return [account for account in deleted if account in known or any(self._folders(account))]
 
-    def _delete(self, plan: Plan) -> None:
-        for account in self._leftovers(plan):
+    def _delete(self, accounts: list[str]) -> None:
+        for account in accounts:
             if account in self._known():
                 self._secrets.remove(account)
             for folder in self._folders(account):
@@ -90,3 +109,11 @@ class Applying:
         base = Path(self._places.accounts_directory)
         names = (f".deleted-{account}", account_folder(account))
         return [base / name for name in names if (base / name).is_dir() and not (base / name).is_symlink()]
+
+
+def _deleted(states: Mapping[str, State]) -> list[str]:
+    return [account for account, state in states.items() if state is State.DELETED]
+
+
+def _deleted_of(plan: Plan) -> list[str]:
+    return _deleted({account.id: account.state for account in plan.document.accounts})

@@ -30,3 +30,12 @@ def make_all(auth_config: str, passwords: Mapping[str, str]) -> dict[str, str]:
     maker = hasher(auth_config)
     with ThreadPoolExecutor(THREADS) as threads:
         return dict(zip(passwords, threads.map(maker.make, passwords.values()), strict=True))
+
+
+def match_all(auth_config: str, pairs: Mapping[str, tuple[str, str]]) -> dict[str, bool]:
+    """Return for each account whether its password and verifier belong together. Raises Failure."""
+    if not pairs:
+        return {}
+    judge = hasher(auth_config)
+    with ThreadPoolExecutor(THREADS) as threads:
+        return dict(zip(pairs, threads.map(lambda pair: judge.matches(*pair), pairs.values()), strict=True))

@@ -9,7 +9,15 @@ import msgspec
 from postroom.directory.schema import KINDS, AccountRecord, Document, Record, State
 
 _SINGULAR = {"domains": "domain", "accounts": "account", "aliases": "alias", "lists": "list", "teams": "team"}
-_SIGNS = {"added": "+", "changed": "~", "disabled": "!", "deleted": "-", "removed": "-", "password": "*"}
+_SIGNS = {"added": "+", "changed": "~", "disabled": "!", "deleted": "-", "removed": "-"}
+_LOGINS = {
+    "password": "* account {} first password set",
+    "password renewed": "* account {} first password set; the password from before does not hold any more",
+    "password kept": "= account {} is back; the password from before holds",
+    "first password kept": "= account {} is back; the first password still holds",
+    "own password kept": "= account {} is back; the password from before holds, the first password given does not",
+    "password unheard": "= account {} keeps its password; the first password given does not hold",
+}
 
 
 class Action(StrEnum):
@@ -21,6 +29,11 @@ class Action(StrEnum):
     DELETED = "deleted"  # an account of which the document says so
     REMOVED = "removed"
     FIRST_LOGIN = "password"  # the first password is set
+    RENEWED_LOGIN = "password renewed"  # the same, in place of one from before the account was taken out
+    KEPT_LOGIN = "password kept"  # an account that was disabled is active again, with the password it had
+    KEPT_FIRST = "first password kept"  # the same, and it is the first password that the document gives
+    KEPT_OWN = "own password kept"  # the same, and it is another one
+    UNHEARD = "password unheard"  # the document gives another first password to somebody who has a password
 
 
 class Change(NamedTuple):
@@ -32,8 +45,9 @@ class Change(NamedTuple):
     fields: Mapping[str, tuple[Any, Any]] = {}  # name to (old, new); only of CHANGED
 
     def __str__(self) -> str:
-        done = "first password set" if self.action is Action.FIRST_LOGIN else self.action.value
-        head = f"{_SIGNS[self.action]} {self.kind} {self.key} {done}"
+        if self.action in _LOGINS:
+            return _LOGINS[self.action].format(self.key)
+        head = f"{_SIGNS[self.action]} {self.kind} {self.key} {self.action.value}"
         return head + "".join(f"\n    {name}: {old} -> {new}" for name, (old, new) in self.fields.items())
 
 
@@ -75,7 +89,7 @@ def _section(old: dict[str, Record], new: dict[str, Record]) -> list[Change]:
 
 def _accounts(old: Document, wanted: Document) -> tuple[tuple[AccountRecord, ...], list[Change]]:
     before = {account.id: account for account in old.accounts}
-    accounts = [msgspec.structs.replace(account, password="") for account in wanted.accounts]
+    accounts = [msgspec.structs.replace(account, password="", password_id="") for account in wanted.accounts]
     changes = [change for account in accounts if (change := _account(before.get(account.id), account))]
     named = {account.id for account in accounts}
     for account in old.accounts:

@@ -62,7 +62,10 @@ class AccountRights(
 
 
 class AccountRecord(Record, frozen=True, kw_only=True):
-    """A person's mailbox. `id` never changes and names the folder; `password` is the first one only."""
+    """A person's mailbox. `id` never changes and names the folder.
+
+    `password` is the first one only. `password_id` changes when it is drawn anew, and tells nothing about it.
+    """
 
     section: ClassVar[str] = "accounts"
     key_field: ClassVar[str] = "id"
@@ -76,6 +79,7 @@ class AccountRecord(Record, frozen=True, kw_only=True):
     limits: Limits = Limits()
     rights: AccountRights = AccountRights()
     password: str = ""
+    password_id: str = ""
 
 
 class AliasRecord(Record, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ SEPARATORS = "+-_=.~#"
 MAX_QUOTA = 2**53 - 1  # what JSON carries exactly everywhere
 MAX_LIMIT = 10**9
 MAX_PASSWORD = 1024
+MAX_ID = 64
 MAX_NAME = 200
 
 R = TypeVar("R", bound=Record)
@@ -129,6 +130,8 @@ def _account(check: _Check, path: str, record: AccountRecord) -> AccountRecord:
     _name(check, f"{path}.name", record.name)
     if len(record.password) > MAX_PASSWORD or "\0" in record.password:
         check.fault(f"{path}.password", "", f"give at most {MAX_PASSWORD} characters, none of them NUL")
+    if len(record.password_id) > MAX_ID or not record.password_id.isprintable():
+        check.fault(f"{path}.password_id", record.password_id, f"give at most {MAX_ID} printable characters")
     if record.state is State.DELETED:
         return AccountRecord(id=record.id, address=record.address.lower(), state=record.state)
     address = check.own_address(f"{path}.address", record.address)

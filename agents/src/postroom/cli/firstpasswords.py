@@ -1,0 +1,94 @@
+"""Which password an account has after a document is applied: the first one that is given, or the one it had.
+
+A person's own change stands, also while the account is disabled. A first password that was drawn anew while an account
+was out of use replaces the one from before: whoever knew that one may not come in again. Room rule: pure.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from postroom.directory.plan import Action, Change
+from postroom.directory.schema import AccountRecord, Document, State
+
+States = Mapping[str, State]
+
+
+@dataclass
+class Logins:
+    """What is to be done, and what the operator should hear."""
+
+    first: dict[str, str] = field(default_factory=dict)  # account to password, for accounts that have none
+    renewed: dict[str, str] = field(default_factory=dict)  # the same, in place of what they have
+    notes: dict[str, str] = field(
+        default_factory=dict
+    )  # account to the id of the first password it was offered
+    changes: list[Change] = field(default_factory=list)
+
+
+def open_questions(
+    wanted: Document, before: States, known: frozenset[str], noted: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the first passwords, by account, of which one must know whether they are the present ones.
+
+    `before`: account to its state until now. `known`: who has a password. `noted`: account to the id of the first
+    password that it was offered last.
+    """
+    return {
+        account.id: account.password
+        for account in _living(wanted)
+        if account.id in known and account.password and _is_in_question(account, before, noted)
+    }
+
+
+def decide(
+    wanted: Document,
+    before: States,
+    known: frozenset[str],
+    noted: Mapping[str, str],
+    same: Mapping[str, bool],
+) -> Logins:
+    """Decide for each account of the document. `same`: the answers to `open_questions`."""
+    logins = Logins()
+    for account in _living(wanted):
+        if action := _action(account, before.get(account.id), account.id in known, noted, same):
+            logins.changes.append(Change("account", account.id, action))
+        if action is Action.FIRST_LOGIN:
+            logins.first[account.id] = account.password
+        elif action is Action.RENEWED_LOGIN:
+            logins.renewed[account.id] = account.password
+        if account.password and account.password_id and noted.get(account.id) != account.password_id:
+            logins.notes[account.id] = account.password_id
+    return logins
+
+
+def _action(
+    account: AccountRecord,
+    before: State | None,
+    has_one: bool,
+    noted: Mapping[str, str],
+    same: Mapping[str, bool],
+) -> Action | None:
+    if not has_one:
+        return Action.FIRST_LOGIN if account.password else None
+    returns = before is State.DISABLED and account.state is State.ACTIVE
+    if account.id not in same:
+        return Action.KEPT_LOGIN if returns else None
+    if same[account.id]:
+        return Action.KEPT_FIRST if returns else None
+    if before is State.DISABLED and _is_drawn_anew(account, noted):
+        return Action.RENEWED_LOGIN
+    return Action.KEPT_OWN if returns else Action.UNHEARD
+
+
+def _living(wanted: Document) -> Iterable[AccountRecord]:
+    return (account for account in wanted.accounts if account.state is not State.DELETED)
+
+
+def _is_in_question(account: AccountRecord, before: States, noted: Mapping[str, str]) -> bool:
+    returns = before.get(account.id) is State.DISABLED and account.state is State.ACTIVE
+    return returns or _is_drawn_anew(account, noted)
+
+
+def _is_drawn_anew(account: AccountRecord, noted: Mapping[str, str]) -> bool:
+    """Where no id was noted yet, nothing is known, and the present password stands."""
+    return bool(account.password_id) and noted.get(account.id, account.password_id) != account.password_id
