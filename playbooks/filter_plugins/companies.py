@@ -22,7 +22,8 @@ COMPANY_KEYS = (
 def companies(hostvars: Mapping[str, Mapping[str, Any]], host_names: list[str]) -> list[dict[str, Any]]:
     """One entry per company, in order of its name: its `company_*` variables and the hosts that carry them.
 
-    The variables belong to the company's group, so every host of it carries the same values.
+    The variables belong to the company's group, so every host of it carries the same values. `no_text` are the keys
+    of domains, people and aliases that YAML reads as something else; yaml_words.py explains them.
     """
     found: dict[str, dict[str, Any]] = {}
     for host in sorted(host_names):
@@ -34,7 +35,9 @@ def companies(hostvars: Mapping[str, Mapping[str, Any]], host_names: list[str]) 
             found[name]["hosts"].append(host)
             continue
         company = {key: plain(variables.get(f"company_{key}")) for key in COMPANY_KEYS}
-        found[name] = {**company, "name": name, "hosts": [host]}
+        given = [variables.get(f"company_{key}") for key in COMPANY_KEYS]
+        odd = sorted({str(key) for value in given for key in keys(value) if not isinstance(key, str)})
+        found[name] = {**company, "name": name, "hosts": [host], "no_text": odd}
     return [found[name] for name in sorted(found)]
 
 
@@ -53,6 +56,10 @@ def hosts(hostvars: Mapping[str, Mapping[str, Any]], host_names: list[str]) -> d
 def variables(hostvars: Mapping[str, Mapping[str, Any]], host_names: list[str]) -> list[str]:
     """Names of all variables that the inventory gives to any host."""
     return sorted({str(name) for host in host_names for name in hostvars[host]})
+
+
+def keys(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, Mapping) else []
 
 
 def plain(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """Judge a whole inventory before the first change: every problem at once, each with variable, value and remedy.
 
+Keys and values that YAML does not read as text are explained by yaml_words.py, and left out here.
 Room rule: pure. Companies and hosts come in as `companies.py` reads them, sentences go out.
 """
 
@@ -131,8 +132,10 @@ def company_problems(company: Company) -> Iterator[str]:
     if not mapping(company["domains"]):
         yield f"company_domains of {name or company['hosts'][0]} is empty: list at least one mail domain"
     administrator = company["administrator"]
-    if not administrator:
+    if administrator in (None, ""):
         yield f"company_administrator of {name} is missing: name the person who gets root, postmaster and abuse mail"
+    elif is_no_text(administrator):
+        pass
     elif administrator not in people:
         yield (
             f"company_administrator of {name} is {administrator!r}, who is not in company_people: "
@@ -157,7 +160,7 @@ def domain_problems(company: Company, hosts: Hosts) -> Iterator[str]:
     domains = mapping(company["domains"])
     for domain, options in domains.items():
         where = f"company_domains of {company['name']}: {domain}"
-        if not HOST_NAME.match(domain):
+        if not HOST_NAME.match(domain) and domain not in company.get("no_text", ()):
             yield f"{where} is no domain name: write it in lower case and in ASCII (xn-- for other letters)"
         if not isinstance(options, Mapping):
             yield f"{where} is {options!r}: write {{home: NAME OF A HOST}}"
@@ -169,17 +172,20 @@ def domain_problems(company: Company, hosts: Hosts) -> Iterator[str]:
             if host not in hosts:
                 yield f"{where}: mx has {host!r}, which is no host of the inventory: add the host or drop it here"
         alias = options.get("alias_of")
-        if alias is not None and (alias not in domains or mapping(domains[alias]).get("alias_of")):
+        leads_on = not is_no_text(alias) and (alias not in domains or mapping(domains[alias]).get("alias_of"))
+        if alias is not None and leads_on:
             yield f"{where}: alias_of is {alias!r}: name a domain of the same company that is no alias itself"
-        if options.get("catch_all") is not None:
+        if options.get("catch_all") is not None and not is_no_text(options["catch_all"]):
             yield from target_problems(f"{where}: catch_all", options["catch_all"], company)
         yield from dmarc_problems(where, options.get("dmarc"))
         yield from dkim_problems(f"{where}: dkim_rsa_bits", "", options.get("dkim_rsa_bits"))
 
 
 def home_problems(where: str, home: Any, company: Company, hosts: Hosts) -> Iterator[str]:
-    if home is None or home in ("", []):
+    if home in (None, "", []):
         yield f"{where}: home is missing: name the one host that keeps the domain's mailboxes"
+    elif is_no_text(home):
+        return
     elif not isinstance(home, str):
         yield f"{where}: home is {home!r}: a domain has exactly one home host; list others under mx"
     elif home not in hosts:
@@ -196,7 +202,7 @@ def dmarc_problems(where: str, options: Any) -> Iterator[str]:
         return
     yield from unknown_options(f"{where}: dmarc", options, DMARC_OPTIONS)
     for key in ("policy", "subdomain_policy"):
-        if key in options and options[key] not in DMARC_POLICIES:
+        if key in options and options[key] not in DMARC_POLICIES and not is_no_text(options[key]):
             yield f"{where}: dmarc.{key} is {options[key]!r}: use one of {', '.join(DMARC_POLICIES)}"
     if "reports" in options and not is_mail_address(options["reports"]):
         yield f"{where}: dmarc.reports is {options['reports']!r}: give the mail address that receives the reports"
@@ -217,14 +223,15 @@ def dkim_problems(variable: str, name: str, bits: Any) -> Iterator[str]:
 def people_problems(company: Company, known: set[str]) -> Iterator[str]:
     for person, options in mapping(company["people"]).items():
         where = f"company_people of {company['name']}: {person}"
-        if not PERSON_ID.match(person):
-            yield f"{where}: the key is the mailbox's lasting name: use lower-case letters, digits, - and _"
+        if not PERSON_ID.match(person) and person not in company.get("no_text", ()):
+            right = "lower-case letters, digits, - and _, a letter first"
+            yield f"{where}: the key is the mailbox's lasting name: use {right}"
         if not isinstance(options, Mapping):
             yield f"{where} is {options!r}: write {{name: …, address: …, quota: …}}"
             continue
         yield from unknown_options(where, options, PERSON_OPTIONS)
         yield from person_rights_problems(where, options)
-        if not options.get("name"):
+        if options.get("name") in (None, ""):
             yield f"{where}: name is missing: write the person's name"
         yield from own_address_problems(f"{where}: address", options.get("address"), company, known)
         yield from list_problems(where, options, ("aliases", "send_as"))
@@ -240,21 +247,24 @@ def people_problems(company: Company, known: set[str]) -> Iterator[str]:
 
 def person_rights_problems(where: str, options: Mapping[str, Any]) -> Iterator[str]:
     """What a person may do, and whether still."""
-    if options.get("state", "active") not in PERSON_STATES:
+    if options.get("state", "active") not in PERSON_STATES and not is_no_text(options["state"]):
         yield f"{where}: state is {options['state']!r}: use one of {', '.join(PERSON_STATES)}"
+    if not isinstance(options.get("enabled", True), bool):
+        yield f"{where}: enabled is {options['enabled']!r}: write true or false, without quotes"
     for limit in PERSON_LIMITS:
         value = options.get(limit, 0)
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             yield f"{where}: {limit} is {value!r}: write a number, or 0 for the usual limit"
     for address in listing(options.get("send_as")):
-        if not is_mail_address(address):
+        if not is_mail_address(address) and not is_no_text(address):
             yield f"{where}: send_as has {address!r}: write an address such as info@example.org"
 
 
 def alias_problems(company: Company, known: set[str]) -> Iterator[str]:
     for alias, targets in mapping(company["aliases"]).items():
         where = f"company_aliases of {company['name']}: {alias}"
-        yield from own_address_problems(where, alias, company, known)
+        if alias not in company.get("no_text", ()):
+            yield from own_address_problems(where, alias, company, known)
         if not isinstance(targets, list) or not targets:
             yield f"{where} leads to {targets!r}: write a list of addresses"
             continue
@@ -264,6 +274,8 @@ def alias_problems(company: Company, known: set[str]) -> Iterator[str]:
 
 def own_address_problems(where: str, address: Any, company: Company, known: set[str]) -> Iterator[str]:
     """An address that this company receives under."""
+    if is_no_text(address):
+        return
     if not is_mail_address(address):
         yield f"{where} is {address!r}: write an address in lower case, such as ada@example.org, without a + part"
         return
@@ -327,9 +339,13 @@ def unknown_options(where: str, options: Mapping[str, Any], known: set[str]) -> 
             yield f"{where}: {option!r} is no option here: use {', '.join(sorted(known))}"
 
 
+def is_no_text(value: Any) -> bool:
+    return isinstance(value, bool | int | float)
+
+
 def list_problems(where: str, options: Mapping[str, Any], names: tuple[str, ...]) -> Iterator[str]:
     for name in names:
-        if options.get(name) is not None and not isinstance(options[name], list):
+        if options.get(name) is not None and not is_no_text(options[name]) and not isinstance(options[name], list):
             yield f"{where}: {name} is {options[name]!r}: write a list, such as [{options[name]}]"
 
 
