@@ -1,26 +1,56 @@
 """The settings files that the roles write, read by the agents' own loader."""
 
-import importlib
+import importlib.util
+import re
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from agent_files import AGENTS, ROLES, content, load, rendered
+from agent_files import AGENTS, ROLES, ROOT, content, rendered
 from postroom.runtime import config
 
-# Places on a host that the kit decides, and what only a sandbox needs.
-FIXED = {
-    "accounts_directory", "auth_socket", "counters_path", "dkim_directory", "directory_path", "guesses_path", "listen",
-    "lmtp_socket", "mx_ports", "notice_directory", "over_quota_directory", "report_spool_directory", "run_directory",
-    "secrets_path", "smtp_port", "spool_directories", "spool_directory", "srs_secrets_file", "tls_directory",
-}  # fmt: skip
-FIXED_FOR = {"auth": {"workers"}}
 each_agent = pytest.mark.parametrize("agent", AGENTS)
 
 
-def kind(agent: str) -> Any:
-    return getattr(importlib.import_module(f"postroom.{agent}.config"), f"{agent.capitalize()}Config")
+def page() -> Any:
+    spec = importlib.util.spec_from_file_location("settings_page", ROOT / "tools/settings_page.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+PAGE = page()
+kind = PAGE.config
+
+
+def changeable(agent: str) -> list[str]:
+    """The settings that are not fixed."""
+    return [name for name in PAGE.settings(kind(agent)) if PAGE.reason(agent, name) is None]
+
+
+def value(settings: Any, name: str) -> Any:
+    """The value of a setting; one of a struct inside is joined to the struct's name by `_`."""
+    for field in msgspec.structs.fields(settings):
+        if name == field.name:
+            return getattr(settings, name)
+        if name.startswith(f"{field.name}_") and isinstance(getattr(settings, field.name), msgspec.Struct):
+            return value(getattr(settings, field.name), name.removeprefix(f"{field.name}_"))
+    raise KeyError(name)
+
+
+def another(agent: str, name: str, default: Any) -> Any:
+    """A value that is not the default and that the preflight accepts."""
+    if name == "host_name":
+        return "mail.other.example"
+    if isinstance(default, bool):
+        return not default
+    candidates: list[Any] = ["debug", "127.0.0.9:53", ["192.0.2.0/24"], ["ipv4"]]
+    if isinstance(default, int | float):
+        candidates = [int(default) + 1, int(default) - 1]
+    return next(each for each in candidates if PAGE.accepts(f"{agent}_{name}", each))
 
 
 def loaded(agent: str, folder: Path, **given: Any) -> Any:
@@ -30,21 +60,66 @@ def loaded(agent: str, folder: Path, **given: Any) -> Any:
 
 
 @each_agent
-def test_defaults_of_the_role_are_the_agents(agent: str, tmp_path: Path) -> None:
-    settings = loaded(agent, tmp_path)
-    own = kind(agent)(host_name="mail.alpha.example")
-    for field in msgspec.structs.fields(own):
-        if field.name not in FIXED:
-            assert getattr(settings, field.name) == getattr(own, field.name), field.name
+def test_every_setting_is_a_variable_or_said_to_be_fixed(agent: str) -> None:
+    options, template = PAGE.options(agent), f"roles/{agent}/templates/etc/postroom/{agent}.toml.j2"
+    missing = [name for name in changeable(agent) if f"{agent}_{name}" not in options]
+    assert not missing, (
+        f"{missing} of {agent}: add {agent}_... to roles/{agent}/meta/argument_specs.yml, defaults/main.yml and {template}, "
+        "or say in FIXED of tools/settings_page.py why it is fixed"
+    )
 
 
 @each_agent
-def test_every_setting_has_a_variable_of_its_name(agent: str) -> None:
-    fields = (
-        {field.name for field in msgspec.structs.fields(kind(agent))} - FIXED - FIXED_FOR.get(agent, set())
+def test_no_variable_of_a_fixed_setting(agent: str) -> None:
+    fixed = [name for name in PAGE.settings(kind(agent)) if PAGE.reason(agent, name) is not None]
+    both = [name for name in fixed if f"{agent}_{name}" in PAGE.options(agent)]
+    assert not both, (
+        f"{both} of {agent}: take it out of FIXED of tools/settings_page.py, or out of roles/{agent}"
     )
-    options = load(ROLES / agent / "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
-    assert {f"{agent}_{name}" for name in fields} <= set(options)
+
+
+@each_agent
+def test_every_variable_is_read_by_its_role(agent: str) -> None:
+    """A variable that is no setting (memory, sockets, secrets) is used by a task or a template."""
+    files = [path for path in (ROLES / agent).rglob("*") if path.is_file() and path.suffix in (".yml", ".j2")]
+    texts = "".join(path.read_text() for path in files if path.parent.name not in ("meta", "defaults"))
+    unread = [name for name in PAGE.options(agent) if not re.search(rf"\b{name}\b", texts)]
+    assert not unread, f"{unread}: nothing in roles/{agent} reads it"
+
+
+def test_what_is_said_to_be_fixed_is_a_setting() -> None:
+    known = {
+        each for agent in AGENTS for name in PAGE.settings(kind(agent)) for each in (name, f"{agent}.{name}")
+    }
+    assert set(PAGE.FIXED) <= known, (
+        f"FIXED of tools/settings_page.py: {set(PAGE.FIXED) - known} is no setting"
+    )
+
+
+def test_every_agent_is_looked_at() -> None:
+    agents = {path.parent.name for path in (ROOT / "agents/src/postroom").glob("*/config.py")} - {
+        "cli",
+        "runtime",
+    }
+    assert agents == set(AGENTS) == set(PAGE.AGENTS)
+
+
+@each_agent
+def test_defaults_of_the_role_are_the_agents(agent: str, tmp_path: Path) -> None:
+    settings, own = loaded(agent, tmp_path), kind(agent)(host_name="mail.alpha.example")
+    given = {name: value(settings, name) for name in changeable(agent)}
+    wanted = {name: value(own, name) for name in changeable(agent)}
+    differing = {name: (given[name], wanted[name]) for name in wanted if given[name] != wanted[name]}
+    assert not differing, f"{agent}: setting: (default of the role, default of the agent): {differing}"
+
+
+@each_agent
+def test_every_variable_reaches_the_agent(agent: str, tmp_path: Path) -> None:
+    before = loaded(agent, tmp_path)
+    wanted = {name: another(agent, name, value(before, name)) for name in changeable(agent)}
+    after = loaded(agent, tmp_path, **{f"{agent}_{name}": each for name, each in wanted.items()})
+    deaf = [name for name in wanted if value(after, name) != wanted[name]]
+    assert not deaf, f"{deaf}: roles/{agent}/templates/etc/postroom/{agent}.toml.j2 does not write it"
 
 
 @each_agent

@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+"""Write docs/reference/settings.md out of the roles' argument specs and the agents' own rules. A test compares.
+
+A new setting of an agent is a variable of its role, or it stands in FIXED below with the reason.
+"""
+
+import importlib
+import importlib.util
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs/reference/settings.md"
+AGENTS = ("mta", "msa", "relay", "mda", "imap", "pop3", "auth")
+OTHERS = ("host", "tls", "release")
+
+PLACE = "a place on the host: units, sandboxes and other agents name it too"
+SANDBOX = "only for the sandbox and for tests: other servers listen on port 25"
+# Settings of an agent that no inventory changes, and why. `AGENT.setting` is fixed for this agent alone.
+FIXED = {
+    "accounts_directory": PLACE,
+    "auth_socket": PLACE,
+    "auth.workers": "one process: wrong passwords are counted in one place",
+    "counters_path": PLACE,
+    "directory_path": PLACE,
+    "dkim_directory": PLACE,
+    "guesses_path": PLACE,
+    "listen": "only for the sandbox and for tests: systemd holds the sockets that `AGENT_listen_...` names",
+    "lmtp_socket": PLACE,
+    "mx_ports": SANDBOX,
+    "notice_directory": PLACE,
+    "over_quota_directory": PLACE,
+    "report_spool_directory": PLACE,
+    "run_directory": PLACE,
+    "secrets_path": PLACE,
+    "smtp_port": SANDBOX,
+    "spool_directories": PLACE,
+    "spool_directory": PLACE,
+    "srs_secrets_file": "the kit writes the file from the vault, and names it when there are secrets",
+    "tls_directory": PLACE,
+}
+HEAD = """# Settings
+
+Every setting that an inventory may change, with its default and the values that it accepts. A setting for all hosts
+belongs into `group_vars/all/site.yml`, one for a company into its group's file, one for a host beside the host's name.
+Preflight judges all of them before the first change. What people, domains and hosts need is in
+[the inventory](inventory.md).
+
+`tools/settings_page.py` writes this page out of the roles' argument specs and the agents' own rules;
+`ansible-doc -t role -r roles mta` prints the same descriptions.
+
+A range holds while the other settings have their defaults.
+"""
+FOOT = """## What is fixed
+
+These settings of the agents (`/etc/postroom/AGENT.toml`) are no variables. `postroom config check` knows them all.
+
+| setting | agents | why it is fixed |
+|---|---|---|
+"""
+
+
+def load(path: str) -> Any:
+    specification = importlib.util.spec_from_file_location(f"kit_{Path(path).stem}", ROOT / path)
+    assert specification
+    assert specification.loader
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def options(role: str) -> dict[str, dict[str, Any]]:
+    """Return the variables of a role by name."""
+    specs = yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text())
+    found: dict[str, dict[str, Any]] = specs["argument_specs"]["main"].get("options", {})
+    return found
+
+
+def config(agent: str) -> Any:
+    """Return the class of an agent's settings."""
+    return getattr(importlib.import_module(f"postroom.{agent}.config"), f"{agent.capitalize()}Config")
+
+
+def settings(kind: Any, prefix: str = "") -> Iterator[str]:
+    """Yield the names of all settings; those of a struct inside are joined by `_`, as variables are."""
+    for field in msgspec.structs.fields(kind):
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            yield from settings(field.type, f"{prefix}{field.name}_")
+        else:
+            yield f"{prefix}{field.name}"
+
+
+def reason(agent: str, setting: str) -> str | None:
+    """Return why the setting is fixed; None when it is not."""
+    return FIXED.get(f"{agent}.{setting}", FIXED.get(setting))
+
+
+def page() -> str:
+    """Return the whole page."""
+    return (
+        "\n".join(
+            [
+                HEAD,
+                *(line for role in (*AGENTS, *OTHERS) for line in section(role)),
+                FOOT + "\n".join(fixed()),
+            ]
+        )
+        + "\n"
+    )
+
+
+def section(role: str) -> Iterator[str]:
+    specs = yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text())["argument_specs"][
+        "main"
+    ]
+    wired = yaml.safe_load((ROOT / "playbooks/wiring.yml").read_text())
+    yield f"## {role}"
+    yield ""
+    yield f"{specs['short_description'].rstrip('.')}."
+    yield ""
+    yield "| variable | default | values | meaning |"
+    yield "|---|---|---|---|"
+    for name, spec in options(role).items():
+        if name not in wired:
+            yield f"| `{name}` | `{shown(spec['default'])}` | {values(name, spec)} | {meaning(spec['description'])} |"
+    yield ""
+
+
+def meaning(description: str) -> str:
+    """Return the description in Markdown; `C(...)` is how Ansible marks code."""
+    return re.sub(r"C\(([^)]*)\)", r"`\1`", " ".join(description.split())).replace("|", "\\|")
+
+
+def shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, list) else str(value) or '""'
+
+
+JUDGE = load("playbooks/filter_plugins/setting_faults.py")
+SPECS = {name: spec for role in (*AGENTS, *OTHERS) for name, spec in options(role).items()}
+
+
+def accepts(name: str, value: Any) -> bool:
+    """Whether the preflight lets the value pass: by type, form, and the agent's own range."""
+    return not list(JUDGE.host_faults({name: value}, SPECS, {}))
+
+
+def values(name: str, spec: Mapping[str, Any]) -> str:
+    """Return the words for what is accepted, found by trying."""
+    if "choices" in spec:
+        return ", ".join(f"`{choice}`" if choice else '`""`' for choice in spec["choices"])
+    if spec["type"] in ("int", "float"):
+        return span(spec["default"], lambda value: accepts(name, value), spec["type"])
+    if spec["type"] == "bool":
+        return "`true`, `false`"
+    form = next((words for pattern, words, _ in JUDGE.FORMS if re.fullmatch(pattern, name)), "text")
+    if name.endswith("address_families"):
+        form = "`ipv4`, `ipv6`"
+    return f"a list: {form}" if spec["type"] == "list" else form
+
+
+def span(default: float, accepted: Callable[[Any], bool], kind: str) -> str:
+    least, most = bound(default, accepted, down=True), bound(default, accepted, down=False)
+    if kind == "float" and least == 1 and accepted(0.001):
+        return "above 0" if most is None else f"above 0, at most {most:,}"
+    first = "0.1" if kind == "float" and least == 1 and accepted(0.1) else f"{least:,}"
+    return f"{first} or more" if most is None else f"{first} to {most:,}"
+
+
+def bound(default: float, accepted: Callable[[Any], bool], *, down: bool) -> int | None:
+    """Return the last whole number that is accepted on this side of the default; None when there is no end."""
+    good, bad = int(default), -1 if down else 10**15
+    assert accepted(good)
+    assert not down or not accepted(bad)
+    if not down and accepted(bad):
+        return None
+    while abs(good - bad) > 1:
+        middle = (good + bad) // 2
+        good, bad = (middle, bad) if accepted(middle) else (good, middle)
+    return good
+
+
+def fixed() -> Iterator[str]:
+    for key, why in FIXED.items():
+        name = key.rpartition(".")[2]
+        agents = [
+            agent for agent in AGENTS if name in settings(config(agent)) and key in (name, f"{agent}.{name}")
+        ]
+        yield f"| `{name}` | {', '.join(agents)} | {why} |"
+
+
+if __name__ == "__main__":
+    if PAGE.exists() and PAGE.read_text() == page():
+        sys.exit(0)
+    PAGE.write_text(page())
+    sys.stderr.write(f"{PAGE} is written\n")
