@@ -8,6 +8,7 @@ import binascii
 import codecs
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from postroom.mail.charsets import codec_of

@@ -39,7 +39,8 @@ def reason(room: Room) -> str:
 def find_room(cgroups: Path = _CGROUPS, of_us: Path = _OF_US) -> Room:
     """Return what the kernel lets us have: of host and container, and of systemd's unit (cgroup v2).
 
-    What the kernel does not say is one core or no memory, so one worker; a limit that cannot be read is none. The root of the hierarchy is the host, or the container that we see as one.
+    A fact that the kernel does not give counts as one core or as no memory, so the result is one worker. A limit that
+    cannot be read counts as no limit. The root of the hierarchy is the host, or the container that we see as one.
     """
     cores, host = 1.0, 0
     with suppress(OSError):
