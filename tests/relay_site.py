@@ -211,6 +211,7 @@ class Exchange:
 
     def __init__(self) -> None:
         self.taken: list[bytes] = []
+        self.commands: list[bytes] = []  # all lines but those of messages
         self.connections = 0
         self.port = 0
         self.release = asyncio.Event()  # the end of DATA is answered only when it is set
@@ -238,6 +239,7 @@ class Exchange:
             writer.close()
 
     async def _answer(self, line: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.commands.append(line.removesuffix(b"\r\n"))
         if line.startswith(b"EHLO"):
             last = b"8BITMIME" if self.eight_bits else b"HELP"
             writer.write(b"250-mx.beta.example\r\n250-PIPELINING\r\n250 %s\r\n" % last)

@@ -46,6 +46,13 @@ def test_the_good_one_is_good() -> None:
     assert document.aliases[0].members[0] == "ada@a.org"
 
 
+def test_members_outside_may_have_addresses_that_we_would_not_give() -> None:
+    document = copy.deepcopy(GOOD)
+    document["aliases"][0]["members"] = ["A..b@docomo_1.example.", "a.@docomo.example", "bob+@a.example"]
+    members = read_document(json.dumps(document).encode()).aliases[0].members
+    assert list(members) == ['"a..b"@docomo_1.example', '"a."@docomo.example', "bob+@a.example"]
+
+
 FAULTS: list[tuple[Spoil, str, str]] = [
     (lambda d: d.update(version=2), "version", "give 1"),
     (lambda d: d.pop("version"), "version", "missing"),
@@ -114,6 +121,12 @@ FAULTS: list[tuple[Spoil, str, str]] = [
         "aliases[0].address",
         "already the address of accounts[0]",
     ),
+    (
+        lambda d: d["accounts"][0].update(address="a..b@a.example"),
+        "accounts[0].address",
+        "malformed local part",
+    ),
+    (lambda d: d["accounts"][0].update(address="ada@a.example."), "accounts[0].address", "not a domain name"),
     (lambda d: d["aliases"][0].update(members=[]), "aliases[0].members", "at least one"),
     (lambda d: d["aliases"][0].update(members=["eve@a.example"]), "aliases[0].members[0]", "nobody has"),
     (lambda d: d["aliases"][0].update(members=["nonsense"]), "aliases[0].members[0]", "local@domain"),

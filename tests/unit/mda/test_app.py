@@ -48,6 +48,20 @@ def test_a_message_reaches_its_mailbox(mda: Any, client: Any) -> None:
     assert "id1: to=<ada@alpha.example>, mailbox=INBOX" in line
 
 
+def test_unusual_names_and_addresses_are_taken(mda: Any, client: Any) -> None:
+    for greeting in (b"b\xfcro", b"Bob's Mac", b"[fe80::1%en0]", b"(relay); <x>"):
+        assert client.say(b"LHLO " + greeting + b"\r\n").startswith("250"), greeting
+    assert client.say(b"MAIL FROM:a..b@docomo_1.example.\r\n").startswith("250 ")
+    for recipient in (b"TO:<ada@alpha.example.>", b"TO:<bob+@alpha.example>"):
+        assert client.say(b"RCPT " + recipient + b"\r\n").startswith("250 "), recipient
+    assert client.say(b"DATA\r\n").startswith("354 ")
+    assert client.say(MESSAGE + b".\r\n").startswith("250 ")
+    assert client.reply().startswith("250 ")
+    path = b'Return-Path: <"a..b"@docomo_1.example>\r\nDelivered-To: '
+    assert mailboxes(mda.folder, "ada") == {"INBOX": [path + b"ada@alpha.example\r\n" + MESSAGE]}
+    assert mailboxes(mda.folder, "bob") == {"INBOX": [path + b"bob+@alpha.example\r\n" + MESSAGE]}
+
+
 def test_recipients_are_judged_one_by_one(client: Any) -> None:
     names = [
         "ADA@Alpha.example",

@@ -67,6 +67,7 @@ def reached(address: str, may_relay: bool = False) -> list[str]:
         ("ada+tag@alpha.example", ["ada+tag@alpha.example"]),
         ("odd+tag@alpha.example", ["odd+tag@alpha.example"]),
         ("ada@alias.example", ["ada@alpha.example"]),
+        ("bob+@alpha.example", ["bob+@alpha.example"]),
         ("team@alpha.example", ["ada@alpha.example", "bob@alpha.example"]),
         ("all@alpha.example", ["ada@alpha.example", "bob@alpha.example", "x@outside.example"]),
         ("half@alpha.example", ["bob@alpha.example"]),

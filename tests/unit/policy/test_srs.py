@@ -26,6 +26,14 @@ def test_there_and_back(address: str) -> None:
         assert BETA.reverse(rewritten, NOW) == address
 
 
+@pytest.mark.parametrize("local", ["a..b", "a.", ".a", "a.b.", "SRS0=x=y=z.example=a..b", "SRS0+a."])
+def test_dots_in_any_place_go_there_and_back(local: str) -> None:
+    address = f'"{local}"@docomo_1.example'
+    rewritten = BETA.forward(address, NOW)
+    assert BETA.is_srs(rewritten)
+    assert BETA.reverse(rewritten, NOW) == address
+
+
 @given(addresses, st.integers(0, 2))
 def test_lost_case_does_not_matter(address: str, form: int) -> None:
     rewritten = BETA.forward(address, NOW)

@@ -26,6 +26,8 @@ HEAD = b"From: <ada@alpha.example>\r\nTo: <bob@beta.example>\r\nSubject: hello\r
 ZONE = {
     ("beta.example", "MX"): ["10 mx.beta.example."],
     ("mx.beta.example", "A"): ["127.0.0.1"],
+    ("under_score.example", "MX"): ["10 mx.beta.example."],
+    ("docomo_1.example", "MX"): ["10 mx.beta.example."],
     ("null.example", "MX"): ["0 ."],
 }
 
@@ -199,6 +201,24 @@ async def test_long_senders_are_told_too(outside: World) -> None:
     await outside.send("null@null.example", sender=sender, origin=Origin.INBOUND, vouched=True)
     await outside.site.until(lambda: len(outside.exchange.taken) == 1)
     assert f"To: <{sender}>".encode() in outside.exchange.taken[0].replace(b"\r\n ", b" ")
+
+
+async def test_unusual_addresses_go_out_in_the_form_that_any_server_takes(outside: World) -> None:
+    make_keys(outside.site.folder / "dkim" / "alpha.example")
+    sender = '"a..b"@docomo_1.example'
+    recipients = ('"c."@under_score.example', '"d..e"@beta.example')
+    await outside.send(*recipients, sender=sender, origin=Origin.INBOUND, vouched=True)
+    await outside.site.until(lambda: len(outside.exchange.taken) == 2)
+    assert {b"RCPT TO:<%b>" % one.encode() for one in recipients} <= set(outside.exchange.commands)
+    assert any(one.startswith(b'MAIL FROM:<"a..b"@docomo_1.example>') for one in outside.exchange.commands)
+    # and a report to such a sender, about such a recipient
+    await outside.send('"f..g"@null.example', sender=sender, origin=Origin.INBOUND, vouched=True)
+    await outside.site.until(lambda: len(outside.exchange.taken) == 3)
+    bounce = outside.exchange.taken[2]
+    assert b'To: <"a..b"@docomo_1.example>\r\n' in bounce
+    assert b'Final-Recipient: rfc822; "f..g"@null.example\r\n' in bounce
+    assert outside.exchange.commands.count(b'RCPT TO:<"a..b"@docomo_1.example>') == 1
+    await outside.site.until(lambda: outside.site.queued() == 0)
 
 
 async def test_a_dead_destination_is_asked_once_for_all_and_retried_on_demand(outside: World) -> None:

@@ -26,7 +26,7 @@ from postroom.directory.schema import (
     State,
     TeamRecord,
 )
-from postroom.mail.address import AddressError, parse_address
+from postroom.mail.address import AddressError, parse_path
 
 USER_VERSION = 1
 FILE_MODE = 0o640
@@ -176,7 +176,7 @@ def _sender_rows(document: Document) -> set[tuple[str, str]]:
 def canonical(address: str, alias_domains: Mapping[str, str]) -> str:
     """The address with an alias domain replaced by the real one, in lower case."""
     try:
-        parsed = parse_address(address)
+        parsed = parse_path(address)
     except AddressError:
         return address
     key = parsed.key

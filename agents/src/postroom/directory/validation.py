@@ -10,7 +10,7 @@ import msgspec
 from postroom.directory.database import canonical
 from postroom.directory.problems import Problem, problem
 from postroom.directory.schema import VERSION, AccountRecord, Document, DomainRecord, Record, State
-from postroom.mail.address import AddressError, parse_address, parse_domain
+from postroom.mail.address import Address, AddressError, parse_address, parse_domain, parse_path
 
 ACCOUNT_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 SELECTOR = re.compile(
@@ -45,16 +45,19 @@ class _Check:
             return text.lower()
 
     def address(self, path: str, text: str) -> str:
-        """Any address, in lower case."""
+        """Any address that mail can go to, in lower case."""
+        return self._key(path, text, parse_path)
+
+    def _key(self, path: str, text: str, parse: Callable[[str], Address]) -> str:
         try:
-            return parse_address(text).key
+            return parse(text).key
         except AddressError as error:
             self.fault(path, text, f"{error}; give local@domain")
             return text.lower()
 
     def own_address(self, path: str, text: str) -> str:
         """An address that lives with us: in a domain of the document that is no alias."""
-        key = self.address(path, text)
+        key = self._key(path, text, parse_address)
         domain = key.rpartition("@")[2]
         known = self.domains.get(domain)
         if known is None and self.domains:
@@ -239,7 +242,7 @@ def _behind(check: _Check, address: str) -> str | None:
     if domain is None:
         return None
     try:
-        plain = parse_address(key).split_detail(domain.separator)[0].key
+        plain = parse_path(key).split_detail(domain.separator)[0].key
     except AddressError:
         return None
     return plain if plain in check.owners else None

@@ -1,4 +1,9 @@
-"""Mail addresses. RFC 5321 sections 4.1.2 and 4.1.3, RFC 5322 section 3.4.1 where they agree."""
+"""Mail addresses. RFC 5321 sections 4.1.2 and 4.1.3, RFC 5322 section 3.4.1 where they agree.
+
+`parse_address` is strict: it is for addresses that we give to people. `parse_path` also takes what others have given
+to theirs: dots in any number and place, underscores and outer hyphens in domains, a dot behind the domain. Whatever
+was read is written in the form that RFC 5321 demands (`"a..b"@docomo.example`), which every next hop understands.
+"""
 
 import re
 from dataclasses import dataclass
@@ -12,6 +17,9 @@ _DOT_STRING = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
 _QUOTED_STRING = re.compile(r'"(?:[ !#-\[\]-~]|\\[ -~])*"')
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_LOOSE_LOCAL = re.compile(rf"(?:{_ATEXT}|\.)+")
+_LOOSE_LABEL = r"[A-Za-z0-9_-]{1,63}"
+_LOOSE_DOMAIN = re.compile(rf"{_LOOSE_LABEL}(?:\.{_LOOSE_LABEL})*")
 _LITERAL = re.compile(r"\[(?:[0-9.]{7,15}|IPv6:[0-9A-Fa-f:.]{2,45})\]", re.IGNORECASE)
 
 
@@ -35,7 +43,10 @@ class Address:
         return f"{quoted_local(self.local)}@{self.domain}".lower()
 
     def split_detail(self, separator: str) -> tuple["Address", str]:
-        """`user+tag` as (`user`, `tag`); the address itself and "" where there is no tag. RFC 5233."""
+        """`user+tag` as (`user`, `tag`), `user+` as (`user`, ""); the address itself where there is no separator.
+
+        RFC 5233.
+        """
         if not separator:
             return self, ""
         user, mark, detail = self.local.partition(separator)
@@ -63,15 +74,33 @@ def parse_domain(text: str) -> str:
 
 
 def parse_path(text: str) -> Address:
-    """An address as it comes and goes in envelopes: the local part may be longer than 64 octets.
+    """An address as it comes and goes in envelopes, taken also where it is no address that RFC 5321 would give out.
 
-    Senders of bounces and rewritten senders are, and do travel (RFC 5321 section 4.5.3.1); what needs quotes may
-    not. Raises AddressError.
+    The local part may be longer than 64 octets, as those of bounces and of rewritten senders are (section 4.5.3.1).
+    The result's text is no longer than 254 octets and parses to the same address. Raises AddressError.
     """
-    local, _, domain = text.rpartition("@")
-    if len(local) <= MAX_LOCAL or len(text) > MAX_ADDRESS or not _DOT_STRING.fullmatch(local):
-        return parse_address(text)
-    return Address(local, parse_address(f"x@{domain}").domain)
+    local, at, domain = text.rpartition("@")
+    if not at or len(text) > MAX_ADDRESS + 1:
+        raise AddressError("address too long or without @")
+    address = Address(unquoted_local(local), _loose_domain(domain.removesuffix(".")))
+    if len(text) > MAX_ADDRESS - 2 and len(str(address)) > MAX_ADDRESS:  # quotes may have been added
+        raise AddressError("address too long")
+    return address
+
+
+def unquoted_local(text: str) -> str:
+    """The local part that a text in an envelope stands for, quoted or not. Raises AddressError."""
+    if _LOOSE_LOCAL.fullmatch(text):
+        return text
+    if _QUOTED_STRING.fullmatch(text):
+        return re.sub(r"\\(.)", r"\1", text[1:-1])
+    raise AddressError("malformed local part")
+
+
+def _loose_domain(text: str) -> str:
+    if _LITERAL.fullmatch(text) or (len(text) <= MAX_DOMAIN and _LOOSE_DOMAIN.fullmatch(text)):
+        return text.lower()
+    raise AddressError("not a domain name")
 
 
 def parse_address(text: str) -> Address:

@@ -48,7 +48,7 @@ async def find(directory: Directory, address: Address, host_name: str) -> Target
     if account is None:
         domain = await directory.domain(address.domain)
         person, detail = address.split_detail(domain.separator) if domain else (address, "")
-        account = await _account(directory, person) if detail else None
+        account = await _account(directory, person) if person is not address else None
         mailbox = detail if detail and detail.lower() not in _PRIVATE else INBOX
     if account is None:
         raise NoSuchRecipient("unknown address")

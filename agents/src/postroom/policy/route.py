@@ -12,7 +12,7 @@ from typing import NamedTuple
 from postroom.contracts.directory import Account, Domain, Entry, Kind
 from postroom.contracts.errors import MailError, NoSuchRecipient, NotOurDomain, RecipientDisabled, Unavailable
 from postroom.contracts.queue import Hop
-from postroom.mail.address import Address, AddressError, parse_address
+from postroom.mail.address import Address, AddressError, parse_path
 
 MAX_EXPANSION = 1000  # addresses behind one recipient
 MAX_DEPTH = 20  # aliases of aliases
@@ -117,8 +117,8 @@ def _entry(address: Address, domain: Domain) -> Generator[Need, Found, tuple[Ent
     """
     if domain.alias_of:
         address = Address(address.local, domain.alias_of)
-    plain, detail = address.split_detail(domain.separator)
-    for candidate in (address, plain) if detail else (address,):
+    plain, _ = address.split_detail(domain.separator)
+    for candidate in (address, plain) if plain is not address else (address,):
         found = yield Need(Ask.ENTRY, candidate.key)
         assert found is None or isinstance(found, Entry)
         if found is not None:
@@ -140,7 +140,7 @@ def _behind(members: tuple[str, ...], now: _Pending, sender: str | None = None) 
     for member in members:
         try:
             pending.append(
-                _Pending(parse_address(member), now.depth + 1, sender if sender is not None else now.sender)
+                _Pending(parse_path(member), now.depth + 1, sender if sender is not None else now.sender)
             )
         except AddressError:
             continue  # the directory refuses such members when it is applied

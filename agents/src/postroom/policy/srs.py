@@ -17,11 +17,14 @@ from hmac import compare_digest
 from hmac import digest as hmac_digest
 from typing import Final
 
+from postroom.mail.address import AddressError, quoted_local, unquoted_local
+
 _HASH_LENGTH: Final = 8  # base32 characters: 40 bits; a local part should stay short
 _DAY: Final = 86_400
 _DAYS: Final = 1024  # two base32 characters
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
-_DOMAIN: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\Z")
+_DOMAIN: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\Z")
+_LOCAL: Final = re.compile(r"[!#-'*+./-9=?A-Z^-~-]+\Z")  # atoms and dots, in any order
 _PREFIX: Final = re.compile(r"srs([01])[=+-]", re.IGNORECASE)
 _LONGEST_LOCAL: Final = 256  # RFC 5321 section 4.5.3.1.1 says 64; SRS local parts are longer and do travel
 
@@ -66,12 +69,17 @@ class Rewriter:
     def is_srs(self, address: str) -> bool:
         """Whether an address looks like one that `reverse` is for."""
         local, at, domain = address.rpartition("@")
-        return bool(at) and domain.lower() == self.domain.lower() and bool(_PREFIX.match(local))
+        return (
+            bool(at)
+            and domain.lower() == self.domain.lower()
+            and bool(_PREFIX.match(local.removeprefix('"')))
+        )
 
     def forward(self, address: str, now: int) -> str:
         """The envelope sender for a forwarded message; the null sender and our own addresses stay.
 
-        `now`: seconds since the epoch. Raises SrsError for what is no address or has a quoted local part.
+        `now`: seconds since the epoch. Raises SrsError for what is no address, or whose local
+        part needs quotes for more than its dots.
         """
         if not address:
             return ""
@@ -80,9 +88,10 @@ class Rewriter:
             raise SrsError("not an address with a domain")
         if domain.lower() == self.domain.lower():
             return address
-        if local.startswith('"') or not local.isascii() or not local.isprintable() or " " in local:
-            raise SrsError("a quoted local part cannot be rewritten")
-        rewritten = self._rewritten(local, domain, now)
+        local = _unquoted(local)
+        if not _LOCAL.match(local):
+            raise SrsError("a local part that needs quotes cannot be rewritten")
+        rewritten = quoted_local(self._rewritten(local, domain, now))
         if len(rewritten) > _LONGEST_LOCAL:
             raise SrsError("the rewritten address would be too long")
         return f"{rewritten}@{self.domain}"
@@ -101,7 +110,7 @@ class Rewriter:
         """The address that a bounce goes to. Raises NotSrs, BadHash or Expired."""
         if not self.is_srs(address) or len(address) > 2 * _LONGEST_LOCAL:
             raise NotSrs("not an SRS address of this domain")
-        local = address.rpartition("@")[0]
+        local = _unquoted(address.rpartition("@")[0])
         if local[3] == "1":
             return self._reverse_second(local[5:])
         return self._reverse_first(local[5:], now)
@@ -115,7 +124,7 @@ class Rewriter:
         age = (now // _DAY - _day_number(day)) % _DAYS
         if age > self.max_age_days and age != _DAYS - 1:  # a day ahead: our other host's clock
             raise Expired("SRS address has expired")
-        return f"{local}@{domain}"
+        return f"{quoted_local(local)}@{domain}"
 
     def _reverse_second(self, text: str) -> str:
         parts = text.split("=", 2)
@@ -123,7 +132,7 @@ class Rewriter:
             raise NotSrs("malformed SRS1 address")
         given, domain, rest = parts
         self._check(given, domain, rest)
-        return f"SRS0{rest}@{domain}"
+        return f"{quoted_local(f'SRS0{rest}')}@{domain}"
 
     def _check(self, given: str, *parts: str) -> None:
         known = given.lower().encode("utf-8")
@@ -135,6 +144,14 @@ class Rewriter:
     def _hash(secret: bytes, *parts: str) -> str:
         text = "=".join(parts).lower().encode("utf-8")
         return b32encode(hmac_digest(secret, text, sha256)).decode("ascii").lower()[:_HASH_LENGTH]
+
+
+def _unquoted(local: str) -> str:
+    """Raises NotSrs."""
+    try:
+        return unquoted_local(local)
+    except AddressError:
+        raise NotSrs("malformed local part") from None
 
 
 def _day_text(now: int) -> str:

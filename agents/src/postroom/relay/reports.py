@@ -69,7 +69,7 @@ class Reporter:
         facts = claim.facts
         if claim.sender:
             forwarded = (
-                claim.sender[:3].lower() == "srs"
+                claim.sender.lstrip('"')[:3].lower() == "srs"
             )  # rewritten on its way outside: the first sender counts
             sender = facts.sender if forwarded and facts.sender else claim.sender
             if facts.origin is not Origin.INBOUND or facts.vouched or sender != facts.sender:

@@ -99,7 +99,9 @@ def test_before_lhlo(line: bytes, reply: str) -> None:
 @pytest.mark.parametrize(
     ("line", "reply"),
     [
-        (b"MAIL FROM:a@b", "501 5.1.7"),
+        (b"MAIL FROM:a@b", "250 2.1.0"),
+        (b"MAIL FROM:<a..b@under_score.example.>", "250 2.1.0"),
+        (b"MAIL FROM:<a@b", "501 5.1.7"),
         (b"MAIL FROM:<a@b> SIZE=1001", "552 5.3.4"),
         (b"MAIL FROM:<a@b> SIZE=x", "501 5.5.4"),
         (b"MAIL FROM:<a@b> SMTPUTF8", "555 5.5.4"),

@@ -1,14 +1,15 @@
 """Command lines and the parameters of MAIL and RCPT. RFC 5321 sections 4.1.1 and 4.1.2, RFC 1870, 6152, 3461.
 
-Room rule: strict. A line that is not what the grammar says is refused with a reply of its own, never repaired;
-the only liberty is white space behind `FROM:` and `TO:`, which many programs send.
+Room rule: strict in form, liberal in names. A line that is not what the grammar says is refused with a reply of its
+own, never repaired; the liberties are white space behind `FROM:` and `TO:` and inside of the angle brackets, a path
+without them, and the names that clients give themselves, since many programs send such.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from postroom.mail.address import MAX_ADDRESS, Address, AddressError, parse_path
+from postroom.mail.address import Address, AddressError, parse_path
 from postroom.wire.smtp.replies import Reply
 
 MAX_COMMAND: Final = 512  # RFC 5321 section 4.5.3.1.4, with the line end
@@ -20,8 +21,13 @@ _VERB: Final = re.compile(rb"[A-Za-z][A-Za-z0-9]*")
 _PARAMETER: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~]+))?")  # RFC 5321 esmtp-param
 _XTEXT: Final = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")  # RFC 3461 section 4
 _XCHAR: Final = re.compile(r"\+([0-9A-F]{2})")
-_HELO: Final = re.compile(r"[A-Za-z0-9_:.\[\]-]{1,255}")  # also what is no FQDN: RFC 5321 4.1.4
-_ROUTE: Final = re.compile(r"@[A-Za-z0-9.-]+(?:,@[A-Za-z0-9.-]+)*:")
+_GREETINGS: Final = frozenset({"EHLO", "HELO", "LHLO"})
+_NOT_ASCII: Final = re.compile(r"[^\0-\x7f]")
+_MAX_HELO: Final = 255
+_HARMFUL: Final = re.compile(
+    r'[^!-~]|[<>()\\",;@]'
+)  # could end or begin something in a Received field or a log line
+_ROUTE: Final = re.compile(r"@[A-Za-z0-9._-]+(?:,@[A-Za-z0-9._-]+)*:")
 
 SYNTAX: Final = Reply(501, "5.5.4", "Syntax error in parameters or arguments")
 BAD_LINE: Final = Reply(500, "5.5.2", "Syntax error, command unrecognized")
@@ -68,22 +74,30 @@ class Recipient(NamedTuple):
 def parse_command(line: bytes) -> Command:
     """One line without its CR LF.
 
-    Raises CommandError: no verb, a control character, or octets that are not ASCII.
+    Octets that are not ASCII become `?` in a greeting. Raises CommandError: no verb, a control character, or octets
+    that are not ASCII elsewhere.
     """
-    verb, _, argument = line.partition(b" ")
-    if not _VERB.fullmatch(verb) or not line.isascii():
+    name, _, argument = line.partition(b" ")
+    if not _VERB.fullmatch(name):
         raise CommandError(BAD_LINE)
-    text = argument.decode("ascii").strip(" ")
-    if not text.isprintable():
+    verb = name.decode("ascii").upper()
+    text = argument.decode("latin-1").strip(" ")
+    if verb in _GREETINGS:
+        text = _NOT_ASCII.sub("?", text)
+    if not text.isascii() or not text.isprintable():
         raise CommandError(BAD_LINE)
-    return Command(verb.decode("ascii").upper(), text)
+    return Command(verb, text)
 
 
 def parse_helo(argument: str) -> str:
-    """The name a client gives itself. Raises CommandError: empty, or characters no name has."""
-    if not _HELO.fullmatch(argument):
+    """The name a client gives itself, whatever it is: whether that is a good one is no matter of syntax.
+
+    At most 255 printable characters of ASCII come back; `?` stands for spaces and for all that could end a word, a
+    comment or an address in a header field or in the log. Raises CommandError: empty.
+    """
+    if not argument:
         raise CommandError(SYNTAX)
-    return argument
+    return _HARMFUL.sub("?", argument[:_MAX_HELO])
 
 
 def parse_mail(argument: str, extensions: frozenset[str]) -> Mail:
@@ -146,25 +160,29 @@ def xtext(text: str) -> str:
 
 
 def _path(argument: str, keyword: str, refusal: Reply) -> tuple[str, str]:
-    """The inside of the angle brackets and what follows them."""
+    """The inside of the angle brackets, or an address without any, and what follows."""
     if argument[: len(keyword)].upper() != keyword:
         raise CommandError(SYNTAX)
     rest = argument[len(keyword) :].lstrip(" ")
-    end = _closing_bracket(rest)
+    if not rest.startswith("<"):
+        end = _outside_of_quotes(rest, " ")
+        path, tail = (rest, "") if end < 0 else (rest[:end], rest[end:])
+        if not path:
+            raise CommandError(refusal)
+        return path, tail
+    end = _outside_of_quotes(rest, ">")
     if end < 0:
         raise CommandError(refusal)
     tail = rest[end + 1 :]
     if tail and not tail.startswith(" "):
         raise CommandError(SYNTAX)
-    return rest[1:end], tail
+    return rest[1:end].strip(" "), tail
 
 
-def _closing_bracket(text: str) -> int:
-    """Where the path ends: a `>` outside of quotes; -1 when there is none."""
-    if not text.startswith("<"):
-        return -1
+def _outside_of_quotes(text: str, wanted: str) -> int:
+    """Where the character first stands outside of quotes; -1 when it does not."""
     if '"' not in text:
-        return text.find(">")
+        return text.find(wanted)
     quoted = escaped = False
     for place, char in enumerate(text[:1024]):
         if escaped:
@@ -173,7 +191,7 @@ def _closing_bracket(text: str) -> int:
             escaped = True
         elif char == '"':
             quoted = not quoted
-        elif char == ">" and not quoted:
+        elif char == wanted and not quoted:
             return place
     return -1
 
@@ -181,8 +199,6 @@ def _closing_bracket(text: str) -> int:
 def _address(path: str, refusal: Reply) -> Address:
     if path.startswith("@") and (route := _ROUTE.match(path)):
         path = path[route.end() :]  # a source route is understood and ignored, RFC 5321 section 4.1.1.3
-    if len(path) > MAX_ADDRESS:
-        raise CommandError(refusal)
     try:
         return parse_path(path)
     except AddressError as error:
