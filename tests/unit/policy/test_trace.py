@@ -42,6 +42,19 @@ def test_literals_and_private_clients() -> None:
     assert received(ARRIVAL._replace(client=""), 0).startswith(b"Received: by mx.example ")
 
 
+@pytest.mark.parametrize(
+    ("helo", "written"),
+    [
+        ("a (b) by x; y", "a??b??by?x??y"), ("\x9b31m\u00fc\r\nX: y", "?31m???X:?y"), ('"<@,\\>', "??????"),
+        ("Bob's", "Bob's"), ("[fe80::1%en0]", "[fe80::1%en0]"), ("x" * 300, "x" * 200), ("", "unknown"),
+    ],
+)  # fmt: skip
+def test_x10_whatever_a_client_calls_itself_stays_one_word(helo: str, written: str) -> None:
+    assert received(ARRIVAL._replace(helo=helo), 0).startswith(
+        f"Received: from {written} ([192.0.2.1])\r\n".encode()
+    )
+
+
 def test_own_field_counts_as_a_hop() -> None:
     block = read_headers(received(ARRIVAL, 0) * 3 + b"X-Received: x\r\nSubject: Received: x\r\n\r\n")
     assert hops(block) == 3

@@ -3,6 +3,7 @@
 Room rule: every value is checked before it is written, since a Received field is made of what a stranger said.
 """
 
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -10,6 +11,7 @@ from typing import Final, NamedTuple
 from postroom.mail.headers import HeaderBlock
 from postroom.mail.headertext import cleaned
 
+_NO_NAME: Final = re.compile(r'[\t ()<>\\",;@]')  # what ends a word, begins a comment or another clause
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -53,7 +55,7 @@ def received(arrival: Arrival, now: int) -> bytes:
     lines = []
     if arrival.client:
         literal = f"IPv6:{arrival.client}" if ":" in arrival.client else arrival.client
-        lines.append(f"from {cleaned(arrival.helo) or 'unknown'} ([{literal}])")
+        lines.append(f"from {_NO_NAME.sub('?', cleaned(arrival.helo)) or 'unknown'} ([{literal}])")
     if arrival.tls_version:
         lines.append(f"(using {arrival.tls_version} with cipher {arrival.cipher})")
     lines.append(f"by {arrival.host} (Postroom) with {protocol(arrival)} id {arrival.queue_id}")

@@ -194,6 +194,15 @@ def test_the_null_sender_is_judged_by_helo(zone) -> None:
     assert verdict.result is SpfResult.FAIL
 
 
+@pytest.mark.parametrize(
+    "helo", ["b?ro.example", "my?pc", "[192.0.2.3]", "[fe80::1%en0]", "bob's.example", "a b.example"]
+)
+def test_a_helo_that_names_no_host_is_none_without_a_question(zone, helo) -> None:
+    """RFC 7208 section 2.3."""
+    verdict = judged(zone, {helo: b"v=spf1 +all"}, sender="", helo=helo)
+    assert (verdict.result, verdict.identity, verdict.domain) == (SpfResult.NONE, Identity.HELO, helo)
+
+
 def test_the_verdict_names_the_term_that_decided(zone) -> None:
     assert judged(zone, {"example.com": b"v=spf1 ip4:10.0.0.0/8 ?ip4:192.0.2.0/24 -all"}).mechanism == (
         "?ip4:192.0.2.0/24"

@@ -28,6 +28,7 @@ MAX_VOID_LOOKUPS: Final = 2
 MAX_HOSTS: Final = 10  # of one mx or ptr
 _LONGEST_EXPLANATION: Final = 500
 
+_HELO: Final = re.compile(r"[A-Za-z0-9._-]+\Z")  # what is no host's name is never asked for (section 2.3)
 _LABEL: Final = re.compile(r"[ -\-/-\[\]-~]{1,63}\Z")  # printable, neither dot nor backslash
 
 IpAddress: TypeAlias = IPv4Address | IPv6Address
@@ -70,7 +71,14 @@ def check_sender(ip: IpAddress, mail_from: str, helo: str, *, receiver: str, now
     if mail_from:
         domain = mail_from.rpartition("@")[2]
         return check_host(ip, domain, mail_from, helo, receiver=receiver, now=now)
+    if not _HELO.match(helo):
+        return _unnamed(helo)
     return check_host(ip, helo, "", helo, receiver=receiver, now=now, identity=Identity.HELO)
+
+
+def _unnamed(helo: str) -> Lookups[SpfVerdict]:
+    yield from ()
+    return SpfVerdict(SpfResult.NONE, helo, Identity.HELO, f"postmaster@{helo}", problem="HELO names no host")
 
 
 def check_host(  # noqa: PLR0913 - the arguments of RFC 7208 section 4.1
