@@ -42,6 +42,12 @@ def test_any_octets_are_judged_without_other_errors(octets: bytes) -> None:
             continue
 
 
+@pytest.mark.parametrize("initial", [None, b"=", b"!", b"dXNlcj1hZGE=", b"A" * 9000, b"*"])
+def test_a_mechanism_that_is_not_offered_is_told_for_what_it_is(initial: bytes | None) -> None:
+    with pytest.raises(sasl.UnknownMechanism):
+        sasl.begin_encoded("XOAUTH2", initial)
+
+
 def test_plain_with_and_without_initial_response() -> None:
     wanted = sasl.Finished("PLAIN", b"\0ada\0secret")
     assert sasl.begin("plain", b"\0ada\0secret") == wanted

@@ -59,8 +59,7 @@ async def authenticate(session: Session, tagged: commands.Tagged) -> Reply:
     if not session.connection.secured:
         return _PRIVACY
     try:
-        given = command.initial
-        step = sasl.begin(command.mechanism, None if given is None else sasl.decode_initial(given))
+        step = sasl.begin_encoded(command.mechanism, command.initial)
         while isinstance(step, sasl.Asking):
             session.write(responses.continuation(sasl.encode_line(step.challenge)))
             line = await session.read_line(session.surroundings.config.max_line_before_login)

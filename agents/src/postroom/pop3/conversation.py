@@ -183,8 +183,8 @@ class Conversation:
         self._needs_tls()
         if not arguments:  # some clients ask for the list in this way
             return answers.listing("", sasl.MECHANISMS)
-        initial = sasl.decode_initial(arguments[1]) if len(arguments) == 2 else None
-        step = sasl.begin(arguments[0].decode("ascii", "replace"), initial)
+        initial = arguments[1] if len(arguments) == 2 else None
+        step = sasl.begin_encoded(arguments[0].decode("ascii", "replace"), initial)
         while isinstance(step, sasl.Asking):
             self._connection.write(answers.challenge(sasl.encode_line(step.challenge)))
             step = step.answered(sasl.decode_line(await self._response()))

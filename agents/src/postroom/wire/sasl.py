@@ -74,6 +74,22 @@ def begin(mechanism: str, initial: bytes | None = None) -> Asking | Finished:
     raise UnknownMechanism("mechanism not offered")
 
 
+def offered(mechanism: str) -> bool:
+    """Whether the mechanism is one of ours, in any case of its letters."""
+    return mechanism.upper() in MECHANISMS
+
+
+def begin_encoded(mechanism: str, initial: bytes | None) -> Asking | Finished:
+    """Start an exchange with the initial response as it came on the line.
+
+    A mechanism that is not offered is told for what it is, whatever its response looks like. Raises UnknownMechanism,
+    SaslError.
+    """
+    if not offered(mechanism):
+        raise UnknownMechanism("mechanism not offered")
+    return begin(mechanism, None if initial is None else decode_initial(initial))
+
+
 def decode_line(line: bytes) -> bytes:
     """The octets of a response line (without CR LF), strict base64 (RFC 4648 section 3.3).
 
