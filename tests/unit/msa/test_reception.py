@@ -36,7 +36,11 @@ async def test_mechanisms(site: Site) -> None:
         [("AUTH PLAIN", "334 "), ("*", "501 5.5.2"), (f"AUTH PLAIN {plain}", "235 2.7.0"), ("AUTH PLAIN", "503 ")],
         [("auth login", "334 VXNl"), (b64encode(b"ada@alpha.example").decode(), "334 UGFz"),
          (b64encode(b"ada's password").decode(), "235 2.7.0")],
-        [("AUTH CRAM-MD5", "504 5.5.4"), ("AUTH", "504 "), ("AUTH PLAIN !!!", "501 "), ("AUTH PLAIN =", "501 ")],
+        [("AUTH CRAM-MD5", "504 5.5.4"), ("AUTH", "501 5.5.4"), ("AUTH PLAIN !!!", "501 "), ("AUTH PLAIN =", "501 ")],
+        [("AUTH XOAUTH2 dXNlcj1hZGE=", "504 5.5.4"), ("AUTH XOAUTH2", "504 5.5.4"), ("AUTH XOAUTH2 !", "504 5.5.4"),
+         ("auth xoauth2 " + "A" * 9000, "504 5.5.4"), ("AUTH OAUTHBEARER =", "504 5.5.4"), (f"AUTH PLAIN {plain}", "235 2.7.0")],
+        [("AUTH PLAIN " + "A" * 1800, "501 5.5.2"), ("AUTH PLAIN " + "A" * 9000, "500 5.5.6"), ("NOOP " + "A" * 600, "500 5.5.6"), ("RCPT TO:<" + "a" * 3000, "500 5.5.6"),
+         ("AUTH PLAIN " + "A" * 14000, "500 5.5.6"), ("NOOP", "250 2.0.0")],
         [("MAIL FROM:<>", "530 "), ("AUTH PLAIN " + b64encode(b"\0x\0y").decode(), "535 5.7.8")],
     )  # fmt: skip
     for script in scripts:

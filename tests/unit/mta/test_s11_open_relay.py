@@ -13,11 +13,11 @@ TARGETS = (
     "@alpha.example:victim@outside.example", "@alpha.example,@mail.alpha.example:victim@outside.example",
     '"victim@outside.example"@alpha.example', '"victim@outside.example"', '"victim%outside.example"@alpha.example',
     '"outside.example!victim"@alpha.example', "victim@[127.0.0.1]", "victim@[IPv6:::1]", "victim@[192.0.2.1]",
-    "ada@[127.0.0.1]", "victim@localhost", "victim@127.0.0.1", "victim", "victim@", "@outside.example", "",
+    "ada@[203.0.113.9]", "victim@localhost", "victim@127.0.0.1", "victim", "victim@", "@outside.example", "",
     "victim@outside.example@alpha.example", "victim@alpha.example@outside.example", "ada@alpha.example@outside.example",
     "victim@outside.example ", "victim@outside.example\t", "victim@outside.example,ada@alpha.example",
     "ada@alpha.example>,<victim@outside.example", "ada@alpha.example\\@outside.example", "victim@outside..example",
-    "victim@.outside.example", "victim@outside.example.", "ada@alpha.example.", "victim@alpha_example",
+    "victim@.outside.example", "victim@outside.example.", "victim..@outside.example", "victim@alpha_example",
     "victim(ada@alpha.example)@outside.example", "v\xefctim@outside.example", "ada@alpha\x00.example",
     "SRS0=aaaaaaaa=aa=outside.example=victim@alpha.example",
     "SRS1=aaaaaaaa=outside.example==aaaa=aa=x.example=v@alpha.example",
@@ -39,6 +39,17 @@ async def test_nothing_is_relayed(site: Site, sender: str) -> None:
             assert (await client.ask("DATA"))[0] == "5"
             await client.ask("RSET")
     assert site.queued() == []
+
+
+async def test_the_hosts_own_literal_leads_to_its_people_alone(site: Site) -> None:
+    """RFC 1123 section 5.2.17"""
+    client = await site.greeted()
+    assert (await client.send_message("", ["ada@[127.0.0.1]"], b"From: x@b.example\r\n\r\n")).startswith(
+        "250 "
+    )
+    (row,) = site.queued()
+    assert row.recipients == (("mailbox", "ada@alpha.example", "id-ada", None),)
+    assert b"for <ada@[127.0.0.1]>" in row.head
 
 
 async def test_helo_in_our_name_opens_nothing(site: Site) -> None:

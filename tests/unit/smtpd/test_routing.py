@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from postroom.contracts.directory import Account, Domain, Entry, Kind, Rights
 from postroom.contracts.errors import NoSuchRecipient, NotOurDomain
+from postroom.contracts.queue import Hop
 from postroom.mail.address import Address, parse_address, parse_path
 from postroom.runtime.clock import SystemClock
 from postroom.runtime.config import ConfigError
@@ -35,7 +36,7 @@ class Names:
         return Rights()
 
 
-def router(*, secrets: tuple[bytes, ...] = ()) -> DirectoryRouter:
+def router(*, secrets: tuple[bytes, ...] = (), addresses: tuple[str, ...] = ()) -> DirectoryRouter:
     domains = {name: Domain(name, HOST) for name in ("alpha.example", "gamma.example")}
     ada = Account("id-ada", "ada@alpha.example")
     entries = {
@@ -51,7 +52,37 @@ def router(*, secrets: tuple[bytes, ...] = ()) -> DirectoryRouter:
             owner="own@alpha.example",
         ),
     }
-    return DirectoryRouter(Names(domains, entries), HOST, SystemClock(), secrets)
+    return DirectoryRouter(Names(domains, entries), HOST, SystemClock(), secrets, addresses)
+
+
+@pytest.mark.parametrize("relay", [False, True])
+@pytest.mark.parametrize(
+    "domain", ["[127.0.0.1]", "[IPv6:::1]", "[ipv6:0:0:0:0:0:0:0:1]", "[192.0.2.7]", "[IPv6:2001:DB8:0::7]"]
+)
+async def test_the_hosts_own_address_literals_are_local(domain: str, relay: bool) -> None:
+    """RFC 1123 section 5.2.17"""
+    found = router(addresses=("192.0.2.7", "2001:db8::7"))
+    for name in ("ada", "Ada", "postmaster"):
+        (row,) = await found.route(parse_path(f"{name}@{domain}"), "", relay=relay)
+        assert (row.account, row.hop, row.address.lower()) == ("id-ada", Hop.MAILBOX, "ada@alpha.example")
+        assert row.original == f"{name}@{domain.lower()}"
+    with pytest.raises(NoSuchRecipient):
+        await found.route(parse_path(f"nobody@{domain}"), "", relay=relay)
+
+
+async def test_address_literals_of_others_are_outside() -> None:
+    for domain in ("[192.0.2.8]", "[999.1.1.1]", "[0.0.0.0]"):
+        with pytest.raises(NotOurDomain):
+            await router(addresses=("192.0.2.7",)).route(parse_path(f"ada@{domain}"), "", relay=False)
+
+
+async def test_dots_in_a_sender_survive_being_sent_on() -> None:
+    rewriting = router(secrets=(b"a secret of some length",))
+    (rewritten,) = await senders(rewriting, "out@alpha.example", '"a..b"@docomo_1.example')
+    assert rewritten is not None
+    assert rewritten.startswith('"SRS0=')
+    (row,) = await rewriting.route(parse_path(rewritten), "", relay=False)
+    assert row.address == '"a..b"@docomo_1.example'
 
 
 async def senders(found: DirectoryRouter, address: str, sender: str) -> set[str | None]:

@@ -56,7 +56,7 @@ async def test_pipelining_answers_in_order(site: Site) -> None:
         (["HELO x", "MAIL FROM:<a@b.example> SIZE=10"], ["250", "555"]),
         (["EHLO x", "MAIL FROM:<a@b.example> SIZE=99999999999"], ["250", "552"]),
         (["EHLO x", "AUTH PLAIN AGEAYg=="], ["250", "503"]),
-        (["HELO", "EHLO", "EHLO a b", "BDAT 5"], ["501", "501", "501", "500"]),
+        (["HELO", "EHLO", "EHLO a\tb", "BDAT 5"], ["501", "501", "500", "500"]),
         (["HELP", "NOOP x", "RSET x"], ["214", "250", "501"]),
         (["QUIT now", "VRFY", "EXPN list"], ["501", "501", "502"]),
     ],
@@ -65,6 +65,73 @@ async def test_sequences(site: Site, lines: list[str], codes: list[str]) -> None
     client = await site.connect()
     await client.reply()
     assert [(await client.ask(line))[:3] for line in lines] == codes
+
+
+GREETINGS = (
+    b"b\xfcro",
+    b"b\xc3\xbcro",
+    b"Bob's Mac",
+    b"[fe80::1%en0]",
+    b"(by x) with <y>; z",
+    b'\\ "',
+    b"@",
+    b"x" * 500,
+)
+
+
+@pytest.mark.parametrize("verb", [b"EHLO", b"HELO"])
+@pytest.mark.parametrize("name", ["smtp", "submission", "submissions", "local"])
+async def test_any_printable_name_is_taken_on_every_port(site: Site, name: str, verb: bytes) -> None:
+    client = await site.connect(name, tls=name == "submissions")
+    await client.reply()
+    for greeting in GREETINGS:
+        client.send(verb + b" " + greeting + b"\r\n")
+        assert (await client.reply()).startswith("250"), greeting
+
+
+@pytest.mark.settings(verify_authentication=True)
+async def test_x10_a_name_forges_nothing_in_header_and_log(site: Site) -> None:
+    client = await site.connect()
+    await client.reply()
+    said = b'a (b) "c" by mx.evil.example with ESMTP; \x9b31m <x@y> spf=pass\\'
+    harmless = "a??b???c??by?mx.evil.example?with?ESMTP???31m??x?y??spf=pass?"
+    client.send(b"EHLO " + said + b"\r\n")
+    assert (await client.reply()).startswith("250-")
+    assert (await client.ask("MAIL FROM:<>")).startswith("250 ")
+    assert (await client.ask("RCPT TO:<no@alpha.example>")).startswith("550 ")
+    assert f"helo=<{harmless}>" in site.log.lines[-1][1]
+    assert (await client.send_message("", ["ada@alpha.example"], MESSAGE)).startswith("503 ")
+    await client.ask("RSET")
+    message = b"From: x@alpha.example\r\nSubject: y\r\n\r\nz\r\n"
+    assert (await client.send_message("", ["ada@alpha.example"], message)).startswith("250 ")
+    (row,) = site.queued()
+    fields = [one for one in row.head.split(b"\r\n") if not one[:1].isspace()]
+    assert [one.partition(b":")[0] for one in fields if one] == [
+        b"Authentication-Results", b"X-Postroom-Verdict", b"Received", b"From", b"Subject",
+    ]  # fmt: skip
+    assert f"Received: from {harmless} ([127.0.0.1])\r\n".encode() in row.head
+    assert f'spf=none reason="HELO names no host" smtp.helo="{harmless}"'.encode() in row.head.replace(
+        b"\r\n", b""
+    )
+
+
+async def test_unusual_addresses_reach_their_people_and_keep_their_form(site: Site) -> None:
+    client = await site.greeted()
+    for line in (
+        "MAIL FROM:a..b@docomo_1.example.",
+        "RCPT TO:ada@alpha.example.",
+        "RCPT TO:<bob+@alpha.example>",
+    ):
+        assert (await client.ask(line)).startswith("250 "), line
+    await client.ask("DATA")
+    client.send(MESSAGE + b".\r\n")
+    assert (await client.reply()).startswith("250 ")
+    (row,) = site.queued()
+    assert row.sender == '"a..b"@docomo_1.example'
+    assert [one[:3] for one in row.recipients] == [
+        ("mailbox", "ada@alpha.example", "id-ada"),
+        ("mailbox", "bob+@alpha.example", "id-bob"),
+    ]
 
 
 async def test_every_reply_has_an_enhanced_status(site: Site) -> None:

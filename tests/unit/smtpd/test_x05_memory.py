@@ -27,7 +27,7 @@ async def test_endless_lines_keep_no_more_than_the_buffer(site: Site) -> None:
         assert (await client.reply()).startswith("500 5.5.6")
 
 
-@pytest.mark.settings(max_commands=10**9)
+@pytest.mark.settings(max_commands=10**9, max_connections=2)
 async def test_a_client_that_does_not_read_is_not_answered_without_end(site: Site) -> None:
     client = await site.greeted()
     (session,) = site.servers["smtp"].sessions

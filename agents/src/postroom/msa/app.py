@@ -1,6 +1,7 @@
 """postroom-msa: takes mail from our own people at 465 and 587, and from programs of this host."""
 
 import asyncio
+from dataclasses import replace
 from typing import Final, NoReturn
 
 from postroom.couriers.auth import AuthClient
@@ -62,7 +63,11 @@ class MsaAgent(Agent[MsaConfig]):
             config=config,
             spool=self._spool,
             router=DirectoryRouter(
-                self._directory, config.host_name, clock, read_srs_secrets(config.srs_secrets_file)
+                self._directory,
+                config.host_name,
+                clock,
+                read_srs_secrets(config.srs_secrets_file),
+                config.own_addresses,
             ),
             directory=self._directory,
             logins=self._logins,
@@ -94,7 +99,8 @@ class MsaAgent(Agent[MsaConfig]):
 
 def server_limits(config: MsaConfig, manner: Manner) -> Limits:
     """What one of our listeners allows. Raises ConfigError."""
-    return limits(config, config.max_recipients_local if manner.local else config.max_recipients)
+    found = limits(config, config.max_recipients_local if manner.local else config.max_recipients)
+    return replace(found, pressure_share_login=config.pressure_share_login)
 
 
 def main() -> NoReturn:

@@ -56,7 +56,11 @@ class MtaAgent(Agent[MtaConfig]):
             config=config,
             spool=self._spool,
             router=DirectoryRouter(
-                self._directory, config.host_name, clock, read_srs_secrets(config.srs_secrets_file)
+                self._directory,
+                config.host_name,
+                clock,
+                read_srs_secrets(config.srs_secrets_file),
+                config.own_addresses,
             ),
             verifier=verifier,
             flags=OverQuotaFlags(config.over_quota_directory),

@@ -34,9 +34,15 @@ class Limits:
     connections_per_client: int
     commands: int
     errors: int
-    command_timeout: float
-    data_timeout: float
-    minimum_rate: int
+    command_timeout: float  # for a whole line, and for taking our replies
+    data_timeout: float  # of silence in a message
+    pressure_share: float  # of the connections: from here on, what follows holds
+    pressure_share_login: float  # the same for who has logged in, and for local programs
+    pressure_timeout: float  # as `command_timeout`
+    minimum_rate: int  # octets per second in a message
+    rate_window: float  # over which that is judged
+    long_data_after: float  # of one message
+    long_data_rate: int  # octets per second from then on, in place of `minimum_rate`
     trusted: tuple[str, ...] = ()
 
 

@@ -1,6 +1,9 @@
 """From an address to the rows of the queue, at intake: policy.route run on the directory, SRS both ways."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Protocol
 
@@ -9,6 +12,7 @@ from postroom.contracts.directory import Directory
 from postroom.contracts.errors import MailError, NoSuchRecipient
 from postroom.contracts.queue import Hop, QueuedRecipient
 from postroom.mail.address import Address, AddressError, parse_path
+from postroom.policy.delivery import literal
 from postroom.policy.route import POSTMASTER, Ask, Destination, Steps, route
 from postroom.policy.srs import Rewriter, SrsError
 from postroom.runtime.config import ConfigError
@@ -24,21 +28,33 @@ class Router(Protocol):
 
 
 class DirectoryRouter:
-    """Resolves by a directory. Without `secrets` nothing is rewritten by SRS."""
+    """Resolves by a directory. Without `secrets` nothing is rewritten by SRS.
+
+    `addresses`: the host's own IP addresses. Mail to `name@[address]` is for this host (RFC 1123 section 5.2.17).
+    """
 
     def __init__(
-        self, directory: Directory, host_name: str, clock: Clock, secrets: Sequence[bytes] = ()
+        self,
+        directory: Directory,
+        host_name: str,
+        clock: Clock,
+        secrets: Sequence[bytes] = (),
+        addresses: Collection[str] = (),
     ) -> None:
         self._directory = directory
         self._host_name = host_name
         self._clock = clock
         self._secrets = secrets
+        self._addresses = frozenset(str(ip_address(address)) for address in addresses)
         self._rewriters: dict[str, Rewriter] = {}
 
     async def route(self, address: Address, sender: str, *, relay: bool) -> tuple[QueuedRecipient, ...]:
         """Where mail for the address goes. `relay`: also addresses outside. Raises RecipientError, Unavailable."""
         if not address.domain:
-            return await self._postmaster(address, sender)
+            return await self._here(POSTMASTER, sender)
+        if self._is_own_literal(address.domain):
+            found_here = await self._here(address.local, sender)
+            return tuple(replace(row, original=str(address)) for row in found_here)
         if self._secrets and address.local[:3].lower() == "srs" and await self._ours(address.domain):
             rewriter = self._rewriter(address.domain)
             if rewriter.is_srs(str(address)):
@@ -49,12 +65,16 @@ class DirectoryRouter:
         rewritten = await self._rewritten(address, sender, found)
         return tuple(_row(destination, address, sender, rewritten) for destination in found)
 
-    async def _postmaster(self, address: Address, sender: str) -> tuple[QueuedRecipient, ...]:
-        """RFC 5321 section 4.5.1: `<postmaster>` is somebody's, whatever the domain."""
-        names = (self._host_name, self._host_name.partition(".")[2])
-        for name in names:
+    def _is_own_literal(self, domain: str) -> bool:
+        address = literal(domain)
+        return address is not None and (address in self._addresses or ip_address(address).is_loopback)
+
+    async def _here(self, local: str, sender: str) -> tuple[QueuedRecipient, ...]:
+        """Somebody of this host, in its own domain or in the one above: `<postmaster>` is (RFC 5321 section 4.5.1)."""
+        for name in (self._host_name, self._host_name.partition(".")[2]):
             if await self._ours(name):
-                return await self.route(Address(POSTMASTER, name), sender, relay=False)
+                with suppress(NoSuchRecipient):
+                    return await self.route(Address(local, name), sender, relay=False)
         raise NoSuchRecipient
 
     async def _ours(self, domain: str) -> bool:

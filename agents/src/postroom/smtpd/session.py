@@ -9,15 +9,15 @@ import pwd
 import socket
 import ssl
 import struct
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 from postroom.contracts.errors import MailError, Unavailable
-from postroom.mail.address import Address
 from postroom.runtime.connections import LINGER
 from postroom.runtime.transports import begin_tls
 from postroom.smtpd import sayings as say
 from postroom.smtpd.reception import Client
 from postroom.smtpd.stream import OUTPUT_WATER, ConnectionEnd, Receiving, Stream
+from postroom.smtpd.surroundings import HANDSHAKE_SECONDS, Surroundings
 from postroom.smtpd.transaction import Transaction
 from postroom.wire import sasl
 from postroom.wire.smtp import commands
@@ -26,24 +26,21 @@ from postroom.wire.smtp.commands import CommandError
 from postroom.wire.smtp.data import DataScanner, Flaw
 from postroom.wire.smtp.replies import Reply
 
-if TYPE_CHECKING:
-    from postroom.smtpd.server import SmtpServer
-
 MAX_AUTH_LINE: Final = 12288  # RFC 4954 section 4
 TURN: Final = 64  # commands
-HANDSHAKE_SECONDS: Final = 30.0
 PEER_CREDENTIALS: Final = struct.Struct("iII")  # pid, uid, gid: unix(7)
-_LONG_VERBS: Final = frozenset({b"MAIL", b"RCPT"})
+_LONG_VERBS: Final = frozenset({b"MAIL", b"RCPT", b"AUTH"})
 
 
 class SmtpSession(Stream):
     """The server's side of one connection."""
 
-    def __init__(self, server: "SmtpServer") -> None:
-        super().__init__(server.loop)
-        self.server = server
+    def __init__(self, surroundings: Surroundings) -> None:
+        super().__init__(surroundings.loop)
+        self.surroundings = surroundings
         self.client = Client("")
-        self._transaction = Transaction(server.limits.message_octets, server.limits.recipients)
+        self.task: asyncio.Task[None] | None = None
+        self._transaction = Transaction(surroundings.limits.message_octets, surroundings.limits.recipients)
         self._commands = 0
         self._errors = 0
         self._cut_off: asyncio.TimerHandle | None = None
@@ -58,14 +55,14 @@ class SmtpSession(Stream):
             self._note_tls()
             return
         self.transport = transport
-        self.client.address = self.server.name_of(transport)
-        if self.server.manner.local:
+        self.client.address = self.surroundings.name_of(transport)
+        if self.surroundings.manner.local:
             self.client.uid, self.client.user = user_of(transport)
-        if refusal := self.server.admit(self):
+        if refusal := self.surroundings.admit(self):
             self._gone_soon(refusal)
             return
         self._note_tls()
-        self._handler_coroutine = self.loop.create_task(self._handle_client())
+        self.task = self.loop.create_task(self._handle_client())
 
     def _gone_soon(self, reply: Reply) -> None:
         self.transport.write(reply.octets)
@@ -73,7 +70,7 @@ class SmtpSession(Stream):
 
     async def _handle_client(self) -> None:
         try:
-            self.say(self.server.greeting)
+            self.say(self.surroundings.greeting)
             await self._converse()
         except ConnectionEnd as end:
             if end.reply:
@@ -82,11 +79,11 @@ class SmtpSession(Stream):
         except asyncio.CancelledError:
             self.transport.abort()
         except Exception as error:
-            self.server.failed(self.client, error)
+            self.surroundings.failed(self.client, error)
             self.say(say.INTERNAL.octets)
             self.flush()
         finally:
-            self.server.left(self)
+            self.surroundings.left(self)
             self._close()
 
     def _close(self) -> None:
@@ -102,11 +99,11 @@ class SmtpSession(Stream):
             self._cut_off.cancel()
 
     async def _converse(self) -> None:
-        limits = self.server.limits
+        limits = self.surroundings.limits
         while True:
-            if self.server.draining and self._transaction.mail is None:
+            if self.surroundings.draining and self._transaction.mail is None:
                 raise ConnectionEnd(say.CLOSING.octets)
-            line = await self.line(commands.MAX_MAIL_OR_RCPT, limits.command_timeout)
+            line = await self.line(commands.MAX_MAIL_OR_RCPT)
             self._commands += 1
             if self._commands - len(self._transaction.accepted) > limits.commands:
                 raise self._sent_away(say.TOO_MANY_COMMANDS)
@@ -123,12 +120,12 @@ class SmtpSession(Stream):
                 await asyncio.sleep(0)  # a long pipeline must not keep the others waiting
 
     def _sent_away(self, reply: Reply) -> ConnectionEnd:
-        self.server.sent_away(self.client, reply)
+        self.surroundings.sent_away(self.client, reply)
         return ConnectionEnd(reply.octets)
 
     async def _answer(self, line: bytes | None) -> Reply:
         if line is None:
-            return say.LINE_TOO_LONG
+            return self._too_long()
         if line[-2:] != b"\r\n" or b"\r" in line[:-2]:
             raise self._sent_away(say.BARE_LINE_END)
         if len(line) > commands.MAX_COMMAND and line[:4].upper() not in _LONG_VERBS:
@@ -143,8 +140,16 @@ class SmtpSession(Stream):
             return error.reply
         except MailError as error:
             reply = answer(error)
-            self.server.refused(self.client, self._transaction, line, reply, error)
+            self.surroundings.refused(self.client, self._transaction, line, reply, error)
             return reply
+
+    def _too_long(self) -> Reply:
+        """An AUTH with a long response is told first that its mechanism is not offered."""
+        verb, mechanism, *_ = (*self.overlong.split(b" ", 2), b"", b"")
+        may_log_in = self.surroundings.manner.login and self.client.secured
+        if may_log_in and verb.upper() == b"AUTH" and not sasl.offered(mechanism.decode("latin-1")):
+            return say.UNKNOWN_MECHANISM
+        return say.LINE_TOO_LONG
 
     # greeting
 
@@ -152,22 +157,22 @@ class SmtpSession(Stream):
         self.client.helo = commands.parse_helo(argument)
         self.client.extended = False
         self._transaction.reset()
-        return self.server.helo_reply
+        return self.surroundings.helo_reply
 
     async def smtp_EHLO(self, argument: str) -> Reply:
         self.client.helo = commands.parse_helo(argument)
         self.client.extended = True
         self._transaction.reset()
-        return self.server.ehlo_reply(self.client.secured)
+        return self.surroundings.ehlo_reply(self.client.secured)
 
     async def smtp_STARTTLS(self, argument: str) -> Reply:
         if argument:
             return commands.SYNTAX
-        if not self.server.manner.starttls or self.client.secured:
+        if not self.surroundings.manner.starttls or self.client.secured:
             return say.NO_STARTTLS
         if self._unread:
             # RFC 3207 section 6: what came in plain text behind STARTTLS may be an attacker's
-            self.server.injected(self.client)
+            self.surroundings.injected(self.client)
             raise ConnectionEnd(say.INJECTED.octets)
         self.say(say.START_TLS.octets)
         self.flush()
@@ -180,9 +185,9 @@ class SmtpSession(Stream):
 
     async def _start_tls(self) -> None:
         try:
-            await begin_tls(self.transport, self, self.server.tls_context(), HANDSHAKE_SECONDS)
+            await begin_tls(self.transport, self, self.surroundings.tls_context(), HANDSHAKE_SECONDS)
         except (OSError, TimeoutError) as error:
-            self.server.handshake_failed(self.client, error)
+            self.surroundings.handshake_failed(self.client, error)
             raise ConnectionEnd from error
         if self._gone:
             raise ConnectionEnd
@@ -196,36 +201,38 @@ class SmtpSession(Stream):
     # authentication
 
     async def smtp_AUTH(self, argument: str) -> Reply:
-        manner = self.server.manner
+        manner = self.surroundings.manner
         if not manner.login:
             return say.NO_AUTH
         if not self.client.secured:
             return say.NEED_TLS_FOR_AUTH
         if not self.client.helo or self.client.login or self._transaction.mail is not None:
             return say.BAD_SEQUENCE
+        if not argument:
+            return commands.SYNTAX
         mechanism, _, initial = argument.partition(" ")
         try:
-            finished = await self._sasl(mechanism, initial.strip().encode("ascii"))
+            finished = await self._sasl(mechanism, initial.strip().encode("ascii") or None)
         except sasl.UnknownMechanism:
             return say.UNKNOWN_MECHANISM
         except sasl.SaslError as error:
             return Reply(501, "5.5.2", str(error))
         try:
-            self.client.login = await self.server.reception.authenticate(
+            self.client.login = await self.surroundings.reception.authenticate(
                 self.client, finished.mechanism, finished.response
             )
         except (
             Unavailable
         ) as error:  # 451 is no reply to AUTH: clients would not know that it is about the login
-            self.server.refused(self.client, self._transaction, b"AUTH", say.AUTH_UNAVAILABLE, error)
+            self.surroundings.refused(self.client, self._transaction, b"AUTH", say.AUTH_UNAVAILABLE, error)
             return say.AUTH_UNAVAILABLE
         return say.AUTHENTICATED
 
-    async def _sasl(self, mechanism: str, initial: bytes) -> sasl.Finished:
-        step = sasl.begin(mechanism, sasl.decode_initial(initial) if initial else None)
+    async def _sasl(self, mechanism: str, initial: bytes | None) -> sasl.Finished:
+        step = sasl.begin_encoded(mechanism, initial)
         while isinstance(step, sasl.Asking):
             self.say(b"334 " + sasl.encode_line(step.challenge) + b"\r\n")
-            line = await self.line(MAX_AUTH_LINE, self.server.limits.command_timeout)
+            line = await self.line(MAX_AUTH_LINE)
             if line is None or line[-2:] != b"\r\n":
                 raise sasl.SaslError("response too long or malformed")
             step = step.answered(sasl.decode_line(line[:-2]))
@@ -236,12 +243,12 @@ class SmtpSession(Stream):
     async def smtp_MAIL(self, argument: str) -> Reply:
         if not self.client.helo:
             return say.NEED_HELO
-        if self.server.manner.login and not self.client.login:
+        if self.surroundings.manner.login and not self.client.login:
             return say.NEED_AUTH if self.client.secured else say.NEED_TLS
-        mail = commands.parse_mail(argument, self.server.mail_parameters(self.client))
+        mail = commands.parse_mail(argument, self.surroundings.mail_parameters(self.client))
         if refusal := self._transaction.may_begin(mail):
             return refusal
-        await self.server.reception.sender(self.client, mail)
+        await self.surroundings.reception.sender(self.client, mail)
         self._transaction.begin(mail)
         return say.SENDER_OK
 
@@ -251,7 +258,7 @@ class SmtpSession(Stream):
             return refusal
         recipient = commands.parse_rcpt(argument, frozenset())
         try:
-            queued = await self.server.reception.recipient(self.client, transaction, recipient)
+            queued = await self.surroundings.reception.recipient(self.client, transaction, recipient)
         except MailError:
             transaction.refused += 1
             raise
@@ -268,21 +275,21 @@ class SmtpSession(Stream):
             return await self._data(transaction)
         except MailError as error:  # told while it is known whose message it was
             reply = answer(error)
-            self.server.refused(self.client, transaction, b"DATA", reply, error)
+            self.surroundings.refused(self.client, transaction, b"DATA", reply, error)
             return reply
         finally:
             transaction.reset()
 
     async def _data(self, transaction: Transaction) -> Reply:
-        draft = self.server.reception.draft()
+        draft = self.surroundings.reception.draft()
         try:
-            scanner = DataScanner(allow_bare=self.server.manner.local)
+            scanner = DataScanner(allow_bare=self.surroundings.manner.local)
             self.say(say.GO_AHEAD.octets)
             receiving = Receiving(scanner, draft, transaction.limit, self.loop.time())
             await self.receive(receiving)
             if receiving.draft is None:
                 return self._unusable(receiving)
-            reply = await self.server.reception.message(self.client, transaction, draft)
+            reply = await self.surroundings.reception.message(self.client, transaction, draft)
         finally:
             draft.discard()
         self._commands = self._errors = 0  # limits are for those who deliver nothing
@@ -296,7 +303,7 @@ class SmtpSession(Stream):
             reply = answer(receiving.error)
         else:
             reply = say.TOO_LARGE
-        self.server.refused(self.client, self._transaction, b"DATA", reply, receiving.error)
+        self.surroundings.refused(self.client, self._transaction, b"DATA", reply, receiving.error)
         if flaw is Flaw.BARE_CR_OR_LF:
             raise ConnectionEnd(reply.octets)
         return reply
@@ -326,15 +333,15 @@ class SmtpSession(Stream):
     async def smtp_HELP(self, argument: str) -> Reply:
         return say.HELP
 
-    # what the server's patrol asks
+    # what the listener's patrol asks
 
     def overdue(self, now: float) -> bool:
-        """Whether the peer has used up its time."""
-        receiving = self._receiving
-        if receiving is not None:
-            limits = self.server.limits
-            return receiving.too_slow(now, limits.minimum_rate, limits.data_timeout)
-        return 0.0 < self.deadline < now
+        """Whether the peer has used up its time: minutes while there is room, less under pressure."""
+        limits, pressed = self.surroundings.limits, self.surroundings.pressed(self.client)
+        if self._receiving is not None:
+            return self._receiving.overdue(now, limits, pressed=pressed)
+        seconds = min(limits.command_timeout, limits.pressure_timeout) if pressed else limits.command_timeout
+        return 0.0 < self.waiting_since < now - seconds
 
     def expire(self) -> None:
         """End a session whose peer is too slow."""
@@ -368,8 +375,3 @@ def user_of(transport: asyncio.BaseTransport) -> tuple[int | None, str]:
         return uid, pwd.getpwuid(uid).pw_name
     except KeyError:
         return uid, f"uid-{uid}"
-
-
-def envelope_text(address: Address | None) -> str:
-    """An address for the log."""
-    return f"<{address}>" if address else "<>"

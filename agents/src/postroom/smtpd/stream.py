@@ -12,13 +12,12 @@ from aiosmtpd.smtp import SMTP
 from postroom.contracts.errors import Unavailable
 from postroom.contracts.queue import Draft
 from postroom.runtime.transports import SMALL
+from postroom.smtpd.reception import Limits
 from postroom.wire.smtp.data import DataScanner
 
 HIGH_WATER: Final = SMALL  # unread octets at which the peer has to wait
+OVERLONG_KEPT: Final = 64
 OUTPUT_WATER: Final = 16384  # unsent replies of pipelined commands
-LINE_SECONDS: Final = 60.0  # a line that has begun has to end
-WRITE_SECONDS: Final = 60.0  # for a peer that does not read
-RATE_WINDOW: Final = 30.0  # seconds over which the rate of DATA is judged
 
 
 class ConnectionEnd(Exception):
@@ -32,7 +31,9 @@ class ConnectionEnd(Exception):
 class Receiving:
     """A DATA phase under way: the scanner, where the octets go, and when it was looked at."""
 
-    __slots__ = ("began", "draft", "error", "limit", "received", "scanner", "seen", "seen_at")
+    __slots__ = (
+        "began", "draft", "error", "limit", "moved_at", "noticed", "received", "scanner", "window", "window_began"
+    )  # fmt: skip
 
     def __init__(self, scanner: DataScanner, draft: Draft | None, limit: int, now: float) -> None:
         self.scanner = scanner
@@ -40,8 +41,8 @@ class Receiving:
         self.limit = limit
         self.received = 0
         self.error: Unavailable | None = None
-        self.began = self.seen_at = now
-        self.seen = 0
+        self.began = self.moved_at = self.window_began = now
+        self.noticed = self.window = 0  # octets at the last look, and when the window began
 
     def take(self, octets: bytes) -> bool:
         """Scan a piece and keep it while the message is one that can be taken; whether it has ended."""
@@ -67,27 +68,38 @@ class Receiving:
             self.draft.discard()
             self.draft = None
 
-    def too_slow(self, now: float, minimum_rate: int, patience: float) -> bool:
-        """Whether the peer sends slower than the floor: per window, and stricter after `patience` seconds."""
-        if now - self.seen_at >= RATE_WINDOW:
-            if self.received - self.seen < (now - self.seen_at) * minimum_rate:
-                return True
-            self.seen, self.seen_at = self.received, now
-        elapsed = now - self.began
-        return elapsed > patience and self.received < (elapsed - patience) * minimum_rate * 20
+    def overdue(self, now: float, limits: Limits, *, pressed: bool) -> bool:
+        """Whether the peer has been silent for too long, or under pressure sends too slowly.
+
+        `now`: the loop's time. A pause of minutes offends nobody while there is room (RFC 5321 section 4.5.3.2).
+        """
+        if self.received != self.noticed:
+            self.noticed, self.moved_at = self.received, now
+        slow = self._slow(now, limits)
+        return now - self.moved_at > limits.data_timeout or (pressed and slow)
+
+    def _slow(self, now: float, limits: Limits) -> bool:
+        """Whether the rate is below the floor: of the window that ends now, and of the whole after a long time."""
+        slow, seconds = False, now - self.window_began
+        if seconds >= limits.rate_window:
+            slow = self.received - self.window < seconds * limits.minimum_rate
+            self.window, self.window_began = self.received, now
+        late = now - self.began - limits.long_data_after
+        return slow or (late > 0 and self.received < late * limits.long_data_rate)
 
 
 class Stream(SMTP):
     """aiosmtpd's protocol with input and output of our own.
 
-    `deadline` is in the loop's time; 0 while it is us who work.
+    `waiting_since` is when we began to wait for the peer, in the loop's time; 0 while it is us who work.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         # Not SMTP.__init__: it inspects classes and builds tables that are the same for every connection.
         self.loop = loop
         self.transport: Any = None
-        self.deadline = 0.0
+        self.waiting_since = 0.0
+        self.overlong = b""  # the first octets of the last line that was too long
         self.bulk = False  # while a message is received
         self._unread = bytearray()
         self._searched = 0
@@ -160,28 +172,30 @@ class Stream(SMTP):
             self._closing = reply
             self._wake()
 
-    async def line(self, limit: int, seconds: float) -> bytes | None:
-        """The next line without its line end, or None when it was longer than `limit` and has been read over.
+    async def line(self, limit: int) -> bytes | None:
+        """The next line with its line end, or None when it was longer than `limit` and has been read over.
 
+        `overlong` is then how it began.
         Raises ConnectionEnd.
         """
-        overlong = begun = False
-        deadline = 0.0
+        overlong = False
+        since = 0.0
         while (end := self._unread.find(b"\n", self._searched)) < 0:
             if len(self._unread) > limit:
+                if not overlong:
+                    self.overlong = bytes(self._unread[:OVERLONG_KEPT])
                 overlong = True
                 self._unread.clear()
             self._searched = len(self._unread)
-            if not deadline:
-                deadline = self.loop.time() + seconds
-            if not begun and (self._unread or overlong):
-                begun = True
-                deadline = min(deadline, self.loop.time() + LINE_SECONDS)
-            await self._more(deadline)
+            since = since or self.loop.time()
+            await self._more(since)
         line = bytes(self._unread[: end + 1])
         del self._unread[: end + 1]
         self._searched = 0
-        if overlong or len(line) > limit:
+        if overlong:
+            return None
+        if len(line) > limit:
+            self.overlong = line[:OVERLONG_KEPT]
             return None
         return line
 
@@ -205,8 +219,8 @@ class Stream(SMTP):
             self._searched = 0
         self._unread[:0] = receiving.scanner.rest
 
-    async def _more(self, deadline: float) -> None:
-        """Wait for input until `deadline`, or without end (0) while DATA is watched by its rate."""
+    async def _more(self, since: float) -> None:
+        """Wait for input. `since`: when the wait began, or 0 while a message is watched instead."""
         if self._closing is not None:
             raise ConnectionEnd(self._closing)
         self.flush()
@@ -219,9 +233,9 @@ class Stream(SMTP):
             self.transport.resume_reading()
         size = len(self._unread)
         self._waiter = self.loop.create_future()
-        self.deadline = deadline
+        self.waiting_since = since
         await self._waiter
-        self.deadline = 0.0
+        self.waiting_since = 0.0
         self._check_alive(len(self._unread) > size)
 
     def _check_alive(self, progress: bool) -> None:
@@ -237,9 +251,9 @@ class Stream(SMTP):
     async def drained(self) -> None:
         """Wait for a peer that does not read. Raises ConnectionEnd."""
         if self._drained is not None and not self._gone:
-            self.deadline = self.loop.time() + WRITE_SECONDS
+            self.waiting_since = self.loop.time()
             await self._drained
-            self.deadline = 0.0
+            self.waiting_since = 0.0
         if self._gone:
             raise ConnectionEnd
 
