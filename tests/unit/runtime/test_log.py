@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from postroom.runtime.log import LINES_PER_SECOND, Log, harmless
+from postroom.runtime.log import LINES_PER_SECOND, Log, harmless, share_of_lines
 
 
 @given(st.text())
@@ -42,3 +42,14 @@ def test_levels_below_the_setting_are_not_written(capsys: pytest.CaptureFixture[
     log.warning("but this")
     assert capsys.readouterr().err.count("\n") == 1
     assert not log.enabled("info")
+
+
+def test_workers_share_the_lines_of_a_client() -> None:
+    assert [share_of_lines(workers) for workers in (1, 2, 4, 16)] == [20, 10, 5, 5]
+
+
+def test_a_worker_writes_its_share(capfd: pytest.CaptureFixture[str]) -> None:
+    log = Log("test", steady=lambda: 1.0, lines_per_second=share_of_lines(2))
+    for _ in range(50):
+        log.info("refused", client="192.0.2.1")
+    assert capfd.readouterr().err.count("refused") == 10

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 
 LEVELS: Mapping[str, int] = {"debug": 7, "info": 6, "warning": 4, "error": 3}
 LINES_PER_SECOND = 20
+FEWEST_LINES = 5  # of one of many workers, so that what a busy client does remains to be seen
 JOURNAL = "/run/systemd/journal/socket"
 FACILITY_MAIL = "2"
 MAX_TEXT = 4096
@@ -28,13 +29,25 @@ def harmless(text: str) -> str:
     return _UNSAFE.sub(lambda found: f"\\x{ord(found[0]):02x}", text[:MAX_TEXT])
 
 
+def share_of_lines(workers: int) -> int:
+    """Return how many lines per second and client each of so many workers may write."""
+    return max(FEWEST_LINES, LINES_PER_SECOND // workers)
+
+
 class Log:
     """Writes events of one agent. Fields are upper case names such as QUEUE_ID, as journald wants them."""
 
-    def __init__(self, name: str, level: str = "info", steady: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        name: str,
+        level: str = "info",
+        steady: Callable[[], float] = time.monotonic,
+        lines_per_second: int = LINES_PER_SECOND,
+    ) -> None:
         self.name = name
         self.level = LEVELS[level]
         self._steady = steady
+        self._most = lines_per_second
         self._second = 0
         self._counts: dict[str, int] = {}
         self._journal = _journal_socket()
@@ -69,11 +82,7 @@ class Log:
     def _within_budget(self, client: str) -> bool:
         second = int(self._steady())
         if second != self._second:
-            silenced = {
-                who: count - LINES_PER_SECOND
-                for who, count in self._counts.items()
-                if count > LINES_PER_SECOND
-            }
+            silenced = {who: count - self._most for who, count in self._counts.items() if count > self._most}
             self._second, self._counts = second, {}
             for who, count in silenced.items():
                 self._emit(
@@ -84,7 +93,7 @@ class Log:
         if client not in self._counts and len(self._counts) >= MAX_CLIENTS:
             return False
         count = self._counts[client] = self._counts.get(client, 0) + 1
-        return count <= LINES_PER_SECOND
+        return count <= self._most
 
     def _emit(self, level: int, text: str, fields: Mapping[str, str]) -> None:
         if self._journal is None:

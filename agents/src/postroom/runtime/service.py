@@ -27,7 +27,7 @@ from postroom.runtime.clock import SystemClock
 from postroom.runtime.config import ConfigError, Settings, load
 from postroom.runtime.crowd import Crowd, Crowds
 from postroom.runtime.faults import Faults
-from postroom.runtime.log import Log
+from postroom.runtime.log import Log, share_of_lines
 
 EX_SOFTWARE = 70
 EX_CONFIG = 78
@@ -116,7 +116,7 @@ def run(agent: type[Agent[Any]], arguments: list[str] | None = None) -> NoReturn
     crowds = Crowds(agent.crowds, count)
 
     def work(number: int, tell: Callable[..., None]) -> int:
-        log = Log(agent.name, config.log_level)
+        log = Log(agent.name, config.log_level, lines_per_second=share_of_lines(count))
         service = Service(log, listening, number, count, crowds)
         return uvloop.run(_live(agent, config, service, options.config, tell))
 
