@@ -132,9 +132,10 @@ def section(role: str) -> Iterator[str]:
     yield ""
 
 
-def meaning(description: str) -> str:
+def meaning(description: str | list[str]) -> str:
     """Return the description in Markdown; `C(...)` is how Ansible marks code."""
-    return re.sub(r"C\(([^)]*)\)", r"`\1`", " ".join(description.split())).replace("|", "\\|")
+    text = description if isinstance(description, str) else " ".join(description)
+    return re.sub(r"C\(([^)]*)\)", r"`\1`", " ".join(text.split())).replace("|", "\\|")
 
 
 def shown(value: Any) -> str:
