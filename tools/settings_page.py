@@ -133,7 +133,7 @@ def section(role: str) -> Iterator[str]:
 
 
 def meaning(description: str | list[str]) -> str:
-    """Return the description in Markdown; `C(...)` is how Ansible marks code."""
+    """Return the description, one paragraph or several, in Markdown; `C(...)` is how Ansible marks code."""
     text = description if isinstance(description, str) else " ".join(description)
     return re.sub(r"C\(([^)]*)\)", r"`\1`", " ".join(text.split())).replace("|", "\\|")
 

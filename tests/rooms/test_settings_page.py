@@ -24,7 +24,7 @@ def test_the_page_is_up_to_date() -> None:
     [
         "| `imap_max_connections_per_client` | `50` | 1 or more |",
         "| `auth_failures_per_client` | `30` | 1 or more |",
-        "| `mta_workers` | `1` | 1 to 64 |",
+        "| `mta_workers` | `0` | 0 to 64 |",
         "| `mta_max_recipients` | `1000` | 100 or more |",
         "| `relay_retry_minimum` | `300` | above 0, at most 14,400 |",
         "| `imap_login_timeout` | `60` | 0.1 to 31,536,000 |",
