@@ -47,7 +47,7 @@ def another(agent: str, name: str, default: Any) -> Any:
         return "mail.other.example"
     if isinstance(default, bool):
         return not default
-    candidates: list[Any] = ["debug", "127.0.0.9:53", ["192.0.2.0/24"], ["ipv4"]]
+    candidates: list[Any] = ["debug", "127.0.0.9:53", ["192.0.2.0/24"], ["192.0.2.1"], ["ipv4"]]
     if isinstance(default, int | float):
         candidates = [int(default) + 1, int(default) - 1]
     return next(each for each in candidates if PAGE.accepts(f"{agent}_{name}", each))
