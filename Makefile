@@ -5,48 +5,61 @@ SHELL := /bin/bash
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 STAMP := .venv/.installed
+DEVELOP := .venv/.develop
 PYTEST := $(BIN)/python -m pytest
 ROOMS := agents/src tests
 
-.PHONY: help venv lock demo test test-rooms test-hosts soak lint bench clean
+.PHONY: help venv develop lock demo test test-rooms test-hosts soak lint bench clean
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-venv: $(STAMP) ## Make .venv with Ansible, the tests' tools and the postroom command
+venv: $(STAMP) ## Make .venv with Ansible and the postroom command: all that an installation needs
 
-$(STAMP): requirements/controller.txt agents/pyproject.toml tools/make_venv.sh
+$(STAMP): requirements/controller.txt requirements/collections.txt requirements/installer.txt agents/pyproject.toml tools/make_venv.sh
 	@tools/make_venv.sh
 	@touch $@
 
+develop: $(DEVELOP) ## Add to .venv what the tests and checks need
+
+$(DEVELOP): $(STAMP) requirements/develop.txt
+	@tools/make_venv.sh develop
+	@touch $@
+
+# The locks build on one another, so that a package has one version in all of them.
+LOCK := uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header
 lock: $(STAMP) ## Lock the requirements anew
-	uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header \
-	  --override requirements/overrides.in requirements/controller.in -o requirements/controller.txt
+	$(LOCK) requirements/installer.in -o requirements/installer.txt
+	$(LOCK) requirements/controller.in -o requirements/controller.txt
+	$(LOCK) --override requirements/overrides.in -c requirements/controller.txt -c requirements/installer.txt \
+	  requirements/develop.in -o requirements/develop.txt
+	$(LOCK) -c requirements/controller.txt requirements/collections.in -o requirements/collections.txt \
+	  $(addprefix --no-emit-package ,ansible-core cffi cryptography jinja2 markupsafe packaging pycparser pyyaml resolvelib)
 
 demo: $(STAMP) ## Two companies on this machine: hosts, mail both ways, and a table of what was proved
 	@tools/demo.sh
 
 test: lint test-hosts test-rooms ## All tests, from parsers to real hosts
 
-test-rooms: $(STAMP) ## Tests that need no hosts
+test-rooms: $(DEVELOP) ## Tests that need no hosts
 	@tools/install_test_tools.sh
 	$(PYTEST) $(PYTEST_OPTIONS)
 
-test-hosts: $(STAMP) ## The two companies by Molecule: create, converge, idempotence, verify, destroy
+test-hosts: $(DEVELOP) ## The two companies by Molecule: create, converge, idempotence, verify, destroy
 	@tools/test_hosts.sh
 
-soak: $(STAMP) ## The reliability tests with large numbers
+soak: $(DEVELOP) ## The reliability tests with large numbers
 	@tools/install_test_tools.sh
 	SOAK=$${SOAK:-1} $(PYTEST) -m soak $(PYTEST_OPTIONS)
 
-lint: $(STAMP) ## Types, style, directions of imports, roles
+lint: $(DEVELOP) ## Types, style, directions of imports, roles
 	ruff check $(ROOMS) tools playbooks roles
 	ruff format --check -q $(ROOMS) tools
 	mypy agents/src/postroom
 	lint-imports
 	ansible-lint --offline -q
 
-bench: $(STAMP) ## Postroom beside Postfix and Dovecot, in one run on this machine
+bench: $(DEVELOP) ## Postroom beside Postfix and Dovecot, in one run on this machine
 	@tools/bench.sh
 
 clean: ## Remove the hosts, their network and all that was built

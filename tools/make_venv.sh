@@ -1,22 +1,77 @@
 #!/bin/sh
-# Make .venv from the hash-locked requirements, with the agents installed for editing. Installs Debian's python3-venv
-# where it is missing (as root, or with sudo).
+# Make .venv anew from hash-locked requirements, with the agents installed for editing; with the argument "develop", add
+# the tools that tests and checks need. Installs Debian's python3-venv if it is missing (as root, or with sudo).
 set -eu
 cd "$(dirname "$0")/.."
 . tools/root.sh
 started=$(date +%s)
+work=.venv/.installing
 
-if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
-    echo "venv: Python 3.11 or newer is needed, and $(command -v python3) is $(python3 --version)" >&2
-    exit 1
+prepare_python() {
+    if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+        echo "venv: Python 3.11 or newer is needed, and $(command -v python3) is $(python3 --version)" >&2
+        exit 1
+    fi
+    if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+        echo "venv: installing python3-venv"
+        install_packages python3-venv
+    fi
+}
+
+# Unpack the pip that Python brings along: to install pip itself would take longer than all the rest.
+unpack_pip() {
+    python3 - "$work/pip" <<'END'
+import ensurepip, pathlib, sys, sysconfig, zipfile
+folders = [sysconfig.get_config_var("WHEEL_PKG_DIR"), pathlib.Path(ensurepip.__file__).parent / "_bundled"]
+wheels = [wheel for folder in folders if folder for wheel in sorted(pathlib.Path(folder).glob("pip-*.whl"))]
+if not wheels:
+    sys.exit("venv: this Python has no pip wheel; install Debian's python3-venv")
+zipfile.ZipFile(wheels[0]).extractall(sys.argv[1])
+END
+}
+
+pip() {
+    PYTHONPATH=$work/pip .venv/bin/python -m pip --disable-pip-version-check -qq "$@"
+}
+
+install_locked() { # lock
+    .venv/bin/uv pip install -q --system-certs --python .venv/bin/python --no-deps --require-hashes -r "$1"
+}
+
+# uv reads no pip.conf, so it gets the package index from there, unless it has its own.
+take_over_index() {
+    if [ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" ]; then
+        index=$(.venv/bin/python -m pip config list 2>/dev/null | sed -n "s/^[^.]*\.index-url='\(.*\)'$/\1/p" | tail -n 1)
+        [ -z "$index" ] || export UV_DEFAULT_INDEX="$index"
+    fi
+}
+
+install_controller() {
+    pip install --no-deps --no-compile --require-hashes -r requirements/installer.txt
+    PYTHONPATH=$work/pip take_over_index
+    install_locked requirements/controller.txt
+    .venv/bin/uv pip install -q --python .venv/bin/python --no-deps --no-build-isolation --no-index -e agents
+}
+
+# The wheel is a large download (52 MB), of which 4 MB are unpacked. pip keeps a copy in its cache.
+install_collections() {
+    pip download --no-deps --require-hashes -d "$work/wheels" -r requirements/collections.txt
+    .venv/bin/python tools/unpack_collections.py "$work"/wheels/ansible-*.whl .venv/lib/python3.*/site-packages
+}
+
+if [ "${1:-}" = develop ]; then
+    echo "venv: adding the locked tools for tests and checks"
+    take_over_index
+    install_locked requirements/develop.txt
+else
+    prepare_python
+    echo "venv: installing the locked requirements into .venv"
+    rm -rf .venv # no package stays that the locks no longer name
+    python3 -m venv --without-pip .venv
+    unpack_pip
+    install_collections & # beside the others: most of its time is the download
+    install_controller
+    wait $!
+    rm -r "$work"
 fi
-if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
-    echo "venv: installing python3-venv"
-    install_packages python3-venv
-fi
-echo "venv: installing the locked requirements into .venv"
-# one that was left half made, or whose Python has gone with an upgrade of Debian, is made anew
-.venv/bin/python -m pip --version >/dev/null 2>&1 || python3 -m venv --clear .venv
-.venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r requirements/controller.txt
-.venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e agents
 echo "venv: ready after $(($(date +%s) - started)) s"
