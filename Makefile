@@ -9,7 +9,7 @@ DEVELOP := .venv/.develop
 PYTEST := $(BIN)/python -m pytest
 ROOMS := agents/src tests
 
-.PHONY: help venv develop lock demo test test-rooms test-hosts soak lint bench clean
+.PHONY: help venv develop lock inventory demo test test-rooms test-hosts soak lint bench clean
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -35,6 +35,12 @@ lock: $(STAMP) ## Lock the requirements anew
 	  requirements/develop.in -o requirements/develop.txt
 	$(LOCK) -c requirements/controller.txt requirements/collections.in -o requirements/collections.txt \
 	  $(addprefix --no-emit-package ,ansible-core cffi cryptography jinja2 markupsafe packaging pycparser pyyaml resolvelib)
+
+# Only what stands in the command counts: some shells have a variable HOST or NAME of their own.
+given = $(if $(filter command,$(firstword $(origin $(1)))),--$(2)='$($(1))')
+inventory: $(STAMP) ## Write a first inventory: NAME=acme DOMAIN=acme.org HOST=mail.acme.org IPV4=192.0.2.25
+	@$(BIN)/python tools/make_inventory.py $(call given,NAME,name) $(call given,DOMAIN,domain) $(call given,HOST,host) \
+	  $(call given,IPV4,ipv4) $(call given,IPV6,ipv6) $(call given,TITLE,title) $(call given,ADMIN,admin)
 
 demo: $(STAMP) ## Two companies on this machine: hosts, mail both ways, and a table of what was proved
 	@tools/demo.sh
