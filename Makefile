@@ -9,7 +9,7 @@ DEVELOP := .venv/.develop
 PYTEST := $(BIN)/python -m pytest
 ROOMS := agents/src tests
 
-.PHONY: help venv develop lock inventory demo test test-rooms test-hosts soak lint bench clean
+.PHONY: help venv develop lock inventory demo test test-rooms test-hosts soak docs lint bench clean
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -57,6 +57,9 @@ test-hosts: $(DEVELOP) ## The two companies by Molecule: create, converge, idemp
 soak: $(DEVELOP) ## The reliability tests with large numbers
 	@tools/install_test_tools.sh
 	SOAK=$${SOAK:-1} $(PYTEST) -m soak $(PYTEST_OPTIONS)
+
+docs: $(STAMP) ## Write the pages that come from the code: commands, settings, the manual page
+	@for page in commands settings manual; do $(BIN)/python tools/$${page}_page.py; done
 
 lint: $(DEVELOP) ## Types, style, directions of imports, roles
 	ruff check $(ROOMS) tools playbooks roles

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write docs/reference/commands.md out of the commands themselves. A test sees that it was done."""
+"""Write docs/reference/commands.md from the commands themselves. A test compares the two."""
 
 import sys
 from collections.abc import Iterator
@@ -8,10 +8,12 @@ from pathlib import Path
 import click
 from postroom.cli.main import main as postroom
 
-PAGE = Path(__file__).resolve().parent.parent / "docs/reference/commands.md"
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs/reference/commands.md"
 HEAD = """# Commands
 
-On a mail host, as root. This page is written by `tools/commands_page.py` out of the commands' own `--help`.
+On a mail host, as root. `make docs` writes this page from the commands' own `--help`. On the host, `man postroom` shows
+the same, and Tab completes commands and options in bash if the package `bash-completion` is installed.
 
 `postroom` ends with 0: done, 1: refused or not found, 2: wrong use, 3: cannot read or write. `--json` is for programs:
 one object per line for messages of the queue, else one document. Words for people may change, these do not.
@@ -23,32 +25,46 @@ Besides it there are `sendmail`, `mailq` and `newaliases` for local programs, wh
 
 
 def page() -> str:
-    """The whole page."""
-    return "\n".join([HEAD, *lines(postroom, "postroom")])
+    """Return the whole page."""
+    return "\n".join([HEAD, *(line for name, command in commands() for line in section(name, command))])
 
 
-def lines(command: click.Command, name: str) -> Iterator[str]:
-    if isinstance(command, click.Group):
-        context = click.Context(command, info_name=name)
-        for word in command.list_commands(context):
-            found = command.get_command(context, word)
-            assert found is not None
-            yield from lines(found, f"{name} {word}")
+def commands(
+    command: click.Command = postroom, name: str = "postroom"
+) -> Iterator[tuple[str, click.Command]]:
+    """Yield each command that does something, with its full name, in order of the names."""
+    if not isinstance(command, click.Group):
+        yield name, command
         return
+    context = click.Context(command, info_name=name)
+    for word in command.list_commands(context):
+        found = command.get_command(context, word)
+        assert found is not None
+        yield from commands(found, f"{name} {word}")
+
+
+def section(name: str, command: click.Command) -> Iterator[str]:
     yield f"## {name}"
     yield ""
-    arguments = [parameter for parameter in command.params if isinstance(parameter, click.Argument)]
-    context = click.Context(command, info_name=name)
-    yield f"`{' '.join([name, '[OPTIONS]', *(argument.make_metavar(context) for argument in arguments)])}`"
+    yield f"`{usage(name, command)}`"
     yield ""
     yield from paragraphs(command.help or "")
-    options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
-    if options:
+    if options(command):
         yield "| option | meaning |"
         yield "|---|---|"
-        for option in options:
-            yield f"| `{words(option, context)}` | {meaning(option)} |"
+        for option in options(command):
+            yield f"| `{cell(words(option, name, command))}` | {cell(meaning(option))} |"
         yield ""
+
+
+def usage(name: str, command: click.Command) -> str:
+    context = click.Context(command, info_name=name)
+    arguments = [parameter for parameter in command.params if isinstance(parameter, click.Argument)]
+    return " ".join([name, "[OPTIONS]", *(argument.make_metavar(context) for argument in arguments)])
+
+
+def options(command: click.Command) -> list[click.Option]:
+    return [parameter for parameter in command.params if isinstance(parameter, click.Option)]
 
 
 def paragraphs(text: str) -> Iterator[str]:
@@ -57,13 +73,15 @@ def paragraphs(text: str) -> Iterator[str]:
         yield ""
 
 
-def words(option: click.Option, context: click.Context) -> str:
+def words(option: click.Option, name: str, command: click.Command) -> str:
     names = ", ".join([*option.opts, *option.secondary_opts])
-    return names if option.is_flag else f"{names} {option.make_metavar(context)}".replace("|", "\\|")
+    return (
+        names if option.is_flag else f"{names} {option.make_metavar(click.Context(command, info_name=name))}"
+    )
 
 
 def meaning(option: click.Option) -> str:
-    help_text = " ".join((option.help or "").split()).replace("|", "\\|")
+    help_text = " ".join((option.help or "").split())
     shown = option.show_default
     return (
         f"{help_text} (default: {shown if isinstance(shown, str) else option.default})"
@@ -72,8 +90,10 @@ def meaning(option: click.Option) -> str:
     )
 
 
+def cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
 if __name__ == "__main__":
-    if PAGE.exists() and PAGE.read_text() == page():
-        sys.exit(0)
     PAGE.write_text(page())
-    sys.stderr.write(f"{PAGE} is written\n")
+    sys.stderr.write(f"{PAGE.relative_to(ROOT)} is written\n")

@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 . tools/root.sh
 # shellcheck disable=SC2046 # one word per package
-set -- $(missing_packages curl openssl strace swaks libnet-ssleay-perl isync neomutt fetchmail bsdutils systemd util-linux procps e2fsprogs nftables)
+set -- $(missing_packages curl openssl strace swaks libnet-ssleay-perl isync neomutt fetchmail bsdutils systemd util-linux procps e2fsprogs nftables groff-base)
 if [ $# -gt 0 ]; then
     echo "tests: installing $*"
     install_packages "$@"

@@ -59,13 +59,18 @@ install_collections() {
     .venv/bin/python tools/unpack_collections.py "$work"/wheels/ansible-*.whl .venv/lib/python3.*/site-packages
 }
 
-if [ "${1:-}" = develop ]; then
+install_tools() {
     echo "venv: adding the locked tools for tests and checks"
     take_over_index
     install_locked requirements/develop.txt
+}
+
+if [ "${1:-}" = develop ]; then
+    install_tools
 else
     prepare_python
     echo "venv: installing the locked requirements into .venv"
+    develop=$(ls .venv/.develop 2>/dev/null || true)
     rm -rf .venv # no package stays that the locks no longer name
     python3 -m venv --without-pip .venv
     unpack_pip
@@ -73,5 +78,6 @@ else
     install_controller
     wait $!
     rm -r "$work"
+    [ -z "$develop" ] || install_tools # a developer keeps them
 fi
 echo "venv: ready after $(($(date +%s) - started)) s"

@@ -18,7 +18,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/reference/settings.md"
 AGENTS = ("mta", "msa", "relay", "mda", "imap", "pop3", "auth")
-OTHERS = ("host", "tls", "release")
+OTHERS = ("directory", "host", "resolver", "tls", "release")
 
 PLACE = "a place on the host: units, sandboxes and other agents name it too"
 SANDBOX = "only for the sandbox and for tests: other servers listen on port 25"
@@ -52,7 +52,7 @@ belongs into `group_vars/all/site.yml`, one for a company into its group's file,
 Preflight judges all of them before the first change. What people, domains and hosts need is in
 [the inventory](inventory.md).
 
-`tools/settings_page.py` writes this page out of the roles' argument specs and the agents' own rules;
+`make docs` writes this page from the roles' argument specs and the agents' own rules;
 `ansible-doc -t role -r roles mta` prints the same descriptions.
 
 A range holds while the other settings have their defaults.

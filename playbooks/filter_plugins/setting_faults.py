@@ -218,7 +218,7 @@ FORMS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     (r"tls_days", "1 to 825 days", within(1, 825)),
     (r"tls_renew_days", "at least 1 day", within(1, 824)),
     (r"release_keep", "1 to 100 releases", within(1, 100)),
-    (r"release_command|directory_command", "a path from the root", lambda value: value.startswith("/")),
+    (r"release_command|release_share|directory_command", "a path from the root", lambda value: value.startswith("/")),
 )  # fmt: skip
 
 

@@ -226,6 +226,15 @@ def test_debian_has_its_mail_transport_agent(host: Any) -> None:
     assert "Inst bsd-mailx" in wanted or "already the newest" in wanted
 
 
+def test_man_and_bash_find_their_files(host: Any) -> None:
+    for file in ("man/man1/postroom.1", "bash-completion/completions/postroom"):
+        assert (
+            host.check_output("readlink %s", f"/usr/local/share/{file}")
+            == f"/opt/postroom/current/share/{file}"
+        )
+        assert "postroom" in host.file(f"/usr/local/share/{file}").content_string
+
+
 def test_few_releases_are_kept(host: Any) -> None:
     releases = host.check_output("ls /opt/postroom/releases").split()
     assert 1 <= len(releases) <= 3

@@ -15,7 +15,7 @@ specification.loader.exec_module(settings_page)
 
 def test_the_page_is_up_to_date() -> None:
     assert settings_page.PAGE.read_text() == settings_page.page(), (
-        "run: .venv/bin/python tools/settings_page.py"
+        "run: make docs"
     )
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 EPOCH = "1577836800"  # 2020-01-01: one fixed time in our wheel, so that equal sources give an equal file
 GLIBC = ("2_36", "2_34", "2_31", "2_28", "2_17")  # Debian 12 has 2.36
-SOURCES = ("agents/pyproject.toml", "agents/src")
+SOURCES = ("agents/pyproject.toml", "agents/share", "agents/src")
 LOCKS = ("requirements/agents.txt", "requirements/agents.build.txt")
 
 

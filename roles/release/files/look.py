@@ -1,4 +1,4 @@
-"""Print, as one JSON object, what kind of host this is and which releases it has. Argument: the prefix."""
+"""Print, as one JSON object, what kind of host this is and which releases it has. Arguments: the prefix, and links."""
 
 import json
 import os
@@ -10,7 +10,7 @@ prefix = Path(sys.argv[1])
 complete = {file.parent.name: file.stat().st_mtime for file in prefix.glob("releases/*/.complete")}
 links = {
     str(link): os.readlink(link) if link.is_symlink() else ""
-    for link in (prefix / "current", Path(sys.argv[2]))
+    for link in (prefix / "current", *map(Path, sys.argv[2:]))
 }
 print(
     json.dumps(
