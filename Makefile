@@ -26,11 +26,13 @@ $(DEVELOP): $(STAMP) requirements/develop.txt
 	@tools/make_venv.sh develop
 	@touch $@
 
-# The locks build on one another, so that a package has one version in all of them.
+# The locks build on one another, so that a package has one version in all of them, and on hosts.
 LOCK := uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header
 lock: $(STAMP) ## Lock the requirements anew
 	$(LOCK) requirements/installer.in -o requirements/installer.txt
-	$(LOCK) requirements/controller.in -o requirements/controller.txt
+	$(LOCK) agents/pyproject.toml -o requirements/agents.txt
+	$(LOCK) requirements/agents.build.in -o requirements/agents.build.txt
+	$(LOCK) -c requirements/agents.txt -c requirements/agents.build.txt requirements/controller.in -o requirements/controller.txt
 	$(LOCK) --override requirements/overrides.in -c requirements/controller.txt -c requirements/installer.txt \
 	  requirements/develop.in -o requirements/develop.txt
 	$(LOCK) -c requirements/controller.txt requirements/collections.in -o requirements/collections.txt \
