@@ -14,9 +14,7 @@ specification.loader.exec_module(settings_page)
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert settings_page.PAGE.read_text() == settings_page.page(), (
-        "run: make docs"
-    )
+    assert settings_page.PAGE.read_text() == settings_page.page(), "run: make docs"
 
 
 @pytest.mark.parametrize(
