@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from postroom.contracts.mailbox import MailAccount, Store
+from postroom.contracts.account import MailAccount
+from postroom.contracts.store import Store
 from postroom.store import open_store
 
 from .mailbox_acts import NOW

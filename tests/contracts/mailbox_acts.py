@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from postroom.contracts.mailbox import Delivery, Store
+from postroom.contracts.store import Delivery, Store
 
 NOW = 1_700_000_000
 SEEN, DELETED, FLAGGED = "\\Seen", "\\Deleted", "\\Flagged"

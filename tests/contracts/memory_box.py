@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from postroom.contracts import errors
-from postroom.contracts.mailbox import MOST_KEYWORDS, Row
+from postroom.contracts.account import MOST_KEYWORDS, Row
 from postroom.mail.flags import keywords
 
 

@@ -6,13 +6,11 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 from postroom.contracts import errors
-from postroom.contracts.clock import Clock
-from postroom.contracts.mailbox import (
+from postroom.contracts.account import (
     MOST_KEYWORDS,
     Appended,
     Changes,
     Copied,
-    Delivery,
     Detail,
     FlagMode,
     Mailbox,
@@ -23,6 +21,8 @@ from postroom.contracts.mailbox import (
     Status,
     Stored,
 )
+from postroom.contracts.clock import Clock
+from postroom.contracts.store import Delivery
 from postroom.mail.dates import clamped
 from postroom.mail.flags import DELETED, SEEN, keywords
 from postroom.mail.mime_scan import scan

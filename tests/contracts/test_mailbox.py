@@ -2,7 +2,8 @@
 
 import pytest
 from postroom.contracts import errors
-from postroom.contracts.mailbox import FlagMode, MailAccount, NewMessage, Store
+from postroom.contracts.account import FlagMode, MailAccount, NewMessage
+from postroom.contracts.store import Store
 
 from .conftest import Heard
 from .mailbox_acts import DELETED, FLAGGED, MESSAGE, NOW, PREFIX, SEEN, delivery, filled, uids

@@ -1,7 +1,8 @@
 """Internal dates: every one that comes out can be shown, whatever came in. RFC 3501 section 2.3.3."""
 
 import pytest
-from postroom.contracts.mailbox import MailAccount, NewMessage, Store
+from postroom.contracts.account import MailAccount, NewMessage
+from postroom.contracts.store import Store
 from postroom.mail.dates import EARLIEST, LATEST
 
 from .mailbox_acts import MESSAGE, NOW, delivery, filled

@@ -2,7 +2,8 @@
 
 import pytest
 from postroom.contracts import errors
-from postroom.contracts.mailbox import MOST_KEYWORDS, FlagMode, MailAccount, NewMessage, Store
+from postroom.contracts.account import MOST_KEYWORDS, FlagMode, MailAccount, NewMessage
+from postroom.contracts.store import Store
 
 from .mailbox_acts import SEEN, delivery, filled
 

@@ -44,10 +44,11 @@ def test_rooms_import_only_downwards() -> None:
         ("mta/app.py", "import aiosmtpd", "aiosmtpd only in smtpd BROKEN"),
         ("relay/app.py", "import dns.resolver", "dnspython only in runtime BROKEN"),
         (
-            "store/account.py",
-            "import postroom.store.engine",
+            "store/sqlite/account.py",
+            "import postroom.store.sqlite.engine",
             "An account of the store does not know its engine BROKEN",
         ),
+        ("store/blobs/files.py", "import sqlite3", "Message files know no SQL BROKEN"),
         (
             "store/__init__.py",
             "import cryptography",

@@ -22,10 +22,10 @@ REVIEWED = {
     ("directory/reader.py", "statement"): "constants at every call",
     ("queue/admin.py", "condition"): "names of columns with parameters",
     ("queue/reader.py", "others"): 'a row of "?"',
-    ("store/mailboxes.py", "table"): "constants at every call",
-    ("store/reading.py", "columns"): "constants at every call",
-    ("store/reading.py", "condition"): "constants and int()",
-    ("store/schema.py", "statement"): "pieces of one constant",
+    ("store/sqlite/mailboxes.py", "table"): "constants at every call",
+    ("store/sqlite/reading.py", "columns"): "constants at every call",
+    ("store/sqlite/reading.py", "condition"): "constants and int()",
+    ("store/sqlite/schema.py", "statement"): "pieces of one constant",
 }
 
 

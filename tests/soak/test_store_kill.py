@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from postroom.runtime.clock import SystemClock
 from postroom.store import Silence, open_store
-from postroom.store.verify import verify
+from postroom.store.sqlite.verify import verify
 
 from ..amounts import amount
 

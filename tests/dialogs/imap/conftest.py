@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from postroom.contracts.auth import Login, LoginAttempt
 from postroom.contracts.directory import Account, Domain, Entry, Rights
 from postroom.contracts.errors import LoginRefused, LoginThrottled
-from postroom.contracts.mailbox import Delivery, Store
+from postroom.contracts.store import Delivery, Store
 from postroom.imap.config import ImapConfig
 from postroom.imap.handlers import HANDLERS
 from postroom.imap.session import Session

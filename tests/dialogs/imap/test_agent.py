@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from postroom.auth.hashing import Hasher
 from postroom.auth.secrets import SecretStore
-from postroom.contracts.mailbox import Delivery
+from postroom.contracts.store import Delivery
 from postroom.directory.apply import apply
 from postroom.directory.reading import read_document
 from postroom.imap.app import ImapAgent

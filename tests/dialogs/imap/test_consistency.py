@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 
 import pytest
-from postroom.contracts.mailbox import FlagMode, NewMessage, Row
-from postroom.store.account import SqliteAccount
+from postroom.contracts.account import FlagMode, NewMessage, Row
+from postroom.store.sqlite.account import SqliteAccount
 
 from ..runner import Peer
 from .conftest import Server

@@ -4,10 +4,10 @@ import asyncio
 import random
 
 import pytest
-from postroom.contracts.mailbox import FlagMode
+from postroom.contracts.account import FlagMode
 from postroom.imap import fetching
 from postroom.imap import session as sessions
-from postroom.store.account import SqliteAccount
+from postroom.store.sqlite.account import SqliteAccount
 
 from .conftest import Server, ask, logged_in, say, until
 

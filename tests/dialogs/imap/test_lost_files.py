@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
-from postroom.contracts.mailbox import FlagMode
+from postroom.contracts.account import FlagMode
 from postroom.imap import fetching
-from postroom.store.account import SqliteAccount
+from postroom.store.sqlite.account import SqliteAccount
 
 from ..runner import Peer
 from .conftest import Server, ask, logged_in, say, until

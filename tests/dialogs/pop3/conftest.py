@@ -15,7 +15,8 @@ import pytest
 import trustme
 from postroom.auth.hashing import Hasher
 from postroom.auth.secrets import SecretStore
-from postroom.contracts.mailbox import Delivery, MailAccount
+from postroom.contracts.account import MailAccount
+from postroom.contracts.store import Delivery
 from postroom.directory.apply import apply
 from postroom.directory.reading import read_document
 from postroom.runtime.clock import SystemClock

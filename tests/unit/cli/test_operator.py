@@ -15,7 +15,7 @@ from postroom.auth.hashing import Hasher
 from postroom.auth.secrets import SecretStore
 from postroom.cli.main import COMMANDS, main
 from postroom.cli.output import octets
-from postroom.store.database import Database
+from postroom.store.sqlite.database import Database
 
 DOCUMENT: dict[str, Any] = {
     "version": 1,

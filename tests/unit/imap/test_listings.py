@@ -1,6 +1,6 @@
 """LIST and LSUB. RFC 3501, RFC 5258."""
 
-from postroom.contracts.mailbox import Mailbox
+from postroom.contracts.account import Mailbox
 from postroom.imap.listings import list_names, lsub_names
 from postroom.wire.imap.commands import List, Lsub
 

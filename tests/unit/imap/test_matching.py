@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from postroom.contracts.mailbox import Detail, Row
+from postroom.contracts.account import Detail, Row
 from postroom.imap import decoding
 from postroom.imap.matching import Facts, Message, predicate, sent_day
 from postroom.mail.mime_scan import scan

@@ -2,7 +2,7 @@
 
 from array import array
 
-from postroom.contracts.mailbox import Changes, Mailbox, Row, Selected, Status
+from postroom.contracts.account import Changes, Mailbox, Row, Selected, Status
 from postroom.imap.view import View
 from postroom.wire.imap import sequence
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from postroom.runtime.clock import SystemClock
 from postroom.store import Silence, open_store
-from postroom.store.verify import verify
+from postroom.store.sqlite.verify import verify
 
 MESSAGE = b"From: s@x.example\r\nSubject: hello\r\n\r\nbody\r\n"
 STAMP = b"Received: from x ([192.0.2.1])\r\n\tby mail.alpha.example (Postroom) with ESMTP id 7;\r\n\tMon, 23 Nov 2026\r\n"

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from postroom.contracts.account import Row
 from postroom.contracts.directory import Account
 from postroom.contracts.errors import (
     LoginRefused,
@@ -13,7 +14,6 @@ from postroom.contracts.errors import (
     QuotaExceeded,
     Unavailable,
 )
-from postroom.contracts.mailbox import Row
 from postroom.pop3.config import Pop3Config
 from postroom.pop3.conversation import HEAD, LARGE_PIECE, TURN, Conversation, Surroundings
 from postroom.pop3.login import Entrance

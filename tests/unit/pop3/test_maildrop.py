@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from postroom.contracts.account import FlagMode, MailAccount
 from postroom.contracts.errors import MailboxInUse, MessageGone
-from postroom.contracts.mailbox import Delivery, FlagMode, MailAccount
+from postroom.contracts.store import Delivery
 from postroom.pop3.maildrop import Maildrop
 from postroom.runtime.clock import SystemClock
 from postroom.store import Silence, SqliteStore, open_store

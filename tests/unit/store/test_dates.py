@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 from postroom.mail.dates import EARLIEST, LATEST
-from postroom.store import adding, open_store
-from postroom.store.database import Database
+from postroom.store import open_store
+from postroom.store.sqlite import adding
+from postroom.store.sqlite.database import Database
 
 from ...contracts.conftest import FixedClock, Heard
 from ...contracts.mailbox_acts import MESSAGE, NOW, delivery

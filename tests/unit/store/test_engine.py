@@ -13,9 +13,12 @@ from pathlib import Path
 import msgspec
 import pytest
 from postroom.contracts import errors
-from postroom.contracts.mailbox import Delivery, FlagMode, NewMessage
-from postroom.store import Silence, SqliteStore, adding, engine, files, mailboxes, open_store
-from postroom.store.database import Database
+from postroom.contracts.account import FlagMode, NewMessage
+from postroom.contracts.store import Delivery
+from postroom.store import Silence, SqliteStore, open_store
+from postroom.store.blobs import files
+from postroom.store.sqlite import adding, mailboxes, resting
+from postroom.store.sqlite.database import Database
 
 MESSAGE = b"Subject: x\r\n\r\nbody\r\n"
 
@@ -79,7 +82,7 @@ async def test_what_sqlite_makes_is_the_groups_too(tmp_path: Path) -> None:
 
 
 async def test_an_account_at_rest_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_SWEEP_SECONDS", 0.01)
+    monkeypatch.setattr(resting, "SWEEP_SECONDS", 0.01)
     store = open_store(str(tmp_path), Silence(), FixedClock(), idle_seconds=-1.0)
     await store.deliver([delivery(1)])
     ada = await store.account("ada", 0)
@@ -246,8 +249,8 @@ async def test_a_folder_without_tables_is_finished(store: SqliteStore, tmp_path:
 # Who comes later finds more accounts made and is quicker, so that all meet at the newest.
 MAKER = """
 import sys
-from postroom.store import mailboxes
-from postroom.store.database import Database
+from postroom.store.sqlite import mailboxes
+from postroom.store.sqlite.database import Database
 for number in range(150):
     database = Database(f"{sys.argv[1]}/account-{number}", 1, 30.0)
     assert len(mailboxes.all_mailboxes(database)) == 6

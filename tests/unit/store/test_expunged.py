@@ -6,10 +6,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from postroom.contracts.mailbox import Changes, Delivery, FlagMode, MailAccount
-from postroom.store import Silence, SqliteStore, expunged, open_store
-from postroom.store.database import Database
-from postroom.store.verify import verify
+from postroom.contracts.account import Changes, FlagMode, MailAccount
+from postroom.contracts.store import Delivery
+from postroom.store import Silence, SqliteStore, open_store
+from postroom.store.sqlite import expunged
+from postroom.store.sqlite.database import Database
+from postroom.store.sqlite.verify import verify
 
 DELETED = frozenset({"\\Deleted"})
 

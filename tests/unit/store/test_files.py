@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from postroom.contracts.errors import Unavailable
-from postroom.store import files
+from postroom.store.blobs import files
 
 
 @pytest.fixture

@@ -10,19 +10,23 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from postroom.contracts.mailbox import Delivery, NewMessage
+from postroom.contracts.account import NewMessage
+from postroom.contracts.store import Delivery
 from postroom.mail.ids import queue_id
 from postroom.runtime.clock import SystemClock
-from postroom.store import Silence, SqliteStore, engine, files, litter, open_store
-from postroom.store.verify import verify
+from postroom.store import Silence, SqliteStore, open_store
+from postroom.store.blobs import files
+from postroom.store.sqlite import litter, resting
+from postroom.store.sqlite.verify import verify
 
 HOUR = 3600
 MESSAGE = b"Subject: x\r\n\r\nbody\r\n"
 # Delivers two messages, and is killed in the middle of the third: between its file and its row.
 KILLED = """
 import asyncio, os, signal, sys, time
-from postroom.contracts.mailbox import Delivery
-from postroom.store import Silence, adding, open_store
+from postroom.contracts.store import Delivery
+from postroom.store import Silence, open_store
+from postroom.store.sqlite import adding
 
 class Clock:
     now = staticmethod(lambda: time.time() - float(sys.argv[2]))
@@ -66,7 +70,7 @@ def told() -> Told:
 @pytest.fixture
 async def store(tmp_path: Path, told: Told, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SqliteStore]:
     """Looks at its accounts many times in a second."""
-    monkeypatch.setattr(engine, "_SWEEP_SECONDS", 0.01)
+    monkeypatch.setattr(resting, "SWEEP_SECONDS", 0.01)
     opened = open_store(str(tmp_path), Silence(), SystemClock(), tell=told.lines.append)
     yield opened
     await opened.close()

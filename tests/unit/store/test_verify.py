@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from postroom.cli.store import store as command
-from postroom.contracts.mailbox import Delivery, FlagMode
-from postroom.store import Silence, files, open_store
-from postroom.store.verify import Finding, verify
+from postroom.contracts.account import FlagMode
+from postroom.contracts.store import Delivery
+from postroom.store import Silence, open_store
+from postroom.store.blobs import files
+from postroom.store.sqlite.verify import Finding, verify
 
 MESSAGE = b"Subject: %d\r\n\r\nbody\r\n"
 HOUR = 3600

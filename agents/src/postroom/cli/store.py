@@ -11,10 +11,11 @@ import click
 from postroom.cli import places
 from postroom.cli.output import UNAVAILABLE, Failure, print_json
 from postroom.contracts.errors import MailError
-from postroom.store import files, mailboxes
-from postroom.store.database import Database
+from postroom.store.blobs import files
 from postroom.store.names import account_folder
-from postroom.store.verify import Finding, accounts, verify
+from postroom.store.sqlite import mailboxes
+from postroom.store.sqlite.database import Database
+from postroom.store.sqlite.verify import Finding, accounts, verify
 
 
 @click.group()

@@ -7,8 +7,8 @@ before has gone to the client.
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+from postroom.contracts.account import Detail, FlagMode, Row
 from postroom.contracts.errors import MailError, MessageGone, MessageLost
-from postroom.contracts.mailbox import Detail, FlagMode, Row
 from postroom.imap.absence import demand_present
 from postroom.imap.refusals import GONE, LOST, Reply
 from postroom.imap.session import Session

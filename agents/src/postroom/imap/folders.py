@@ -3,8 +3,8 @@
 import re
 from typing import Final
 
+from postroom.contracts.account import NewMessage, Quota, Status
 from postroom.contracts.errors import MailboxNotSelectable, NoSuchMailbox
-from postroom.contracts.mailbox import NewMessage, Quota, Status
 from postroom.imap import listings
 from postroom.imap.refusals import Reply, no, reply_to
 from postroom.imap.session import Session

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from postroom.contracts.mailbox import Mailbox
+from postroom.contracts.account import Mailbox
 from postroom.wire.imap import commands, responses
 from postroom.wire.imap.patterns import matcher
 

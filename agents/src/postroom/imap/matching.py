@@ -12,12 +12,13 @@ from typing import Final
 
 import msgspec
 
-from postroom.contracts.mailbox import Detail, Row
+from postroom.contracts import search as keys
+from postroom.contracts.account import Detail, Row
+from postroom.contracts.search import Ranges
 from postroom.imap import decoding
 from postroom.mail.mime import Mailbox
-from postroom.wire.imap import searchkeys as keys
 from postroom.wire.imap.sections import header_end
-from postroom.wire.imap.sequence import Ranges
+from postroom.wire.imap.sequence import SequenceSet
 
 _MONTHS: Final = {
     name: number
@@ -59,7 +60,8 @@ def predicate(key: keys.Key, facts: Facts) -> Predicate:
     match key:
         case keys.All():
             return lambda message: True
-        case keys.Members(wanted, uid):
+        case keys.Members(ranges, uid):
+            wanted = SequenceSet(ranges)
             if uid:
                 return _member(wanted.resolved(facts.largest), by_uid=True)
             return _member(wanted.resolved(facts.count), by_uid=False)

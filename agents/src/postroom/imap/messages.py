@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from postroom.contracts.account import Copied, FlagMode, Row, Stored
 from postroom.contracts.errors import NoSuchMailbox
-from postroom.contracts.mailbox import Copied, FlagMode, Row, Stored
 from postroom.imap.refusals import GONE, READ_ONLY, Reply, no
 from postroom.imap.session import Session
 from postroom.wire.imap import commands, responses

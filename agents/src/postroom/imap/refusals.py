@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from postroom.contracts import errors
-from postroom.contracts.mailbox import MOST_KEYWORDS
+from postroom.contracts.account import MOST_KEYWORDS
 
 
 class Reply(msgspec.Struct, frozen=True):

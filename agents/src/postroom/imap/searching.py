@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
 from postroom.contracts.errors import MailError, MessageGone, MessageLost
+from postroom.contracts.search import Body, Day, Header, InEnvelope, Key, ModSeq, leaves
 from postroom.imap.absence import demand_present
 from postroom.imap.matching import Facts, Message, predicate
 from postroom.imap.refusals import LOST, SEARCHED_PAST_GONE, Reply
 from postroom.imap.session import Session
 from postroom.wire.imap import commands, responses
-from postroom.wire.imap.searchkeys import Body, Day, Header, InEnvelope, Key, ModSeq, leaves
 from postroom.wire.imap.sections import header_end
 from postroom.wire.imap.sequence import compact
 

@@ -8,9 +8,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
+from postroom.contracts.account import MailAccount
 from postroom.contracts.directory import Account
 from postroom.contracts.errors import MailError, NoSuchMailbox, Unavailable
-from postroom.contracts.mailbox import MailAccount
 from postroom.imap.refusals import FAULT, Reply, bad, reply_to
 from postroom.imap.surroundings import Surroundings
 from postroom.imap.telling import Teller

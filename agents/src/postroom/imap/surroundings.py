@@ -8,7 +8,7 @@ from typing import Protocol
 from postroom.contracts.auth import Authenticator
 from postroom.contracts.clock import Clock
 from postroom.contracts.directory import Directory
-from postroom.contracts.mailbox import Store
+from postroom.contracts.store import Store
 from postroom.imap.budget import Budget
 from postroom.imap.config import ImapConfig
 from postroom.runtime.crowd import Crowd

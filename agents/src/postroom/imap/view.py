@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from operator import attrgetter
 from typing import Final
 
-from postroom.contracts.mailbox import Changes, Row, Selected
+from postroom.contracts.account import Changes, Row, Selected
 from postroom.mail.flags import SYSTEM_FLAGS
 from postroom.wire.imap import responses
 from postroom.wire.imap.sequence import SequenceSet, select

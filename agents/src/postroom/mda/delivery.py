@@ -3,10 +3,11 @@
 import contextlib
 import os
 
+from postroom.contracts.account import Quota
 from postroom.contracts.clock import Clock
 from postroom.contracts.directory import Directory
 from postroom.contracts.errors import MailError, MailLoop, RecipientOverQuota, Unavailable
-from postroom.contracts.mailbox import Delivery, Quota, Store
+from postroom.contracts.store import Delivery, Store
 from postroom.mail.ids import queue_id
 from postroom.mda import filing, over_quota
 from postroom.mda.filing import Target

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
-from postroom.contracts.mailbox import Quota
+from postroom.contracts.account import Quota
 
 ORDINARY: Final = (
     1 << 20

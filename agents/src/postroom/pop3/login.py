@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from postroom.contracts.auth import Authenticator, LoginAttempt
 from postroom.contracts.directory import Account, Directory
 from postroom.contracts.errors import LoginRefused
-from postroom.contracts.mailbox import Store
+from postroom.contracts.store import Store
 from postroom.pop3.maildrop import Maildrop
 
 

@@ -1,7 +1,7 @@
 """A maildrop: the messages of INBOX as they were when the session began. RFC 1939 sections 5 and 6."""
 
+from postroom.contracts.account import FlagMode, MailAccount, Row
 from postroom.contracts.errors import MailError
-from postroom.contracts.mailbox import FlagMode, MailAccount, Row
 from postroom.wire.pop3.session import PeerError
 
 INBOX = "INBOX"

@@ -1,9 +1,9 @@
-"""Mailboxes on disk: a folder per account, rows in SQLite, messages as immutable files.
+"""Mailboxes on disk: a folder per account, rows in SQLite (sqlite/), messages as immutable files (blobs/).
 
 Room rule: what happens to mailboxes happens here and nowhere else, and is on disk before the caller hears of it.
 No protocol words. RFC 3501, RFC 7162, RFC 6154.
 """
 
-from postroom.store.engine import Notices, Silence, SqliteStore, open_store
+from postroom.store.sqlite.engine import Notices, Silence, SqliteStore, open_store
 
 __all__ = ["Notices", "Silence", "SqliteStore", "open_store"]

@@ -5,15 +5,16 @@ from datetime import UTC, date, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from postroom.contracts import search as k
+from postroom.contracts.search import STAR
 from postroom.mail.dates import EARLIEST, LATEST
 from postroom.wire.imap import commands as c
 from postroom.wire.imap import responses
-from postroom.wire.imap import searchkeys as k
 from postroom.wire.imap.commands import Tagged
 from postroom.wire.imap.fetchitems import Item, Section, Text
 from postroom.wire.imap.framing import Frame, Framer, Limits
 from postroom.wire.imap.parser import VERBS, Malformed, State, parse
-from postroom.wire.imap.sequence import STAR, SequenceSet
+from postroom.wire.imap.sequence import SequenceSet
 
 ONE = SequenceSet(((1, 1),))
 ALL = SequenceSet(((1, STAR),))
@@ -74,7 +75,7 @@ CASES = [
     (b"UID MOVE 1 b", c.Copy(ONE, True, "b", True)),
     (b"COPY 1:* b", c.Copy(ALL, False, "b")),
     (b"SEARCH ALL", c.Search(k.All(), False)),
-    (b"UID SEARCH RETURN () 1", c.Search(k.Members(ONE, False), True, frozenset({b"ALL"}))),
+    (b"UID SEARCH RETURN () 1", c.Search(k.Members(ONE.ranges, False), True, frozenset({b"ALL"}))),
     (b'SEARCH CHARSET "KS_C_5601-1987" TEXT {2+}\r\n\xb1\xdb', c.Search(k.Body("글", header=True), False)),
     (b"SEARCH CHARSET iso-8859-1 HEADER X-A {1+}\r\n\xfc", c.Search(k.Header(b"X-A", "ü"), False)),
     (b"SEARCH CHARSET us-ascii BODY {2+}\r\n\xc3\xa4", c.Search(k.Body("ä", header=False), False)),
@@ -85,7 +86,7 @@ CASES = [
             k.And((
                 k.Or(
                     k.Flagged("\\Seen", True),
-                    k.Not(k.And((k.InEnvelope(b"FROM", "a"), k.Members(ONE, True)))),
+                    k.Not(k.And((k.InEnvelope(b"FROM", "a"), k.Members(ONE.ranges, True)))),
                 ),
                 k.Day(k.When.ON, date(2020, 1, 1), True),
                 k.Header(b"X-Y", ""),

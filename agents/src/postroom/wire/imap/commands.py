@@ -2,8 +2,8 @@
 
 import msgspec
 
+from postroom.contracts.search import Key
 from postroom.wire.imap.fetchitems import FetchItem
-from postroom.wire.imap.searchkeys import Key
 from postroom.wire.imap.sequence import SequenceSet
 
 

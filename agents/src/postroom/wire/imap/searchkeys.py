@@ -1,118 +1,34 @@
-"""SEARCH criteria as a tree. RFC 3501 section 6.4.4, RFC 7162 section 3.1.5.
+"""Parse SEARCH criteria into the tree of contracts.search. RFC 3501 section 6.4.4, RFC 7162 section 3.1.5.
 
-Room rule: the tree says what the client asked; nothing here knows a message. Depth and size are limited.
+Room rule: the depth and the size of the tree are limited.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
-from enum import StrEnum
 from typing import Final
 
-import msgspec
-
+from postroom.contracts.search import (
+    All,
+    And,
+    Body,
+    Day,
+    Flagged,
+    Header,
+    InEnvelope,
+    Key,
+    Members,
+    ModSeq,
+    Not,
+    Or,
+    Recent,
+    Size,
+    When,
+)
 from postroom.wire.imap import sequence
 from postroom.wire.imap.scanner import Scanner
-from postroom.wire.imap.sequence import SequenceSet
 
 MAX_DEPTH: Final = 50
 MAX_KEYS: Final = 2000
-
-
-class All(msgspec.Struct, frozen=True):
-    """Every message."""
-
-
-class Flagged(msgspec.Struct, frozen=True):
-    """A flag is set, or is not."""
-
-    flag: str
-    present: bool
-
-
-class Recent(msgspec.Struct, frozen=True):
-    """The session is the first to see the message, or is not."""
-
-    present: bool
-
-
-class Header(msgspec.Struct, frozen=True):
-    """HEADER: a field of this name (upper case) holds the text; an empty text asks for the field alone."""
-
-    name: bytes
-    text: str
-
-
-class InEnvelope(msgspec.Struct, frozen=True):
-    """FROM, TO, CC, BCC and SUBJECT: what ENVELOPE shows under this name (upper case) holds the text."""
-
-    name: bytes
-    text: str
-
-
-class Body(msgspec.Struct, frozen=True):
-    """The body holds the text; with `header` the header may hold it too (TEXT)."""
-
-    text: str
-    header: bool
-
-
-class Size(msgspec.Struct, frozen=True):
-    """Larger or smaller than so many octets."""
-
-    octets: int
-    larger: bool
-
-
-class When(StrEnum):
-    """How a message's day compares."""
-
-    BEFORE = "before"
-    ON = "on"
-    SINCE = "since"
-
-
-class Day(msgspec.Struct, frozen=True):
-    """The internal date, or with `sent` the Date field, compares so to a day. Time and zone do not matter."""
-
-    when: When
-    day: date
-    sent: bool
-
-
-class Members(msgspec.Struct, frozen=True):
-    """Message numbers, or UIDs."""
-
-    set: SequenceSet
-    uid: bool
-
-
-class ModSeq(msgspec.Struct, frozen=True):
-    """The mod-sequence is at least this."""
-
-    least: int
-
-
-class Not(msgspec.Struct, frozen=True):
-    """The key does not hold."""
-
-    key: "Key"
-
-
-class And(msgspec.Struct, frozen=True):
-    """All keys hold."""
-
-    keys: tuple["Key", ...]
-
-
-class Or(msgspec.Struct, frozen=True):
-    """One key holds at least."""
-
-    left: "Key"
-    right: "Key"
-
-
-Key = All | Flagged | Recent | Header | InEnvelope | Body | Size | Day | Members | ModSeq | Not | And | Or
-
 _MONTHS: Final = {
     month: number
     for number, month in enumerate(
@@ -147,21 +63,6 @@ def parse_keys(scanner: Scanner, codec: str = "utf-8") -> Key:
     return keys[0] if len(keys) == 1 else And(tuple(keys))
 
 
-def leaves(key: Key) -> Iterator[Key]:
-    """Yield the keys of the tree that hold no others."""
-    waiting = [key]
-    while waiting:
-        match waiting.pop():
-            case Not(inner):
-                waiting.append(inner)
-            case And(keys):
-                waiting += keys
-            case Or(left, right):
-                waiting += (left, right)
-            case leaf:
-                yield leaf
-
-
 def parse_date(text: bytes) -> date | None:
     """date-text: `1-Feb-1994`."""
     parts = text.split(b"-")
@@ -191,7 +92,7 @@ class _Reader:
         if self._scanner.accept_open():
             return self._group(depth)
         if self._scanner.peek(b"*"):
-            return Members(sequence.parse(self._scanner.sequence_text()), uid=False)
+            return Members(sequence.parse(self._scanner.sequence_text()).ranges, uid=False)
         word = self._scanner.word()
         if word[:1].isdigit():
             return self._numbers(word)
@@ -206,7 +107,7 @@ class _Reader:
     def _numbers(self, word: bytes) -> Key:
         # `*` is no atom character: `1:*` comes in two pieces.
         rest = self._scanner.sequence_text() if self._scanner.peek(b"*") else b""
-        return Members(sequence.parse(word + rest), uid=False)
+        return Members(sequence.parse(word + rest).ranges, uid=False)
 
     def _group(self, depth: int) -> Key:
         keys = [self.key(depth + 1)]
@@ -244,7 +145,7 @@ class _Reader:
         return Day(When(word.removeprefix(b"SENT").decode().lower()), day, sent)
 
     def uids(self, _word: bytes, _depth: int) -> Key:
-        return Members(sequence.parse(self._scanner.sequence_text()), uid=True)
+        return Members(sequence.parse(self._scanner.sequence_text()).ranges, uid=True)
 
     def modseq(self, _word: bytes, _depth: int) -> Key:
         # One mod-sequence is kept per message, so the entry's name and type change nothing.

@@ -8,14 +8,11 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Final
 
 import msgspec
 
+from postroom.contracts.search import STAR, Ranges
 from postroom.wire.imap.scanner import BadSyntax
-
-STAR: Final = 1 << 32  # `*`: above every number
-Ranges = tuple[tuple[int, int], ...]
 
 
 class NoSuchMessage(ValueError):

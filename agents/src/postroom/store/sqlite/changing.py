@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from postroom.contracts.mailbox import Copied, FlagMode, Row, Stored
+from postroom.contracts.account import Copied, FlagMode, Row, Stored
 from postroom.mail.flags import DELETED_BIT, SEEN_BIT, keywords, system_bits
-from postroom.store import expunged
-from postroom.store.database import UID_MASK, Box, Database
-from postroom.store.reading import as_row, select_rows
+from postroom.store.sqlite import expunged
+from postroom.store.sqlite.database import UID_MASK, Box, Database
+from postroom.store.sqlite.reading import as_row, select_rows
 
 _COLUMNS: Final = "key, flags, keywords, modseq, internal_date, size"
 _FULL: Final = _COLUMNS + ", content"

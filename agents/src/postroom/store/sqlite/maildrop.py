@@ -7,7 +7,7 @@ import fcntl
 import os
 
 from postroom.contracts.errors import MailboxInUse, Unavailable
-from postroom.store import files
+from postroom.store.blobs import files
 
 
 class MaildropLocks:

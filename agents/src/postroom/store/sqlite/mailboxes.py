@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Final
 
+from postroom.contracts.account import Mailbox, Quota, Status
 from postroom.contracts.errors import (
     MailboxExists,
     MailboxNameInvalid,
@@ -10,11 +11,10 @@ from postroom.contracts.errors import (
     NoSuchMailbox,
     QuotaExceeded,
 )
-from postroom.contracts.mailbox import Mailbox, Quota, Status
-from postroom.store import expunged
-from postroom.store.database import UID_MASK, Box, Database
 from postroom.store.names import INBOX, SEPARATOR, mailbox_name, parents
-from postroom.store.schema import UID_BITS
+from postroom.store.sqlite import expunged
+from postroom.store.sqlite.database import UID_MASK, Box, Database
+from postroom.store.sqlite.schema import UID_BITS
 
 MOST_NAMES: Final = 10_000  # mailboxes, and subscriptions, of an account; each LIST looks at all of them
 

@@ -10,10 +10,10 @@ import msgspec
 from postroom.mail.dates import EARLIEST, LATEST, clamped
 from postroom.mail.flags import DELETED_BIT, SEEN_BIT
 from postroom.mail.mime_scan import scan
-from postroom.store.database import UID_MASK, Database
 from postroom.store.names import INBOX
-from postroom.store.reading import decode_detail
-from postroom.store.schema import UID_BITS
+from postroom.store.sqlite.database import UID_MASK, Database
+from postroom.store.sqlite.reading import decode_detail
+from postroom.store.sqlite.schema import UID_BITS
 
 Repair = Callable[[Database], None]
 

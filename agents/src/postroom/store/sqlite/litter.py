@@ -12,9 +12,9 @@ import stat
 from typing import Final, NamedTuple
 
 from postroom.mail.ids import is_queue_id, queue_id
-from postroom.store import files
-from postroom.store.database import Database
+from postroom.store.blobs import files
 from postroom.store.names import INBOX
+from postroom.store.sqlite.database import Database
 
 AGE: Final = 3600.0  # seconds; no delivery takes so long
 EVERY: Final = 86_400.0  # seconds between two looks at an account, whichever process looks

@@ -11,20 +11,21 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from postroom.contracts.account import Appended, NewMessage
 from postroom.contracts.errors import (
     MailboxNameInvalid,
     MailError,
     RecipientOverQuota,
     TooManyKeywords,
 )
-from postroom.contracts.mailbox import Appended, Delivery, NewMessage
+from postroom.contracts.store import Delivery
 from postroom.mail.dates import clamped
 from postroom.mail.flags import DELETED_BIT, SEEN_BIT, keywords, system_bits
 from postroom.mail.mime import Envelope, Part
 from postroom.mail.mime_scan import scan, shifted
-from postroom.store.database import Box, Database, as_refusal
-from postroom.store.files import Folder, SyncFailed
+from postroom.store.blobs.files import Folder, SyncFailed
 from postroom.store.names import INBOX, mailbox_name
+from postroom.store.sqlite.database import Box, Database, as_refusal
 
 _PRUNE_EVERY: Final = 500  # UIDs, so that nothing has to be counted while accounts come and go
 _LARGE: Final = 1 << 18

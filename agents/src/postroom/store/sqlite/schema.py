@@ -15,7 +15,7 @@ import sqlite3
 from contextlib import closing, suppress
 from typing import Final
 
-from postroom.store import files
+from postroom.store.blobs import files
 
 VERSION: Final = 1
 APPLICATION_ID: Final = 0x506F7374  # "Post"

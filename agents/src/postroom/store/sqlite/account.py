@@ -4,8 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, Protocol, TypeVar, cast
 
-from postroom.contracts.clock import Clock
-from postroom.contracts.mailbox import (
+from postroom.contracts.account import (
     Appended,
     Changes,
     Copied,
@@ -19,9 +18,10 @@ from postroom.contracts.mailbox import (
     Status,
     Stored,
 )
-from postroom.store import adding, changing, mailboxes, reading
-from postroom.store.database import Database, as_refusal
-from postroom.store.maildrop import MaildropLocks
+from postroom.contracts.clock import Clock
+from postroom.store.sqlite import adding, changing, mailboxes, reading
+from postroom.store.sqlite.database import Database, as_refusal
+from postroom.store.sqlite.maildrop import MaildropLocks
 
 T = TypeVar("T")
 _FEW: Final = 500  # rows that are read in the event loop's own thread
@@ -49,7 +49,7 @@ class Engine(Protocol):
 
 
 class SqliteAccount:
-    """Implements contracts.mailbox.MailAccount. Cheap to make; holds nothing open."""
+    """Implements contracts.account.MailAccount. Cheap to make; holds nothing open."""
 
     def __init__(self, store: Engine, account_id: str, path: str, quota_bytes: int) -> None:
         self._store = store

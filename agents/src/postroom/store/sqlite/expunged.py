@@ -8,8 +8,8 @@ from array import array
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from postroom.store.database import UID_MASK, Box, Database
-from postroom.store.schema import UID_BITS
+from postroom.store.sqlite.database import UID_MASK, Box, Database
+from postroom.store.sqlite.schema import UID_BITS
 
 KEPT: Final = 1000  # UIDs of a mailbox that are kept at least, and twice as many at most
 

@@ -1,4 +1,4 @@
-"""The mailbox store as imap, pop3 and mda see it.
+"""One account's mailboxes as imap, pop3 and mda see them.
 
 Flags are names: system flags as RFC 3501 writes them (`\\Seen`), keywords without regard to case.
 A mailbox has one spelling of a keyword, the first that came, and at most MOST_KEYWORDS of them: when room is needed,
@@ -132,20 +132,6 @@ class Quota(msgspec.Struct, frozen=True):
     messages: int
 
 
-class Delivery(msgspec.Struct, frozen=True):
-    """One message for one recipient, as the mda hands it over."""
-
-    account: str
-    queue_id: str
-    recipient: str
-    mailbox: str  # wanted mailbox; INBOX is used when it does not exist
-    prefix: bytes  # Return-Path and Delivered-To, served in front of the content
-    content: bytes
-    arrived: int  # seconds since 1970, brought into the range of mail.dates
-    quota_bytes: int = 0
-    flags: frozenset[str] = frozenset()
-
-
 class MailAccount(Protocol):
     """One account's mailboxes. Every method may raise Unavailable; name errors are MailboxError's children."""
 
@@ -236,17 +222,3 @@ class MailAccount(Protocol):
 
     async def unlock_maildrop(self, owner: str) -> None:
         """Give the lock back."""
-
-
-class Store(Protocol):
-    """All accounts of a host."""
-
-    async def account(self, account_id: str, quota_bytes: int) -> MailAccount:
-        """The account, made with its first mailboxes (INBOX Drafts Sent Junk Trash Archive) when new."""
-
-    async def deliver(self, deliveries: Sequence[Delivery]) -> tuple[Exception | None, ...]:
-        """Deliver each; all that succeed are on disk when this returns. Per delivery None or a MailError.
-
-        The second copy of one (queue id, recipient) succeeds and is not stored. Keywords for which the mailbox has no
-        room are left out.
-        """

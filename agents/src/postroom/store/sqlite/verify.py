@@ -16,10 +16,11 @@ from typing import Final
 import msgspec
 
 from postroom.contracts.errors import Unavailable
-from postroom.store import files, litter, rows, salvage
-from postroom.store.database import Database
+from postroom.store.blobs import files
 from postroom.store.names import account_folder
-from postroom.store.rows import Problem
+from postroom.store.sqlite import litter, rows, salvage
+from postroom.store.sqlite.database import Database
+from postroom.store.sqlite.rows import Problem
 
 _BUSY_SECONDS: Final = 30.0
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
+from postroom.contracts.account import MOST_KEYWORDS
 from postroom.contracts.errors import (
     MailboxNotSelectable,
     MailError,
@@ -13,10 +14,10 @@ from postroom.contracts.errors import (
     TooManyKeywords,
     Unavailable,
 )
-from postroom.contracts.mailbox import MOST_KEYWORDS
-from postroom.store import files, schema
+from postroom.store.blobs import files
+from postroom.store.blobs.openfiles import OpenFiles
 from postroom.store.names import mailbox_name
-from postroom.store.openfiles import OpenFiles
+from postroom.store.sqlite import schema
 
 UID_MASK: Final = (1 << schema.UID_BITS) - 1
 _SYNC_ERRORS: Final = (sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC)

@@ -6,8 +6,9 @@ from contextlib import closing, suppress
 from typing import Final
 
 from postroom.contracts.errors import MailboxExists
-from postroom.store import adding, files, mailboxes
-from postroom.store.database import Database
+from postroom.store.blobs import files
+from postroom.store.sqlite import adding, mailboxes
+from postroom.store.sqlite.database import Database
 
 MAILBOX: Final = "Recovered"
 

@@ -6,7 +6,7 @@ import os
 from collections import OrderedDict
 from typing import Final, NamedTuple
 
-from postroom.store.files import Folder
+from postroom.store.blobs.files import Folder
 
 MOST: Final = 3  # of one account; the one that was not read for longest is closed
 

@@ -7,17 +7,17 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from postroom.contracts.account import Changes, Detail, Mailbox, Row, Selected
 from postroom.contracts.errors import MailboxError, MessageGone, MessageLost
-from postroom.contracts.mailbox import Changes, Detail, Mailbox, Row, Selected
 from postroom.mail.dates import EARLIEST, LATEST, clamped
 from postroom.mail.flags import SEEN_BIT, SYSTEM_BITS, flag_set
 from postroom.mail.mime import Envelope, Part
 from postroom.mail.mime_scan import scan
-from postroom.store import expunged
-from postroom.store.database import UID_MASK, Box, Database
-from postroom.store.files import MESSAGES
-from postroom.store.mailboxes import status_of
-from postroom.store.schema import UID_BITS
+from postroom.store.blobs.files import MESSAGES
+from postroom.store.sqlite import expunged
+from postroom.store.sqlite.database import UID_MASK, Box, Database
+from postroom.store.sqlite.mailboxes import status_of
+from postroom.store.sqlite.schema import UID_BITS
 
 CHUNK: Final = 500  # UIDs in one statement
 SMALL: Final = 1 << 17  # octets of a file that are read in the event loop

@@ -1,0 +1,1 @@
+"""Message files: written once, synced, never changed."""
