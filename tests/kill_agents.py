@@ -11,8 +11,8 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from postroom.queue import admin
-from postroom.queue.admin import Selection
+from postroom.queue.sqlite import admin
+from postroom.queue.sqlite.admin import Selection
 
 from .clients import domain_of, imap, smtp, wait_for
 from .conftest import Sandbox

@@ -22,9 +22,9 @@ from postroom.contracts.queue import Hop, Origin, QueuedMessage, QueuedRecipient
 from postroom.directory.apply import apply
 from postroom.directory.reading import read_document
 from postroom.mail.ids import queue_id
-from postroom.queue import admin
-from postroom.queue.admin import Selection
-from postroom.queue.spool import Spool
+from postroom.queue.sqlite import admin
+from postroom.queue.sqlite.admin import Selection
+from postroom.queue.sqlite.spool import Spool
 from postroom.runtime.clock import SystemClock
 
 HOST = "mail.alpha.example"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from postroom.contracts.queue import Intake
-from postroom.queue import admin
-from postroom.queue.admin import Selection
-from postroom.queue.spool import Spool
+from postroom.queue.sqlite import admin
+from postroom.queue.sqlite.admin import Selection
+from postroom.queue.sqlite.spool import Spool
 
 from ..relay_site import CLOCK, fail, mailbox, message, put, world
 

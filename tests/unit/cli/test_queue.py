@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 from postroom.cli.queue import queue
 from postroom.contracts.queue import Origin
-from postroom.queue.reader import SpoolReader, Wanted
-from postroom.queue.rows import Outcome
-from postroom.queue.spool import Spool
+from postroom.queue.sqlite.reader import SpoolReader, Wanted
+from postroom.queue.sqlite.rows import Outcome
+from postroom.queue.sqlite.spool import Spool
 
 from ...relay_site import CLOCK, fail, mailbox, message, put, world
 

@@ -4,7 +4,7 @@ import asyncio
 
 from postroom.contracts.queue import Hop, Origin
 from postroom.couriers.parcel import Result
-from postroom.queue.rows import Claim, Facts, Row
+from postroom.queue.sqlite.rows import Claim, Facts, Row
 from postroom.relay.dispatch import Dispatcher, Lane
 from postroom.wire.smtp.replies import Reply
 

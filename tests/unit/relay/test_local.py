@@ -8,7 +8,7 @@ import pytest
 from postroom.contracts.queue import Hop, Origin
 from postroom.couriers.lmtp import LmtpLine
 from postroom.couriers.parcel import Attempt
-from postroom.queue.rows import Claim, StoredContent
+from postroom.queue.sqlite.rows import Claim, StoredContent
 from postroom.relay.local import LocalDelivery
 
 from .test_parcels import claim, maker

@@ -10,7 +10,7 @@ from postroom.couriers.connection import PeerConnection
 from postroom.couriers.parcel import heard
 from postroom.mail.dsn import Action
 from postroom.policy.retry import Schedule
-from postroom.queue.rows import Claim, Facts, Row, StoredContent
+from postroom.queue.sqlite.rows import Claim, Facts, Row, StoredContent
 from postroom.relay.judgement import Moment, judge
 from postroom.relay.keys import DkimKeys
 from postroom.relay.parcels import ParcelMaker, Unfit

@@ -3,9 +3,9 @@
 import asyncio
 from pathlib import Path
 
-from postroom.queue.reader import Wanted
-from postroom.queue.rows import Claim
-from postroom.queue.spool import Spool
+from postroom.queue.sqlite.reader import Wanted
+from postroom.queue.sqlite.rows import Claim
+from postroom.queue.sqlite.spool import Spool
 from postroom.relay.spools import Places, Spools
 from postroom.runtime.log import Log
 

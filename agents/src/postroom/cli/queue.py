@@ -12,9 +12,9 @@ import click
 
 from postroom.cli import places
 from postroom.cli.output import UNAVAILABLE, Failure, octets, print_fields, print_json, print_table
-from postroom.queue import admin
-from postroom.queue.admin import AT_ONCE, Change, QueueEntry, QueueRow, Selection
-from postroom.queue.notices import RelayNotices
+from postroom.queue.sqlite import admin
+from postroom.queue.sqlite.admin import AT_ONCE, Change, QueueEntry, QueueRow, Selection
+from postroom.queue.sqlite.notices import RelayNotices
 
 F = TypeVar("F", bound=Callable[..., Any])
 ROOT = "/var/lib/postroom/spool"

@@ -9,7 +9,7 @@ from postroom.directory.reader import SqliteDirectory
 from postroom.msa.config import MsaConfig
 from postroom.msa.counters import Counters
 from postroom.msa.reception import MsaReception
-from postroom.queue.spool import open_spool
+from postroom.queue.sqlite.spool import open_spool
 from postroom.runtime.service import Agent, run
 from postroom.runtime.tls import TlsStore
 from postroom.smtpd.reception import Limits, Manner

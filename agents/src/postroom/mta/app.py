@@ -8,7 +8,7 @@ from postroom.mta.quota import OverQuotaFlags
 from postroom.mta.reception import MtaReception
 from postroom.mta.repetition import Repetition, shared_secret
 from postroom.mta.verification import Verifier
-from postroom.queue.spool import open_spool
+from postroom.queue.sqlite.spool import open_spool
 from postroom.runtime.resolver import Resolver
 from postroom.runtime.service import Agent, run
 from postroom.runtime.tls import TlsStore

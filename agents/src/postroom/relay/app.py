@@ -11,9 +11,9 @@ from postroom.couriers.session import SessionOpener
 from postroom.couriers.smtp import SmtpCourier, Ways
 from postroom.directory.reader import SqliteDirectory
 from postroom.policy.retry import Schedule
-from postroom.queue.reader import Wanted
-from postroom.queue.rows import Claim
-from postroom.queue.spool import open_spool
+from postroom.queue.sqlite.reader import Wanted
+from postroom.queue.sqlite.rows import Claim
+from postroom.queue.sqlite.spool import open_spool
 from postroom.relay.config import RelayConfig
 from postroom.relay.deliveries import Deliveries, Parts
 from postroom.relay.dispatch import LOCAL_WINDOW, MOST_HELD, Dispatcher

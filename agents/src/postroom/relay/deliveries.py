@@ -14,8 +14,8 @@ from postroom.contracts.queue import Hop
 from postroom.couriers.parcel import Attempt, Parcel, Result, fault, unreadable
 from postroom.couriers.smtp import SmtpCourier
 from postroom.policy.retry import Schedule
-from postroom.queue.reader import Postponement
-from postroom.queue.rows import Claim, StoredContent
+from postroom.queue.sqlite.reader import Postponement
+from postroom.queue.sqlite.rows import Claim, StoredContent
 from postroom.relay.dispatch import Dispatcher, Lane
 from postroom.relay.judgement import Moment, Verdict, given_back, judge, status_of
 from postroom.relay.parcels import ParcelMaker, Unfit

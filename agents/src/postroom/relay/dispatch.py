@@ -8,7 +8,7 @@ from typing import Final
 
 from postroom.contracts.queue import Hop
 from postroom.couriers.parcel import Result
-from postroom.queue.rows import Claim
+from postroom.queue.sqlite.rows import Claim
 
 MOST_HELD: Final = 4000  # recipients claimed at the same time, by all lanes
 LOCAL_WINDOW: Final = 512  # recipients claimed for the mda

@@ -10,7 +10,7 @@ from postroom.contracts.queue import Hop
 from postroom.couriers.parcel import Result
 from postroom.mail.dsn import Action
 from postroom.policy.retry import Schedule
-from postroom.queue.rows import Claim, Outcome, Row
+from postroom.queue.sqlite.rows import Claim, Outcome, Row
 from postroom.wire.smtp.replies import Reply
 
 

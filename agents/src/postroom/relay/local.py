@@ -8,7 +8,7 @@ from typing import Final
 
 from postroom.couriers.lmtp import Errand, LmtpLine
 from postroom.couriers.parcel import Attempt, Parcel, Result, fault, unreadable
-from postroom.queue.rows import Claim, StoredContent
+from postroom.queue.sqlite.rows import Claim, StoredContent
 from postroom.relay.parcels import INLINE, ParcelMaker, Unfit
 from postroom.wire.smtp.client import Outgoing
 

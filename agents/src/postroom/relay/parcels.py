@@ -13,7 +13,7 @@ from postroom.couriers.parcel import Parcel
 from postroom.mail.headers import HeaderError, read_headers
 from postroom.mail.seven_bit import seven_bit
 from postroom.policy.dkim import BodyHash, SigningKey, sign
-from postroom.queue.rows import Claim, StoredContent
+from postroom.queue.sqlite.rows import Claim, StoredContent
 from postroom.relay.keys import DkimKeys
 from postroom.runtime.log import Log
 from postroom.wire.smtp.octets import LineCheck, repaired

@@ -15,7 +15,7 @@ from postroom.mail.ids import queue_id
 from postroom.policy import authres
 from postroom.policy.retry import Schedule
 from postroom.policy.trace import date
-from postroom.queue.rows import Claim, StoredContent
+from postroom.queue.sqlite.rows import Claim, StoredContent
 from postroom.relay.judgement import Verdict, status_of
 from postroom.runtime.log import Log
 

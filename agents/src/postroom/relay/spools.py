@@ -13,12 +13,12 @@ from functools import partial
 from typing import Final, TypeVar
 
 from postroom.contracts.clock import Clock
-from postroom.queue.notices import bind_notices
-from postroom.queue.owners import OwnerFile, Owners, dead_owners, forget_owner
-from postroom.queue.reader import Postponement, SpoolReader, Wanted
-from postroom.queue.reserve import Reserve, reserves
-from postroom.queue.rows import Claim, Outcome, StoredContent
-from postroom.queue.schema import NotYet
+from postroom.queue.sqlite.notices import bind_notices
+from postroom.queue.sqlite.owners import OwnerFile, Owners, dead_owners, forget_owner
+from postroom.queue.sqlite.reader import Postponement, SpoolReader, Wanted
+from postroom.queue.sqlite.reserve import Reserve, reserves
+from postroom.queue.sqlite.rows import Claim, Outcome, StoredContent
+from postroom.queue.sqlite.schema import NotYet
 from postroom.runtime.log import Log
 from postroom.runtime.service import where
 

@@ -13,11 +13,11 @@ from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from postroom.contracts.queue import Hop, Origin
-from postroom.queue import schema
-from postroom.queue.checkpoints import TOO_MUCH, checkpoint, log_size
-from postroom.queue.owners import Owners
-from postroom.queue.reserve import Reserve, no_room
-from postroom.queue.rows import Claim, Facts, Outcome, Row, StoredContent
+from postroom.queue.sqlite import schema
+from postroom.queue.sqlite.checkpoints import TOO_MUCH, checkpoint, log_size
+from postroom.queue.sqlite.owners import Owners
+from postroom.queue.sqlite.reserve import Reserve, no_room
+from postroom.queue.sqlite.rows import Claim, Facts, Outcome, Row, StoredContent
 
 AT_ONCE: Final = 16_384  # octets up to which a body comes with its claim
 AT_ONCE_HERE: Final = 65_536  # the same for mailboxes of this host, of which few are held and not for long

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from postroom.contracts.queue import Origin, QueuedMessage, QueuedRecipient
-from postroom.queue import admin, reader, schema
-from postroom.queue.admin import Selection
-from postroom.queue.reader import SpoolReader, Wanted
-from postroom.queue.rows import Outcome
-from postroom.queue.spool import Spool
+from postroom.queue.sqlite import admin, reader, schema
+from postroom.queue.sqlite.admin import Selection
+from postroom.queue.sqlite.reader import SpoolReader, Wanted
+from postroom.queue.sqlite.rows import Outcome
+from postroom.queue.sqlite.spool import Spool
 
-from ...relay_site import CLOCK, fail, mailbox, message, world
+from ....relay_site import CLOCK, fail, mailbox, message, world
 
 HEAD = b"Subject: x\r\n\r\n"
 NOW = 2_000_000_000.0

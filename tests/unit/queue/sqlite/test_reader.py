@@ -10,14 +10,14 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from postroom.queue import admin
-from postroom.queue.admin import Change, Selection
-from postroom.queue.owners import OwnerFile, Owners, dead_owners
-from postroom.queue.reader import Postponement, SpoolReader, Wanted
-from postroom.queue.rows import Claim, Outcome
-from postroom.queue.spool import Spool
+from postroom.queue.sqlite import admin
+from postroom.queue.sqlite.admin import Change, Selection
+from postroom.queue.sqlite.owners import OwnerFile, Owners, dead_owners
+from postroom.queue.sqlite.reader import Postponement, SpoolReader, Wanted
+from postroom.queue.sqlite.rows import Claim, Outcome
+from postroom.queue.sqlite.spool import Spool
 
-from ...relay_site import CLOCK, fail, mailbox, message, put, world
+from ....relay_site import CLOCK, fail, mailbox, message, put, world
 
 HEAD = b"Subject: x\r\n\r\n"
 NOW = 2_000_000_000.0  # after every arrival

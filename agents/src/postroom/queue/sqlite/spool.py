@@ -17,12 +17,12 @@ from typing import Any, Final, NamedTuple, NoReturn
 from postroom.contracts.clock import Clock
 from postroom.contracts.errors import Unavailable
 from postroom.contracts.queue import Draft, QueuedMessage
-from postroom.queue import schema
-from postroom.queue.checkpoints import Checkpointer
-from postroom.queue.drafts import SpooledDraft, refusal
-from postroom.queue.notices import RelayNotices
-from postroom.queue.reserve import SPARE, free
-from postroom.queue.siblings import Siblings
+from postroom.queue.sqlite import schema
+from postroom.queue.sqlite.checkpoints import Checkpointer
+from postroom.queue.sqlite.drafts import SpooledDraft, refusal
+from postroom.queue.sqlite.notices import RelayNotices
+from postroom.queue.sqlite.reserve import SPARE, free
+from postroom.queue.sqlite.siblings import Siblings
 from postroom.runtime.config import ConfigError
 from postroom.runtime.service import Service
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from postroom.queue.notices import RelayNotices, bind_notices
+from postroom.queue.sqlite.notices import RelayNotices, bind_notices
 
 
 def test_every_relay_hears_and_the_dead_are_cleared_away(tmp_path: Path) -> None:

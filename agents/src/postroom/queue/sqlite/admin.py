@@ -8,10 +8,10 @@ from contextlib import closing, suppress
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
-from postroom.queue import schema
-from postroom.queue.owners import owners_beside
-from postroom.queue.reader import RETRY_NOW
-from postroom.queue.rows import StoredContent
+from postroom.queue.sqlite import schema
+from postroom.queue.sqlite.owners import owners_beside
+from postroom.queue.sqlite.reader import RETRY_NOW
+from postroom.queue.sqlite.rows import StoredContent
 
 AT_ONCE: Final = 500  # messages changed in one transaction
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 from postroom.contracts.errors import StorageFull
-from postroom.queue import admin
-from postroom.queue.admin import Selection
-from postroom.queue.reader import SpoolReader, Wanted
-from postroom.queue.reserve import OCTETS, Reserve, reserves
-from postroom.queue.rows import Claim, Outcome
-from postroom.queue.spool import Spool
+from postroom.queue.sqlite import admin
+from postroom.queue.sqlite.admin import Selection
+from postroom.queue.sqlite.reader import SpoolReader, Wanted
+from postroom.queue.sqlite.reserve import OCTETS, Reserve, reserves
+from postroom.queue.sqlite.rows import Claim, Outcome
+from postroom.queue.sqlite.spool import Spool
 
-from ...full_disk import fill
-from ...relay_site import CLOCK, fail, message, put, world
+from ....full_disk import fill
+from ....relay_site import CLOCK, fail, message, put, world
 
 HEAD = b"Subject: x\r\n\r\n"
 NOW = 2_000_000_000.0

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
-from postroom.queue import schema
+from postroom.queue.sqlite import schema
 
 _LOOK_AGAIN: Final = 5.0  # seconds after which new spools are noticed
 _KNOWN: Final = "SELECT 1 FROM message WHERE id = ?1 UNION ALL SELECT 1 FROM finished WHERE id = ?1"

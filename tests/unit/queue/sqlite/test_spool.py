@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 from postroom.contracts.errors import Unavailable
-from postroom.queue import admin
-from postroom.queue.admin import Selection
-from postroom.queue.reserve import SPARE
-from postroom.queue.spool import Spool
+from postroom.queue.sqlite import admin
+from postroom.queue.sqlite.admin import Selection
+from postroom.queue.sqlite.reserve import SPARE
+from postroom.queue.sqlite.spool import Spool
 
-from ...relay_site import CLOCK, SpoolFailed, fail, mailbox, message, put
+from ....relay_site import CLOCK, SpoolFailed, fail, mailbox, message, put
 
 HEAD = b"Subject: x\r\n\r\n"
 
@@ -213,7 +213,7 @@ import asyncio, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from relay_site import CLOCK, fail, mailbox, message, put
-from postroom.queue.spool import Spool
+from postroom.queue.sqlite.spool import Spool
 
 async def main():
     spool = Spool(sys.argv[1] + "/mta", 1, CLOCK, fail, run_directory=sys.argv[1])

@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import BinaryIO, Final
 
 from postroom.contracts.errors import StorageFull, Unavailable
-from postroom.queue.reserve import no_room
-from postroom.queue.schema import FILE_MODE
+from postroom.queue.sqlite.reserve import no_room
+from postroom.queue.sqlite.schema import FILE_MODE
 
 INLINE: Final = 131_072  # octets up to which a body stays in its row
 _EMPTY_LINE: Final = b"\r\n\r\n"

@@ -6,7 +6,7 @@ import threading
 from contextlib import suppress
 from typing import Final
 
-from postroom.queue import schema
+from postroom.queue.sqlite import schema
 
 PLENTY: Final = 8 << 20  # octets of log after which a checkpoint is made
 TOO_MUCH: Final = 32 << 20  # octets after which the log is begun anew, for which writers wait a moment
