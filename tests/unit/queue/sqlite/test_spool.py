@@ -231,7 +231,7 @@ asyncio.run(main())
 
 @pytest.mark.parametrize("acknowledged", [1, 17, 40, 90])
 async def test_what_a_killed_writer_acknowledged_is_there(tmp_path: Path, acknowledged: int) -> None:
-    tests = str(Path(__file__).parents[2])
+    tests = str(Path(__file__).parents[3])
     command = [sys.executable, "-c", WRITER, str(tmp_path), tests]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
