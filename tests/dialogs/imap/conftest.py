@@ -18,9 +18,10 @@ from postroom.contracts.directory import Account, Domain, Entry, Rights
 from postroom.contracts.errors import LoginRefused, LoginThrottled
 from postroom.contracts.store import Delivery, Store
 from postroom.imap.config import ImapConfig
+from postroom.imap.context import ImapContext
+from postroom.imap.dispatch import Dispatcher
 from postroom.imap.handlers import HANDLERS
-from postroom.imap.session import Session
-from postroom.imap.surroundings import Surroundings
+from postroom.imap.session import ImapSession
 from postroom.runtime.clock import SystemClock
 from postroom.runtime.connections import Caps, Connection, Listener
 from postroom.runtime.log import Log
@@ -107,13 +108,13 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Server:
     """A running server and what tests do to it from outside."""
 
-    surroundings: Surroundings
+    context: ImapContext
     store: Store
     people: People
     ports: dict[str, int]
     certificate: Path
     listeners: list[Listener]
-    sessions: set[Session] = field(default_factory=set)
+    sessions: set[Dispatcher] = field(default_factory=set)
     _serial: int = 0
 
     def client_tls(self) -> ssl.SSLContext:
@@ -194,11 +195,11 @@ async def server(request: pytest.FixtureRequest, tmp_path: Path, certificates: P
     board = NoticeBoard(str(tmp_path / "notice"), "imap-1")
     await board.start()
     people, log, tls = People(), Log("imap", "error"), TlsStore(str(certificates))
-    around = Surroundings(config, SystemClock(), log, people, people, store, board, tls.context)
-    sessions: set[Session] = set()
+    context = ImapContext(config, SystemClock(), log, people, people, store, board, tls.context)
+    sessions: set[Dispatcher] = set()
 
     async def serve(connection: Connection) -> None:
-        session = Session(connection, around, HANDLERS)
+        session = Dispatcher(ImapSession(connection, context), HANDLERS)
         sessions.add(session)
         try:
             await session.run()
@@ -213,7 +214,7 @@ async def server(request: pytest.FixtureRequest, tmp_path: Path, certificates: P
         listening.setblocking(False)
         ports[name] = listening.getsockname()[1]
         await listener.start([listening])
-    yield Server(around, store, people, ports, certificates / "localhost/fullchain.pem", listeners, sessions)
+    yield Server(context, store, people, ports, certificates / "localhost/fullchain.pem", listeners, sessions)
     for listener in listeners:
         await listener.stop_accepting()
         await listener.wait_idle(0)

@@ -168,7 +168,7 @@ async def test_news_amid_a_fetch_do_not_go_out_before_older_flags(
     async def other() -> None:
         await account.store(box, [1, 149], FlagMode.ADD, frozenset({"\\Flagged"}))
         async with asyncio.timeout(10):
-            while not session._dirty:
+            while not session.session.news_pending:
                 await asyncio.sleep(0.001)
 
     async def rows(

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from postroom.imap import fetching
-from postroom.store.sqlite.database import Database
+from postroom.imap import bodies
+from postroom.store.database import Database
 
 from .conftest import Server, ask, logged_in
 from .test_lost_files import REPLY, Told, selected
@@ -17,7 +17,7 @@ WORDS = (b"one", b"two", b"three")
 
 @pytest.fixture
 def told(server: Server) -> Told:
-    log = server.surroundings.log = Told()
+    log = server.context.log = Told()
     return log
 
 
@@ -72,7 +72,7 @@ async def test_a_file_that_cannot_be_read(
     large: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fetching, "LARGE", large)
+    monkeypatch.setattr(bodies, "LARGE", large)
     spoil(file_of_two(account))
     peer = await selected(server)
     heard = await ask(peer, b"FETCH 1:3 (UID BODY.PEEK[])")
@@ -88,7 +88,7 @@ async def test_a_file_that_cannot_be_read(
 async def test_a_large_file_that_is_cut_short(
     server: Server, told: Told, account: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetching, "LARGE", 10)
+    monkeypatch.setattr(bodies, "LARGE", 10)
     cut_short(file_of_two(account))
     peer = await selected(server)
     heard = await ask(peer, b"UID FETCH 1:3 (FLAGS BODY.PEEK[])")

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from postroom.imap import idling
-from postroom.imap import session as sessions
+from postroom.imap import idling, standing
 from postroom.wire.sasl import encode_line, plain_message
 
 from ...amounts import amount
@@ -60,7 +59,7 @@ async def test_x05_a_hundred_strangers_cannot_take_memory(server: Server, piece:
     floods = asyncio.gather(*map(flood, peers))
     largest = 0
     while not floods.done():
-        largest = max([largest, *(session.framer.held for session in tuple(server.sessions))])
+        largest = max([largest, *(session.session.input.framer.held for session in tuple(server.sessions))])
         await asyncio.sleep(0)
     assert largest < 65_536
     for heard in await floods:
@@ -75,8 +74,8 @@ async def test_the_longest_id_needs_the_setting_for_lines_before_login(server: S
     value = b'"' + b"v" * 1024 + b'"' if form == "quoted" else b"{1024+}\r\n" + b"v" * 1024
     command = b" ".join(b'"%b" %b' % (b"%02d" % number * 15, value) for number in range(30))
     for most, answer in ((8192, b"a BAD [TOOBIG]"), (65_536, b"a OK ID completed")):
-        config = server.surroundings.config
-        server.surroundings.config = msgspec.structs.replace(config, max_line_before_login=most)
+        config = server.context.config
+        server.context.config = msgspec.structs.replace(config, max_line_before_login=most)
         peer = await server.plain()
         await peer.line()
         await say(peer, b"a ID (" + command + b")\r\n")
@@ -90,7 +89,7 @@ async def test_errors_are_counted(server: Server) -> None:
     await peer.line()
     await say(peer, b"a WHAT\r\n" * 20)
     heard = await peer.closed()
-    assert heard.count(b"a BAD Unknown command\r\n") == server.surroundings.config.max_errors
+    assert heard.count(b"a BAD Unknown command\r\n") == server.context.config.max_errors
     assert heard.endswith(b"* BYE Too many errors\r\n")
 
 
@@ -185,8 +184,8 @@ async def test_x24_one_account_sees_nothing_of_another(server: Server) -> None:
 
 
 async def test_too_many_sessions_of_one_account(server: Server) -> None:
-    config = server.surroundings.config
-    server.surroundings.config = msgspec.structs.replace(config, max_connections_per_account=2)
+    config = server.context.config
+    server.context.config = msgspec.structs.replace(config, max_connections_per_account=2)
     first, _second = await logged_in(server), await logged_in(server)
     third = await server.tls()
     await third.line()
@@ -206,14 +205,14 @@ async def test_throttled_logins_are_told_to_wait(server: Server) -> None:
 
 
 async def test_silence_before_login_ends(server: Server) -> None:
-    server.surroundings.config = msgspec.structs.replace(server.surroundings.config, login_timeout=0.2)
+    server.context.config = msgspec.structs.replace(server.context.config, login_timeout=0.2)
     peer = await server.plain()
     await peer.line()
     assert await peer.closed() == b"* BYE Autologout, idle for too long\r\n"
 
 
 async def test_slow_typing_before_login_ends_too(server: Server) -> None:
-    server.surroundings.config = msgspec.structs.replace(server.surroundings.config, login_timeout=0.5)
+    server.context.config = msgspec.structs.replace(server.context.config, login_timeout=0.5)
     peer = await server.plain()
     await peer.line()
 
@@ -269,7 +268,7 @@ async def test_guesses_on_one_connection_are_counted(server: Server) -> None:
     await peer.line()
     await say(peer, b"a LOGIN ada@alpha.example wrong\r\n" * 20)
     heard = await peer.closed()
-    assert heard.count(b"a NO [AUTHENTICATIONFAILED]") == server.surroundings.config.max_errors
+    assert heard.count(b"a NO [AUTHENTICATIONFAILED]") == server.context.config.max_errors
     assert heard.endswith(b"* BYE Too many errors\r\n")
 
 
@@ -286,7 +285,7 @@ async def test_one_client_cannot_hold_the_loop(server: Server) -> None:
 async def test_idle_ends_with_the_time_for_it(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("postroom.imap.idling.STILL_HERE", 0.1)
     peer = await logged_in(server)
-    server.surroundings.config = msgspec.structs.replace(server.surroundings.config, idle_timeout=0.5)
+    server.context.config = msgspec.structs.replace(server.context.config, idle_timeout=0.5)
     await say(peer, b"a IDLE\r\n")
     assert await peer.line() == b"+ idling"
     assert await peer.line() == b"* OK Still here"
@@ -305,7 +304,7 @@ async def test_idle_ends_with_done_and_nothing_else(server: Server) -> None:
 
 
 async def test_sessions_of_a_disabled_account_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "STANDING", 0.0)
+    monkeypatch.setattr(standing, "CHECK_SECONDS", 0.0)
     monkeypatch.setattr(idling, "STILL_HERE", 0.05)
     busy, idle = await logged_in(server), await logged_in(server)
     await say(idle, b"a SELECT INBOX\r\nb IDLE\r\n")
@@ -317,7 +316,7 @@ async def test_sessions_of_a_disabled_account_end(server: Server, monkeypatch: p
 
 
 async def test_another_quota_counts_in_open_sessions(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "STANDING", 0.0)
+    monkeypatch.setattr(standing, "CHECK_SECONDS", 0.0)
     peer = await logged_in(server)
     server.people.quota_bytes = 1024
     await say(peer, b'a GETQUOTA ""\r\n')

@@ -5,8 +5,7 @@ import random
 
 import pytest
 from postroom.contracts.account import FlagMode
-from postroom.imap import fetching
-from postroom.imap import session as sessions
+from postroom.imap import bodies, octets
 from postroom.store.sqlite.account import SqliteAccount
 
 from .conftest import Server, ask, logged_in, say, until
@@ -30,7 +29,7 @@ async def test_large_messages_go_through_whole(server: Server) -> None:
 
 
 async def test_large_messages_wait_for_room(server: Server) -> None:
-    budget = server.surroundings.incoming
+    budget = server.context.incoming
     budget.octets = 1 << 20
     ada, bob = await logged_in(server), await logged_in(server, "bob", "geheim")
     await say(ada, b"a APPEND INBOX {900000}\r\n")
@@ -49,7 +48,7 @@ async def test_large_messages_wait_for_room(server: Server) -> None:
 async def test_a_large_message_that_breaks_off_gives_its_room_back(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    budget = server.surroundings.incoming
+    budget = server.context.incoming
     leaving, slow = await logged_in(server), await logged_in(server, "bob", "geheim")
     await say(leaving, b"a APPEND INBOX {900000}\r\n")
     assert (await leaving.line()).startswith(b"+ ")
@@ -58,8 +57,8 @@ async def test_a_large_message_that_breaks_off_gives_its_room_back(
     async with asyncio.timeout(60):
         while budget.held:
             await asyncio.sleep(0.01)
-    monkeypatch.setattr(sessions, "ROOM_SECONDS", 0.05)
-    monkeypatch.setattr(sessions, "SLOWEST", 1 << 30)
+    monkeypatch.setattr(octets, "ROOM_SECONDS", 0.05)
+    monkeypatch.setattr(octets, "SLOWEST", 1 << 30)
     await say(slow, b"a APPEND INBOX {900000}\r\n")
     assert await until(slow, b"* BYE") == b"+ OK\r\n* BYE Autologout, idle for too long\r\n"
     assert budget.held == 0
@@ -68,9 +67,9 @@ async def test_a_large_message_that_breaks_off_gives_its_room_back(
 async def test_who_waits_for_room_too_long_is_sent_away(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server.surroundings.incoming.octets = 1 << 20
-    await server.surroundings.incoming.take("bob", 1 << 20)
-    monkeypatch.setattr(sessions, "ROOM_SECONDS", 0.05)
+    server.context.incoming.octets = 1 << 20
+    await server.context.incoming.take("bob", 1 << 20)
+    monkeypatch.setattr(octets, "ROOM_SECONDS", 0.05)
     peer = await logged_in(server)
     await say(peer, b"a APPEND INBOX {900000}\r\n")
     assert (await until(peer, b"* BYE")).startswith(b"* BYE Too many large messages")
@@ -94,8 +93,8 @@ async def test_messages_too_large_to_be_held_are_sent_piece_by_piece(
     await say(peer, b"b " + wanted)
     end = b"\r\nb OK UID FETCH completed\r\n"
     whole = await peer.reader.readuntil(end)
-    monkeypatch.setattr(fetching, "LARGE", 10)
-    monkeypatch.setattr(fetching, "LARGE_PIECE", 7)
+    monkeypatch.setattr(bodies, "LARGE", 10)
+    monkeypatch.setattr(bodies, "LARGE_PIECE", 7)
     await say(peer, b"b " + wanted)
     assert await peer.reader.readuntil(end) == whole
 
@@ -103,8 +102,8 @@ async def test_messages_too_large_to_be_held_are_sent_piece_by_piece(
 async def test_a_message_that_is_expunged_while_it_is_sent_is_sent_whole(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetching, "LARGE", 10)
-    monkeypatch.setattr(fetching, "LARGE_PIECE", 7)
+    monkeypatch.setattr(bodies, "LARGE", 10)
+    monkeypatch.setattr(bodies, "LARGE_PIECE", 7)
     read = SqliteAccount.piece
 
     async def vanishing(self: SqliteAccount, mailbox: int, uid: int, start: int, end: int) -> bytes:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from postroom.contracts.account import FlagMode
-from postroom.imap import fetching
+from postroom.imap import bodies
 from postroom.store.sqlite.account import SqliteAccount
 
 from ..runner import Peer
@@ -32,7 +32,7 @@ class Told:
 
 @pytest.fixture
 def told(server: Server) -> Told:
-    log = server.surroundings.log = Told()
+    log = server.context.log = Told()
     return log
 
 
@@ -62,7 +62,7 @@ async def selected(server: Server) -> Peer:
 async def test_the_others_are_served(
     server: Server, told: Told, lost: str, large: int, command: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetching, "LARGE", large)
+    monkeypatch.setattr(bodies, "LARGE", large)
     peer = await selected(server)
     await say(peer, b"b " + command + b" 1:3 (UID BODY[TEXT])\r\n")
     heard = await until(peer, b"b ")
@@ -110,8 +110,8 @@ async def test_a_file_that_is_damaged_while_it_is_sent(
     server: Server, told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
     """Removed, it is open still. Cut short, nothing but the connection's end can end the literal."""
-    monkeypatch.setattr(fetching, "LARGE", 10)
-    monkeypatch.setattr(fetching, "LARGE_PIECE", 7)
+    monkeypatch.setattr(bodies, "LARGE", 10)
+    monkeypatch.setattr(bodies, "LARGE_PIECE", 7)
     read = SqliteAccount.piece
 
     async def vanishing(self: SqliteAccount, mailbox: int, uid: int, start: int, end: int) -> bytes:

@@ -1,4 +1,4 @@
-"""The imap agent's process: wires settings, sockets, certificates, store and sessions."""
+"""The imap agent's process: connects settings, sockets, certificates, store and sessions."""
 
 import os
 from typing import Any, ClassVar
@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 from postroom.couriers.auth import AuthClient
 from postroom.directory.reader import SqliteDirectory
 from postroom.imap.config import ImapConfig
+from postroom.imap.context import ImapContext
+from postroom.imap.dispatch import Dispatcher
 from postroom.imap.handlers import HANDLERS
-from postroom.imap.session import Session
-from postroom.imap.surroundings import Surroundings
+from postroom.imap.session import ImapSession
 from postroom.runtime.config import Settings
 from postroom.runtime.connections import Caps, Connection, Listener, caps_of
 from postroom.runtime.notices import NoticeBoard, Notices
@@ -28,7 +29,7 @@ class ImapAgent(Agent[ImapConfig]):
 
     def __init__(self, config: ImapConfig, service: Service) -> None:
         super().__init__(config, service)
-        self.sessions: set[Session] = set()
+        self._dispatchers: set[Dispatcher] = set()
         self._tls = TlsStore(config.tls_directory)
         self._board = NoticeBoard(config.notice_directory, f"imap-{service.worker}-{os.getpid()}")
         self._auth = AuthClient(config.auth_socket)
@@ -41,7 +42,7 @@ class ImapAgent(Agent[ImapConfig]):
             on_fatal=service.fail,
             tell=service.log.warning,
         )
-        self._surroundings = Surroundings(
+        self._context = ImapContext(
             config=config,
             clock=service.clock,
             log=service.log,
@@ -56,7 +57,7 @@ class ImapAgent(Agent[ImapConfig]):
         self._listeners: dict[str, Listener] = {}
 
     async def start(self) -> None:
-        """Read the certificates, listen for news, accept connections."""
+        """Read the certificates, listen for notices of changes, accept connections."""
         self._tls.load()
         await self._board.start()
         caps, crowd = _caps(self.config), self.service.crowd("clients")
@@ -68,19 +69,19 @@ class ImapAgent(Agent[ImapConfig]):
             await listener.start(self.service.sockets(name))
 
     async def reload(self, config: ImapConfig) -> None:
-        """Certificates and limits are read again; sessions that are open keep what they have."""
+        """Read certificates and limits again; sessions that are open keep what they have."""
         self._tls.reload()
-        self.config = self._surroundings.config = config
-        self._surroundings.incoming.octets = config.append_room(self.service.workers)
+        self.config = self._context.config = config
+        self._context.incoming.octets = config.append_room(self.service.workers)
         for listener in self._listeners.values():
             listener.caps = _caps(config)
 
     async def drain(self) -> None:
-        """Say BYE to everybody, after the command at hand."""
+        """Say BYE to every session, after the command that it is carrying out."""
         for listener in self._listeners.values():
             await listener.stop_accepting()
-        for session in tuple(self.sessions):
-            session.shut_down()
+        for dispatcher in tuple(self._dispatchers):
+            dispatcher.shut_down()
         for listener in self._listeners.values():
             await listener.wait_idle(self.config.drain_seconds)
         self._board.stop()
@@ -90,17 +91,17 @@ class ImapAgent(Agent[ImapConfig]):
 
     @staticmethod
     def check(config: Any) -> None:
-        """The certificates are readable and fit, the networks are networks."""
+        """Check that the certificates are readable and fit, and that the networks are networks. Raises ConfigError."""
         TlsStore(config.tls_directory).load()
         _caps(config)
 
     async def _serve(self, connection: Connection) -> None:
-        session = Session(connection, self._surroundings, HANDLERS)
-        self.sessions.add(session)
+        dispatcher = Dispatcher(ImapSession(connection, self._context), HANDLERS)
+        self._dispatchers.add(dispatcher)
         try:
-            await session.run()
+            await dispatcher.run()
         finally:
-            self.sessions.discard(session)
+            self._dispatchers.discard(dispatcher)
 
 
 def _caps(config: ImapConfig) -> Caps:
@@ -108,5 +109,5 @@ def _caps(config: ImapConfig) -> Caps:
 
 
 def main() -> None:
-    """The console script."""
+    """Run the console script postroom-imap."""
     run(ImapAgent)

@@ -1,21 +1,23 @@
-"""Commands on mailboxes as a whole. RFC 3501 section 6.3, RFC 2342, 3691, 4315, 5819, 6154 and 9208."""
+"""Commands on mailboxes as a whole: CREATE, DELETE, RENAME, SUBSCRIBE, LIST, LSUB, STATUS.
 
-import re
+RFC 3501 section 6.3, RFC 5819, RFC 6154 and RFC 9208.
+"""
+
 from typing import Final
 
-from postroom.contracts.account import NewMessage, Quota, Status
+from postroom.contracts.account import Status
 from postroom.contracts.errors import MailboxNotSelectable, NoSuchMailbox
 from postroom.imap import listings
-from postroom.imap.refusals import Reply, no, reply_to
-from postroom.imap.session import Session
-from postroom.imap.view import View
+from postroom.imap.dispatch import CommandHandler
+from postroom.imap.namespaces import Located, every_mailbox, is_selected, locate
+from postroom.imap.refusals import Reply, no
+from postroom.imap.session import ImapSession
 from postroom.mail.flags import DELETED
 from postroom.wire.imap import commands, responses
 
 # RFC 6154 section 2; \All and \Flagged are views that this store does not have.
 SPECIAL_USES: Final = {use.upper(): use for use in ("\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash")}
-_BARE_LF: Final = re.compile(rb"(?<!\r)\n")
-_ROOT: Final = b'""'  # the account's one quota root
+LINES: Final = 500  # of a LIST answer between two looks whether the client keeps up
 _COUNTS: Final = {
     b"MESSAGES": "messages",
     b"RECENT": "recent",
@@ -26,210 +28,114 @@ _COUNTS: Final = {
 }
 
 
-async def namespace(session: Session, tagged: commands.Tagged) -> Reply:
-    """NAMESPACE: one personal namespace, nobody else's."""
-    session.write(responses.untagged(b"NAMESPACE", b'(("" "/"))', b"NIL", b"NIL"))
-    return Reply()
-
-
-async def select(session: Session, tagged: commands.Tagged) -> Reply:
-    """SELECT and EXAMINE; whatever happens, the mailbox selected before is closed (RFC 3501 section 6.3.1)."""
-    command = tagged.command
-    assert isinstance(command, commands.Select)
-    session.leave_mailbox()
-    if command.condstore:
-        session.enable_condstore()
-    selected = await session.opened.select(command.mailbox, command.writable)
-    view = View(selected, command.writable)
-    session.enter_mailbox(view)
-    status = selected.status
-    session.write(view.flags_line())
-    session.write(b"* %d EXISTS\r\n* %d RECENT\r\n" % (len(view.uids), len(view.recent)))
-    if number := view.number(selected.first_unseen):
-        session.write(responses.status(b"*", b"OK", b"First unseen", b"UNSEEN %d" % number))
-    for text, code in (
-        (b"UIDs valid", b"UIDVALIDITY %d" % status.uidvalidity),
-        (b"Next UID", b"UIDNEXT %d" % status.uidnext),
-        (b"Flags that stay", b"PERMANENTFLAGS " + view.permanent_flags()),
-        (b"Highest", b"HIGHESTMODSEQ %d" % max(status.highestmodseq, 1)),
-    ):
-        session.write(responses.status(b"*", b"OK", text, code))
-    return Reply(b"OK", tagged.verb + b" completed", b"READ-WRITE" if command.writable else b"READ-ONLY")
-
-
-async def create(session: Session, tagged: commands.Tagged) -> Reply:
-    """CREATE, with RFC 6154's use."""
-    command = tagged.command
-    assert isinstance(command, commands.Create)
+async def create(session: ImapSession, command: commands.Create) -> Reply:
+    """Carry out CREATE, with the special use of RFC 6154."""
     uses = {SPECIAL_USES.get(use.upper()) for use in command.special_uses}
     if None in uses or len(uses) > 1:
         return no(b"Special use not supported", b"USEATTR")
     use = next(iter(uses)) or "" if uses else ""
-    if use and any(mailbox.special_use == use for mailbox in await session.opened.mailboxes()):
+    account, name = await locate(session, command.mailbox)
+    if use and any(mailbox.special_use == use for mailbox in await account.mailboxes()):
         return no(b"Another mailbox has this use", b"USEATTR")
-    await session.opened.create(command.mailbox, use)
+    await account.create(name, use)
     return Reply()
 
 
-async def delete(session: Session, tagged: commands.Tagged) -> Reply:
-    """DELETE; our own selected mailbox is left first."""
-    command = tagged.command
-    assert isinstance(command, commands.Delete)
-    await session.opened.delete(command.mailbox)
-    if session.view is not None and session.view.name == command.mailbox:
+async def delete(session: ImapSession, command: commands.Delete) -> Reply:
+    """Carry out DELETE; if the mailbox is selected, the session leaves it."""
+    located = await locate(session, command.mailbox)
+    await located.account.delete(located.name)
+    if is_selected(session, located):
         session.leave_mailbox()
         session.write(responses.status(b"*", b"OK", b"The selected mailbox was deleted", b"CLOSED"))
     return Reply()
 
 
-async def rename(session: Session, tagged: commands.Tagged) -> Reply:
-    """RENAME."""
-    command = tagged.command
-    assert isinstance(command, commands.Rename)
-    await session.opened.rename(command.old, command.new)
+async def rename(session: ImapSession, command: commands.Rename) -> Reply:
+    """Carry out RENAME."""
+    account, old = await locate(session, command.old)
+    _, new = await locate(session, command.new)
+    await account.rename(old, new)
     view = session.view
-    if view is not None and command.old != "INBOX":
-        if view.name == command.old:
-            view.name = command.new
-        elif view.name.startswith(command.old + "/"):
-            view.name = command.new + view.name[len(command.old) :]
+    if view is not None and session.selected_account is account and old != "INBOX":
+        if view.name == old:
+            view.name = new
+        elif view.name.startswith(old + "/"):
+            view.name = new + view.name[len(old) :]
     return Reply()
 
 
-async def subscribe(session: Session, tagged: commands.Tagged) -> Reply:
-    """SUBSCRIBE and UNSUBSCRIBE."""
-    command = tagged.command
-    assert isinstance(command, commands.Subscribe)
-    await session.opened.subscribe(command.mailbox, command.on)
+async def subscribe(session: ImapSession, command: commands.Subscribe) -> Reply:
+    """Carry out SUBSCRIBE and UNSUBSCRIBE. Subscriptions belong to the account that logged in."""
+    await session.own_account.subscribe(command.mailbox, command.on)
     return Reply()
 
 
-async def list_(session: Session, tagged: commands.Tagged) -> Reply:
-    """LIST."""
-    command = tagged.command
-    assert isinstance(command, commands.List)
+async def list_(session: ImapSession, command: commands.List) -> Reply:
+    """Answer LIST."""
     if command.patterns == ("",) and not command.extended:
-        # Asks for the delimiter and the root of the reference alone (RFC 3501 section 6.3.8).
+        # The client asks for the delimiter and the root of the reference only (RFC 3501 section 6.3.8).
         session.write(responses.list_line(b"LIST", (b"\\Noselect",), ""))
         return Reply()
-    mailboxes = await session.opened.mailboxes()
-    subscriptions = await session.opened.subscriptions()
-    for place, listed in enumerate(listings.list_names(command, mailboxes, subscriptions)):
+    mailboxes = await every_mailbox(session)
+    subscriptions = await session.own_account.subscriptions()
+    for number, listed in enumerate(listings.list_names(command, mailboxes, subscriptions), 1):
         session.write(listed.line)
         if command.status and listed.selectable:
-            await _write_status(session, listed.name, command.status)
-        if place % 500 == 499:
+            await _write_status_if_present(session, listed.name, command.status)
+        if number % LINES == 0:
             await session.flush()
     return Reply()
 
 
-async def lsub(session: Session, tagged: commands.Tagged) -> Reply:
-    """LSUB."""
-    command = tagged.command
-    assert isinstance(command, commands.Lsub)
-    session.write(b"".join(listings.lsub_names(command, await session.opened.subscriptions())))
+async def lsub(session: ImapSession, command: commands.Lsub) -> Reply:
+    """Answer LSUB."""
+    subscriptions = await session.own_account.subscriptions()
+    session.write(b"".join(listings.lsub_names(command, subscriptions)))
     return Reply()
 
 
-async def status(session: Session, tagged: commands.Tagged) -> Reply:
-    """STATUS."""
-    command = tagged.command
-    assert isinstance(command, commands.StatusOf)
+async def status(session: ImapSession, command: commands.StatusOf) -> Reply:
+    """Answer STATUS."""
     if b"HIGHESTMODSEQ" in command.items:
         session.enable_condstore()
-    await _write_status(session, command.mailbox, command.items, missing_ok=False)
+    await _write_status(session, command.mailbox, command.items)
     return Reply()
 
 
-async def _write_status(
-    session: Session, name: str, items: tuple[bytes, ...], *, missing_ok: bool = True
-) -> None:
+async def _write_status_if_present(session: ImapSession, name: str, items: tuple[bytes, ...]) -> None:
+    """Write STATUS, unless the mailbox was deleted while LIST was being answered (RFC 5819 section 2)."""
     try:
-        found = await session.opened.status(name)
+        await _write_status(session, name, items)
     except (NoSuchMailbox, MailboxNotSelectable):
-        if missing_ok:  # deleted while LIST was being answered (RFC 5819 section 2)
-            return
-        raise
-    values = [b"%b %d" % (item, await _value(session, name, item, found)) for item in items]
+        return
+
+
+async def _write_status(session: ImapSession, name: str, items: tuple[bytes, ...]) -> None:
+    """Write STATUS. Raises NoSuchMailbox, MailboxNotSelectable."""
+    located = await locate(session, name)
+    found = await located.account.status(located.name)
+    values = [b"%b %d" % (item, await _value(located, item, found)) for item in items]
     session.write(responses.untagged(b"STATUS", responses.mailbox(name), b"(" + b" ".join(values) + b")"))
 
 
-async def _value(session: Session, name: str, item: bytes, found: Status) -> int:
+async def _value(located: Located, item: bytes, found: Status) -> int:
     if item in _COUNTS:
         number: int = getattr(found, _COUNTS[item])
         return number
     if not found.deleted:  # DELETED-STORAGE
         return 0
-    number_of = {mailbox.name: mailbox.id for mailbox in await session.opened.mailboxes()}
-    rows = await session.opened.rows(number_of[name])
+    number_of = {mailbox.name: mailbox.id for mailbox in await located.account.mailboxes()}
+    rows = await located.account.rows(number_of[located.name])
     return sum(row.size for row in rows if DELETED in row.flags)
 
 
-async def append(session: Session, tagged: commands.Tagged) -> Reply:
-    """APPEND; lines that end with LF alone are mended, since parts could not be found in them."""
-    command = tagged.command
-    assert isinstance(command, commands.Append)
-    content = command.message
-    if content.count(b"\n") != content.count(b"\r\n"):
-        content = _BARE_LF.sub(b"\r\n", content)
-    try:
-        done = await session.opened.append(
-            command.mailbox, (NewMessage(content, command.flags, command.date),)
-        )
-    except NoSuchMailbox:
-        return no(b"No such mailbox", b"TRYCREATE")
-    if session.view is not None and session.view.name == command.mailbox:
-        session.note_news()
-    return Reply(code=b"APPENDUID %d %d" % (done.uidvalidity, done.uids[0]))
-
-
-async def close(session: Session, tagged: commands.Tagged) -> Reply:
-    """CLOSE: expunges without telling."""
-    view = session.selected
-    if view.writable:
-        await session.opened.expunge(view.id)
-    session.leave_mailbox()
-    return Reply()
-
-
-async def unselect(session: Session, tagged: commands.Tagged) -> Reply:
-    """UNSELECT. RFC 3691."""
-    session.leave_mailbox()
-    return Reply()
-
-
-async def get_quota(session: Session, tagged: commands.Tagged) -> Reply:
-    """GETQUOTA. An account without a limit has no root: a root names a resource (RFC 9208 section 7)."""
-    command = tagged.command
-    assert isinstance(command, commands.GetQuota)
-    quota = await session.opened.quota()
-    if command.root or not quota.limit:
-        return no(b"No such quota root", b"NONEXISTENT")
-    session.write(_quota_line(quota))
-    return Reply()
-
-
-async def get_quota_root(session: Session, tagged: commands.Tagged) -> Reply:
-    """GETQUOTAROOT: every mailbox counts towards the account's one root."""
-    command = tagged.command
-    assert isinstance(command, commands.GetQuotaRoot)
-    if all(mailbox.name != command.mailbox for mailbox in await session.opened.mailboxes()):
-        return reply_to(NoSuchMailbox())
-    quota = await session.opened.quota()
-    roots = (_ROOT,) if quota.limit else ()
-    session.write(responses.untagged(b"QUOTAROOT", responses.mailbox(command.mailbox), *roots))
-    if quota.limit:
-        session.write(_quota_line(quota))
-    return Reply()
-
-
-async def set_quota(session: Session, tagged: commands.Tagged) -> Reply:
-    """SETQUOTA: quotas are the operator's."""
-    return no(b"Quotas are set by the operator", b"NOPERM")
-
-
-def _quota_line(quota: Quota) -> bytes:
-    # STORAGE counts units of 1024 octets (RFC 9208 section 5.1).
-    return responses.untagged(
-        b"QUOTA", _ROOT, b"(STORAGE %d %d)" % (-(-quota.used // 1024), quota.limit // 1024)
-    )
+HANDLERS: Final = (
+    CommandHandler(commands.Create, create),
+    CommandHandler(commands.Delete, delete),
+    CommandHandler(commands.Rename, rename),
+    CommandHandler(commands.Subscribe, subscribe),
+    CommandHandler(commands.List, list_),
+    CommandHandler(commands.Lsub, lsub),
+    CommandHandler(commands.StatusOf, status),
+)

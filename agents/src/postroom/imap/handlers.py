@@ -1,41 +1,26 @@
-"""The table from command to handler."""
+"""All command handlers, gathered from the families."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
-from postroom.imap import fetching, folders, idling, login, messages, searching
-from postroom.imap.session import Handler
-from postroom.wire.imap import commands
+from postroom.imap import (
+    appending,
+    fetching,
+    folders,
+    idling,
+    login,
+    messages,
+    namespaces,
+    quotas,
+    searching,
+    selecting,
+)
+from postroom.imap.dispatch import CommandHandler
+from postroom.wire.imap.commands import Command
 
-HANDLERS: Final[Mapping[type[commands.Command], Handler]] = {
-    commands.Capability: login.capability,
-    commands.Noop: login.noop,
-    commands.Logout: login.logout,
-    commands.Id: login.identification,
-    commands.StartTls: login.start_tls,
-    commands.Authenticate: login.authenticate,
-    commands.Login: login.login,
-    commands.Enable: login.enable,
-    commands.Namespace: folders.namespace,
-    commands.Select: folders.select,
-    commands.Create: folders.create,
-    commands.Delete: folders.delete,
-    commands.Rename: folders.rename,
-    commands.Subscribe: folders.subscribe,
-    commands.List: folders.list_,
-    commands.Lsub: folders.lsub,
-    commands.StatusOf: folders.status,
-    commands.Append: folders.append,
-    commands.Idle: idling.idle,
-    commands.GetQuota: folders.get_quota,
-    commands.GetQuotaRoot: folders.get_quota_root,
-    commands.SetQuota: folders.set_quota,
-    commands.Check: login.noop,
-    commands.Close: folders.close,
-    commands.Unselect: folders.unselect,
-    commands.Expunge: messages.expunge,
-    commands.Search: searching.search,
-    commands.Fetch: fetching.fetch,
-    commands.Store: messages.store,
-    commands.Copy: messages.copy,
+FAMILIES: Final = (
+    login, namespaces, selecting, folders, appending, idling, quotas, messages, searching, fetching,
+)  # fmt: skip
+HANDLERS: Final[Mapping[type[Command], CommandHandler[Any]]] = {
+    handler.command: handler for family in FAMILIES for handler in family.HANDLERS
 }

@@ -1,22 +1,27 @@
-"""IDLE: news are pushed while the client waits. RFC 2177.
+"""IDLE: changes are sent while the client waits. RFC 2177.
 
-A waiting session is one suspended read and one callback; no task, no timer of its own and no open database.
+Room rule: a waiting session is one suspended read and one callback; it has no task, no timer of its own and no open
+database.
 """
 
 import asyncio
 from typing import Final
 
-from postroom.imap.refusals import Reply, bad
-from postroom.imap.session import Bye, Session
+from postroom.imap import news, standing
+from postroom.imap.dispatch import CommandHandler, LookForNews
+from postroom.imap.refusals import Bye, Reply, bad
+from postroom.imap.session import ImapSession
 from postroom.wire.imap import commands, responses
 
-GATHER: Final = 0.02  # seconds in which further news join the first
-STILL_HERE: Final = 110.0  # seconds; keeps address translators awake and notices dead peers and lost news
+GATHER: Final = 0.02  # seconds in which further changes join the first
+STILL_HERE: Final = (
+    110.0  # seconds; keeps address translators awake, finds dead peers and notices that were lost
+)
 _LONGEST_LINE: Final = 1024
 
 
-async def idle(session: Session, tagged: commands.Tagged) -> Reply:
-    """IDLE until DONE."""
+async def idle(session: ImapSession, command: commands.Idle) -> Reply:
+    """Carry out IDLE until DONE."""
     pusher = _Pusher(session)
     session.write(responses.continuation(b"idling"))
     session.on_news = pusher.news
@@ -31,37 +36,37 @@ async def idle(session: Session, tagged: commands.Tagged) -> Reply:
     return Reply()
 
 
-async def _wait_for_line(session: Session, pusher: "_Pusher") -> bytes:
-    """The line that ends IDLE. Raises TimeoutError after `idle_timeout`."""
-    clock = session.surroundings.clock
-    until = clock.steady() + session.surroundings.config.idle_timeout
+async def _wait_for_line(session: ImapSession, pusher: "_Pusher") -> bytes:
+    """Return the line that ends IDLE. Raises TimeoutError after `idle_timeout`."""
+    clock, connection, framer = session.context.clock, session.connection, session.input.framer
+    until = clock.steady() + session.context.config.idle_timeout
     while True:
-        line = session.framer.next_line(_LONGEST_LINE)
+        line = framer.next_line(_LONGEST_LINE)
         if isinstance(line, bytes):
             return line
         if line is not None:
             raise Bye("DONE expected")
-        session.connection.timeout = max(min(STILL_HERE, until - clock.steady()), 0.01)
+        connection.timeout = max(min(STILL_HERE, until - clock.steady()), 0.01)
         try:
-            octets = await session.connection.read()
+            octets = await connection.read()
         except TimeoutError:
             if clock.steady() >= until:
                 raise
-            await session.check_standing()
+            await standing.check(session)
             session.write(responses.status(b"*", b"OK", b"Still here"))
             pusher.news()
             continue
         if not octets:
             raise ConnectionResetError("peer is gone")
-        session.framer.feed(octets)
+        framer.feed(octets)
 
 
 class _Pusher:
-    """Looks after news once they have gathered, one look at a time."""
+    """Look for changes once several may have gathered, one look at a time."""
 
     __slots__ = ("_again", "_gathering", "_session", "_task")
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: ImapSession) -> None:
         self._session = session
         self._task: asyncio.Task[None] | None = None
         self._again = self._gathering = False
@@ -74,10 +79,10 @@ class _Pusher:
             self._task = asyncio.ensure_future(self._push())
 
     async def stop(self) -> None:
-        """Let a look under way finish: its responses belong in front of the reply."""
+        """Wait for a look that has begun: its responses belong before the reply."""
         self._again = False
         if self._task is not None:
-            if self._gathering:  # nothing is under way; what was gathered goes out in front of the reply
+            if self._gathering:  # the look has not begun; the one before the reply brings what was gathered
                 self._task.cancel()
             await asyncio.wait((self._task,))
 
@@ -88,7 +93,7 @@ class _Pusher:
                 self._gathering = True
                 await asyncio.sleep(GATHER)
                 self._again = self._gathering = False
-                await session.look(expunges=True)
+                await news.look(session, expunges=True)
                 await session.connection.drain()
         except Bye as bye:
             session.bye(str(bye).encode())
@@ -96,3 +101,6 @@ class _Pusher:
             session.connection.close()
         finally:
             self._task = None
+
+
+HANDLERS: Final = (CommandHandler(commands.Idle, idle, news=LookForNews.ALWAYS),)

@@ -4,8 +4,10 @@ from typing import Final
 
 from postroom.contracts.auth import LoginAttempt
 from postroom.contracts.errors import LoginError, LoginRefused
+from postroom.imap import standing
+from postroom.imap.dispatch import CommandHandler, LookForNews
 from postroom.imap.refusals import Reply, bad, no, reply_to
-from postroom.imap.session import Session
+from postroom.imap.session import ImapSession
 from postroom.runtime.connections import PeerInjected
 from postroom.wire import sasl
 from postroom.wire.imap import commands, responses
@@ -14,55 +16,53 @@ _PRIVACY: Final = no(b"Start TLS first", b"PRIVACYREQUIRED")
 _ENABLED: Final = frozenset({b"CONDSTORE"})
 
 
-async def capability(session: Session, tagged: commands.Tagged) -> Reply:
-    """CAPABILITY."""
+async def capability(session: ImapSession, command: commands.Capability) -> Reply:
+    """Answer CAPABILITY."""
     session.write(responses.untagged(b"CAPABILITY", session.capabilities()))
     return Reply()
 
 
-async def noop(session: Session, tagged: commands.Tagged) -> Reply:
-    """NOOP and CHECK: news go out before the reply; what was acknowledged is on disk already."""
+async def noop(session: ImapSession, command: commands.Noop | commands.Check) -> Reply:
+    """Carry out NOOP and CHECK: what was acknowledged is on disk already, and the session looks for news anyway."""
     return Reply()
 
 
-async def logout(session: Session, tagged: commands.Tagged) -> Reply:
-    """LOGOUT."""
+async def logout(session: ImapSession, command: commands.Logout) -> Reply:
+    """Carry out LOGOUT."""
     session.write(responses.status(b"*", b"BYE", b"Logging out"))
     session.end()
     return Reply()
 
 
-async def identification(session: Session, tagged: commands.Tagged) -> Reply:
-    """ID: our name; the version is nobody's business."""
+async def identification(session: ImapSession, command: commands.Id) -> Reply:
+    """Answer ID with our name; the version is nobody's business."""
     session.write(responses.untagged(b"ID", b'("name" "Postroom")'))
     return Reply()
 
 
-async def start_tls(session: Session, tagged: commands.Tagged) -> Reply | None:
-    """STARTTLS. Octets that came behind it in plain text end the connection."""
+async def start_tls(session: ImapSession, command: commands.StartTls) -> Reply | None:
+    """Carry out STARTTLS. Octets that the client has sent after it in plain text end the connection."""
     if session.connection.secured:
         return bad(b"TLS is active already")
-    if session.surroundings.tls is None:
+    if session.context.tls is None:
         return no(b"TLS is not available", b"UNAVAILABLE")
-    if session.framer.pending:
+    if session.input.framer.pending:
         raise PeerInjected
-    context = session.surroundings.tls()
-    session.write(responses.status(tagged.tag, b"OK", b"Begin TLS negotiation now"))
+    context = session.context.tls()
+    session.write(responses.status(session.tag, b"OK", b"Begin TLS negotiation now"))
     await session.connection.start_tls(context)
     return None
 
 
-async def authenticate(session: Session, tagged: commands.Tagged) -> Reply:
-    """AUTHENTICATE PLAIN or LOGIN."""
-    command = tagged.command
-    assert isinstance(command, commands.Authenticate)
+async def authenticate(session: ImapSession, command: commands.Authenticate) -> Reply:
+    """Carry out AUTHENTICATE PLAIN or LOGIN."""
     if not session.connection.secured:
         return _PRIVACY
     try:
         step = sasl.begin_encoded(command.mechanism, command.initial)
         while isinstance(step, sasl.Asking):
             session.write(responses.continuation(sasl.encode_line(step.challenge)))
-            line = await session.read_line(session.surroundings.config.max_line_before_login)
+            line = await session.input.next_line(session.context.config.max_line_before_login)
             step = step.answered(sasl.decode_line(line))
     except sasl.UnknownMechanism:
         return no(b"Mechanism not offered", b"CANNOT")
@@ -71,10 +71,8 @@ async def authenticate(session: Session, tagged: commands.Tagged) -> Reply:
     return await _enter(session, step.response)
 
 
-async def login(session: Session, tagged: commands.Tagged) -> Reply:
-    """LOGIN."""
-    command = tagged.command
-    assert isinstance(command, commands.Login)
+async def login(session: ImapSession, command: commands.Login) -> Reply:
+    """Carry out LOGIN."""
     if not session.connection.secured:
         return _PRIVACY
     try:
@@ -85,10 +83,8 @@ async def login(session: Session, tagged: commands.Tagged) -> Reply:
     return await _enter(session, message)
 
 
-async def enable(session: Session, tagged: commands.Tagged) -> Reply:
-    """ENABLE. RFC 5161."""
-    command = tagged.command
-    assert isinstance(command, commands.Enable)
+async def enable(session: ImapSession, command: commands.Enable) -> Reply:
+    """Carry out ENABLE. RFC 5161."""
     enabled = sorted(_ENABLED.intersection(command.names))
     session.write(responses.untagged(b"ENABLED", *enabled))
     if enabled:
@@ -96,27 +92,40 @@ async def enable(session: Session, tagged: commands.Tagged) -> Reply:
     return Reply()
 
 
-async def _enter(session: Session, message: bytes) -> Reply:
-    around, client = session.surroundings, session.connection.peer
+async def _enter(session: ImapSession, message: bytes) -> Reply:
+    context, client = session.context, session.connection.peer
     attempt = LoginAttempt("PLAIN", message, "imap", client, session.connection.secured)
     try:
-        login_ = await around.authenticator.authenticate(attempt)
+        login_ = await context.authenticator.authenticate(attempt)
     except LoginError as error:
-        around.log.info(f"login refused: client={client} reason={type(error).__name__}", client=client)
+        context.log.info(f"login refused: client={client} reason={type(error).__name__}", client=client)
         raise
-    # an auth service that is not ours may know addresses only
-    known = await around.directory.account(login_.account) or await around.directory.login(login_.address)
+    # An auth service that is not ours may know addresses only.
+    known = await context.directory.account(login_.account) or await context.directory.login(login_.address)
     if known is None or not known.enabled:
-        around.log.info(f"login refused: client={client} reason=account", client=client)
+        context.log.info(f"login refused: client={client} reason=account", client=client)
         return reply_to(LoginRefused())
-    if around.logins.of(known.id) >= around.config.max_connections_per_account:
+    if context.logins.of(known.id) >= context.config.max_connections_per_account:
         return no(b"Too many connections of this account", b"LIMIT")
-    account = await around.store.account(known.id, known.quota_bytes)
-    session.enter_account(account, known)
+    account = await context.store.account(known.id, known.quota_bytes)
+    standing.enter_account(session, account, known)
     session.connection.trust()
-    around.log.info(
+    context.log.info(
         f"login: account={login_.address} client={client} tls={session.connection.tls_version}",
         client=client,
         ACCOUNT=known.id,
     )
     return Reply(b"OK", b"Logged in", b"CAPABILITY " + session.capabilities())
+
+
+HANDLERS: Final = (
+    CommandHandler(commands.Capability, capability),
+    CommandHandler(commands.Noop, noop, news=LookForNews.ALWAYS),
+    CommandHandler(commands.Check, noop, news=LookForNews.ALWAYS),
+    CommandHandler(commands.Logout, logout, news=LookForNews.NEVER),
+    CommandHandler(commands.Id, identification),
+    CommandHandler(commands.StartTls, start_tls),
+    CommandHandler(commands.Authenticate, authenticate),
+    CommandHandler(commands.Login, login),
+    CommandHandler(commands.Enable, enable),
+)

@@ -5,19 +5,20 @@ from typing import Final
 
 from postroom.contracts.account import Copied, FlagMode, Row, Stored
 from postroom.contracts.errors import NoSuchMailbox
+from postroom.imap import news
+from postroom.imap.dispatch import CommandHandler, LookForNews
+from postroom.imap.namespaces import locate
 from postroom.imap.refusals import GONE, READ_ONLY, Reply, no
-from postroom.imap.session import Session
+from postroom.imap.session import ImapSession
 from postroom.wire.imap import commands, responses
 from postroom.wire.imap.sequence import compact, in_order
 
-CHUNK: Final = 2000
+CHUNK: Final = 2000  # messages that one step changes
 _MODES: Final = {"": FlagMode.REPLACE, "+": FlagMode.ADD, "-": FlagMode.REMOVE}
 
 
-async def store(session: Session, tagged: commands.Tagged) -> Reply:
-    """STORE and UID STORE."""
-    command = tagged.command
-    assert isinstance(command, commands.Store)
+async def store(session: ImapSession, command: commands.Store) -> Reply:
+    """Carry out STORE and UID STORE."""
     view = session.selected
     uids = view.chosen(command.set, uid=command.uid)
     if not view.writable:
@@ -25,7 +26,7 @@ async def store(session: Session, tagged: commands.Tagged) -> Reply:
     if command.unchanged_since is not None:
         session.enable_condstore()
     if command.silent:
-        await session.look_before_silence(uids=command.uid)
+        await news.look_before_silence(session, uids=command.uid)
     found = 0
     modified: list[int] = []
     for start in range(0, len(uids), CHUNK):
@@ -43,12 +44,12 @@ async def store(session: Session, tagged: commands.Tagged) -> Reply:
     return Reply()
 
 
-async def _store_some(session: Session, command: commands.Store, uids: Sequence[int]) -> Stored:
+async def _store_some(session: ImapSession, command: commands.Store, uids: Sequence[int]) -> Stored:
     view = session.selected
     mode = _MODES[command.sign]
-    stored = await session.opened.store(view.id, uids, mode, command.flags, command.unchanged_since)
+    stored = await session.selected_account.store(view.id, uids, mode, command.flags, command.unchanged_since)
     session.write(view.learn_keywords(stored.rows, stored.keywords))
-    session.write(_told(session, command, stored.rows))
+    session.write(_fetch_lines(session, command, stored.rows))
     if command.silent:
         view.know_unsaid(stored.rows, stored.before)
     else:
@@ -57,8 +58,8 @@ async def _store_some(session: Session, command: commands.Store, uids: Sequence[
     return stored
 
 
-def _told(session: Session, command: commands.Store, rows: Iterable[Row]) -> bytes:
-    """FETCH responses. Silence covers flags alone: mod-sequences are always told (RFC 7162 section 3.1.3)."""
+def _fetch_lines(session: ImapSession, command: commands.Store, rows: Iterable[Row]) -> bytes:
+    """Return FETCH responses. `.SILENT` covers flags only, not mod-sequences (RFC 7162 section 3.1.3)."""
     if command.silent and not session.condstore:
         return b""
     view = session.selected
@@ -76,21 +77,21 @@ def _told(session: Session, command: commands.Store, rows: Iterable[Row]) -> byt
     return bytes(out)
 
 
-async def copy(session: Session, tagged: commands.Tagged) -> Reply:
-    """COPY and MOVE with their UID forms."""
-    command = tagged.command
-    assert isinstance(command, commands.Copy)
+async def copy(session: ImapSession, command: commands.Copy) -> Reply:
+    """Carry out COPY and MOVE with their UID forms."""
     view = session.selected
     uids = view.chosen(command.set, uid=command.uid)
     if command.move and not view.writable:
         return READ_ONLY
     if not uids:
         return Reply()
+    account = session.selected_account
+    _, target = await locate(session, command.mailbox)
     try:
         if command.move:
-            copied = await session.opened.move(view.id, uids, command.mailbox)
+            copied = await account.move(view.id, uids, target)
         else:
-            copied = await session.opened.copy(view.id, uids, command.mailbox)
+            copied = await account.copy(view.id, uids, target)
     except NoSuchMailbox:
         return no(b"No such mailbox", b"TRYCREATE")
     session.note_news()
@@ -108,14 +109,19 @@ def _copyuid(copied: Copied) -> bytes:
     return b"COPYUID %d %b %b" % (copied.uidvalidity, in_order(copied.sources), in_order(copied.targets))
 
 
-async def expunge(session: Session, tagged: commands.Tagged) -> Reply:
-    """EXPUNGE and UID EXPUNGE; the EXPUNGE responses go out with the news."""
-    command = tagged.command
-    assert isinstance(command, commands.Expunge)
+async def expunge(session: ImapSession, command: commands.Expunge) -> Reply:
+    """Carry out EXPUNGE and UID EXPUNGE; the look for news before the reply writes the EXPUNGE responses."""
     view = session.selected
     if not view.writable:
         return READ_ONLY
     uids = None if command.uids is None else view.chosen(command.uids, uid=True)
     if uids is None or uids:
-        await session.opened.expunge(view.id, uids)
+        await session.selected_account.expunge(view.id, uids)
     return Reply()
+
+
+HANDLERS: Final = (
+    CommandHandler(commands.Store, store, by_number=True),
+    CommandHandler(commands.Copy, copy),
+    CommandHandler(commands.Expunge, expunge, news=LookForNews.ALWAYS),
+)

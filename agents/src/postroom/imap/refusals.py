@@ -12,6 +12,10 @@ from postroom.contracts import errors
 from postroom.contracts.account import MOST_KEYWORDS
 
 
+class Bye(Exception):
+    """Ends the session with these words to the client."""
+
+
 class Reply(msgspec.Struct, frozen=True):
     """A tagged reply without its tag. An empty `text` becomes `<command> completed`."""
 

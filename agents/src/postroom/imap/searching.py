@@ -11,9 +11,10 @@ from typing import Final
 from postroom.contracts.errors import MailError, MessageGone, MessageLost
 from postroom.contracts.search import Body, Day, Header, InEnvelope, Key, ModSeq, leaves
 from postroom.imap.absence import demand_present
+from postroom.imap.dispatch import CommandHandler
 from postroom.imap.matching import Facts, Message, predicate
 from postroom.imap.refusals import LOST, SEARCHED_PAST_GONE, Reply
-from postroom.imap.session import Session
+from postroom.imap.session import ImapSession
 from postroom.wire.imap import commands, responses
 from postroom.wire.imap.sections import header_end
 from postroom.wire.imap.sequence import compact
@@ -27,10 +28,8 @@ Loader = Callable[[list[Message]], Awaitable[list[Message]]]
 Reader = Callable[[Message], Awaitable[bytes]]
 
 
-async def search(session: Session, tagged: commands.Tagged) -> Reply:
+async def search(session: ImapSession, command: commands.Search) -> Reply:
     """SEARCH and UID SEARCH."""
-    command = tagged.command
-    assert isinstance(command, commands.Search)
     conditional = any(isinstance(key, ModSeq) for key in leaves(command.key))  # RFC 7162 section 3.1.5
     if conditional:
         session.enable_condstore()
@@ -40,7 +39,7 @@ async def search(session: Session, tagged: commands.Tagged) -> Reply:
     for start in range(0, len(view.uids), ROWS):
         numbered = enumerate(view.uids[start : start + ROWS], start + 1)
         messages += [Message(uid, number) for number, uid in numbered if uid not in view.gone]
-        if session.turn.over:
+        if session.time_slice.over:
             await session.flush()
     searching = _Search(session, command.key, facts)
     found = await searching.run(messages)
@@ -49,7 +48,7 @@ async def search(session: Session, tagged: commands.Tagged) -> Reply:
     if command.results is None:
         session.write(_plain(command, found, conditional))
     else:
-        session.write(_extended(tagged.tag, command, found, conditional))
+        session.write(_extended(session.tag, command, found, conditional))
     if searching.lost:  # the answer is true of all others
         return Reply(b"OK", LOST.text, LOST.code)
     if searching.left_out or view.gone:
@@ -58,18 +57,18 @@ async def search(session: Session, tagged: commands.Tagged) -> Reply:
     return Reply()
 
 
-async def _with_rows(session: Session, messages: list[Message]) -> list[Message]:
+async def _with_rows(session: ImapSession, messages: list[Message]) -> list[Message]:
     """The messages with their rows, where a key was decided without them."""
     if any(message.row is None for message in messages):
         uids = [message.uid for message in messages]
-        rows = {row.uid: row for row in await session.opened.rows(session.selected.id, uids)}
+        rows = {row.uid: row for row in await session.selected_account.rows(session.selected.id, uids)}
         for message in messages:
             message.row = rows.get(message.uid)
     return [message for message in messages if message.row is not None]
 
 
 class _Search:
-    def __init__(self, session: Session, key: Key, facts: Facts) -> None:
+    def __init__(self, session: ImapSession, key: Key, facts: Facts) -> None:
         self._session = session
         self._judge = predicate(key, facts)
         used = tuple(leaves(key))
@@ -86,7 +85,7 @@ class _Search:
         open_: list[Message] = []
         for start in range(0, len(messages), ROWS):
             open_ += self._sorted_out(messages[start : start + ROWS])
-            if self._session.turn.over:
+            if self._session.time_slice.over:
                 await self._session.flush()
         if open_:
             open_ = await self._by_step(open_, ROWS, self._load_rows)
@@ -124,7 +123,7 @@ class _Search:
         return open_
 
     async def _load_rows(self, messages: list[Message]) -> list[Message]:
-        account, view = self._session.opened, self._session.selected
+        account, view = self._session.selected_account, self._session.selected
         rows = {row.uid: row for row in await account.rows(view.id, [message.uid for message in messages])}
         for message in messages:
             message.row = rows.get(message.uid)
@@ -133,7 +132,7 @@ class _Search:
         return loaded
 
     async def _load_details(self, messages: list[Message]) -> list[Message]:
-        account, view = self._session.opened, self._session.selected
+        account, view = self._session.selected_account, self._session.selected
         found = await account.details(view.id, [message.uid for message in messages])
         details = {detail.uid: detail for detail in found}
         loaded: list[Message] = []
@@ -148,7 +147,7 @@ class _Search:
     def _note_fault(self, message: Message, error: Exception) -> None:
         self.lost = True
         name = self._session.selected.name
-        self._session.teller.fault(f"SEARCH of mailbox={name!r} uid={message.uid}", error)
+        self._session.log.fault(f"SEARCH of mailbox={name!r} uid={message.uid}", error)
 
     async def _unless_absent(self, message: Message, asking: Awaitable[bytes | None]) -> bytes | None:
         """Return the octets; None for a message that cannot be judged, which is noted."""
@@ -158,7 +157,7 @@ class _Search:
             self.left_out = True
         except MessageLost as lost:
             self.lost = True
-            self._session.teller.lost(lost)
+            self._session.log.lost(lost)
         except (MailError, OSError):  # of the store as a whole
             raise
         except Exception as error:
@@ -171,7 +170,7 @@ class _Search:
         octets = 0
         for message in messages:
             loaded = await self._unless_absent(message, load(message))
-            if self._session.turn.over:
+            if self._session.time_slice.over:
                 await self._session.flush()
             if loaded is None:
                 continue
@@ -186,7 +185,7 @@ class _Search:
 
     async def _load_header(self, message: Message) -> bytes:
         """Raises MessageGone, MessageLost."""
-        account, mailbox = self._session.opened, self._session.selected.id
+        account, mailbox = self._session.selected_account, self._session.selected.id
         start = await account.head(mailbox, message.uid, HEAD)
         end = header_end(start)
         if end == len(start):
@@ -197,7 +196,7 @@ class _Search:
 
     async def _load_content(self, message: Message) -> bytes:
         """Raises MessageGone, MessageLost."""
-        message.content = await self._session.opened.content(self._session.selected.id, message.uid)
+        message.content = await self._session.selected_account.content(self._session.selected.id, message.uid)
         return message.content
 
     async def _judge_batch(self, batch: list[Message]) -> list[Message]:
@@ -248,3 +247,6 @@ def _extended(tag: bytes, command: commands.Search, found: list[Message], condit
         told = found if wanted & {b"ALL", b"COUNT"} else ends
         words.append(b"MODSEQ %d" % _highest(told))
     return responses.untagged(*words)
+
+
+HANDLERS: Final = (CommandHandler(commands.Search, search, by_number=True),)

@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from postroom.wire.imap.framing import Event, Frame, Framer, Limits, Refused, WantsLiteral
+from postroom.wire.imap.framing import Event, Frame, Framer, FramingLimits, Refused, WantsLiteral
 
-LIMITS = Limits(command=200, literal=100, message=1000, skip=2000)
+LIMITS = FramingLimits(command=200, literal=100, message=1000, skip=2000)
 STREAM = (
     b'a NOOP\r\nb LOGIN {3+}\r\nada "x"\r\nc APPEND x (\\Seen) {12+}\r\nFrom: x\r\n\r\ny\r\n'
     b"d X {5+}\r\n{3}\r\n {0+}\r\n\r\n"
@@ -90,7 +90,7 @@ def test_other_line_ends_are_refused_and_survived(end: bytes) -> None:
 
 
 def test_x05_memory_stays_within_the_limits_whatever_comes() -> None:
-    limits = Limits(command=8192, literal=1024)
+    limits = FramingLimits(command=8192, literal=1024)
     for piece in (b"(" * 1000, b"a X {1000+}\r\n" + b"x" * 1000, b'a ID ("x" ' * 100, b"{9+}\r\n12345678 "):
         framer, largest, over = Framer(limits), 0, False
         for _ in range(1000):
@@ -129,7 +129,7 @@ def _until_fatal(found: list[Event]) -> list[Event]:
 
 
 def test_x05_many_small_literals_are_refused_as_one_command() -> None:
-    framer = Framer(Limits(command=65_536, literal=65_536, skip=100))
+    framer = Framer(FramingLimits(command=65_536, literal=65_536, skip=100))
     found = events(framer, b"a X" + b" {0+}\r\n" * 200 + b"\r\nb NOOP\r\n")
     assert found == [Refused(b"a", b"Literal too large", fatal=False), Frame(b"b NOOP")]
 
@@ -151,7 +151,7 @@ def test_what_follows_a_malformed_line_is_no_command(line: bytes) -> None:
 
 
 def test_a_refused_command_may_go_on_for_long() -> None:
-    framer = Framer(Limits(command=65_536, literal=65_536, skip=100))
+    framer = Framer(FramingLimits(command=65_536, literal=65_536, skip=100))
     assert events(framer, b"a X" + b" {0+}\r\n" * 20_000) == []
     assert len(events(framer, b"\r\n")) == 1
 

@@ -12,7 +12,7 @@ from postroom.wire.imap import commands as c
 from postroom.wire.imap import responses
 from postroom.wire.imap.commands import Tagged
 from postroom.wire.imap.fetchitems import Item, Section, Text
-from postroom.wire.imap.framing import Frame, Framer, Limits
+from postroom.wire.imap.framing import Frame, Framer, FramingLimits
 from postroom.wire.imap.parser import VERBS, Malformed, State, parse
 from postroom.wire.imap.sequence import SequenceSet
 
@@ -21,7 +21,7 @@ ALL = SequenceSet(((1, STAR),))
 
 
 def read(octets: bytes, state: State = State.SELECTED) -> Tagged:
-    framer = Framer(Limits(command=65536, literal=65536, message=1 << 20))
+    framer = Framer(FramingLimits(command=65536, literal=65536, message=1 << 20))
     framer.feed(octets + b"\r\n")
     frame = framer.next_event()
     assert isinstance(frame, Frame)

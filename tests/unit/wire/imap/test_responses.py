@@ -5,14 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from postroom.wire.imap import responses
 from postroom.wire.imap.capability import capabilities
-from postroom.wire.imap.framing import Frame, Framer, Limits
+from postroom.wire.imap.framing import Frame, Framer, FramingLimits
 from postroom.wire.imap.scanner import Scanner
 
 
 @given(st.binary(max_size=1200))
 def test_strings_read_back(octets: bytes) -> None:
     written = responses.string(octets)
-    framer = Framer(Limits(command=5000, literal=5000))
+    framer = Framer(FramingLimits(command=5000, literal=5000))
     framer.feed(written.replace(b"}\r\n", b"+}\r\n", 1) if written.startswith(b"{") else written)
     framer.feed(b"\r\n")
     frame = framer.next_event()

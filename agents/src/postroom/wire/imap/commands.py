@@ -209,8 +209,9 @@ class Copy(Command, frozen=True):
 
 
 class Tagged(msgspec.Struct, frozen=True):
-    """A command with its tag. `verb` is its name for the tagged reply, in upper case."""
+    """A command with its tag. `verb` is its name for the tagged reply, in upper case; `by_uid` marks UID forms."""
 
     tag: bytes
     verb: bytes
     command: Command
+    by_uid: bool = False

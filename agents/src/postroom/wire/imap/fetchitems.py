@@ -1,6 +1,6 @@
 """What FETCH may ask for. RFC 3501 section 6.4.5, RFC 7162 section 3.1.4."""
 
-from enum import Enum
+from enum import Enum, Flag, auto
 from typing import Final
 
 import msgspec
@@ -12,17 +12,34 @@ MAX_FIELDS: Final = 200
 MAX_PART_DEPTH: Final = 100
 
 
-class Item(Enum):
-    """Items without arguments, by the name they are answered with."""
+class Need(Flag):
+    """What of a message has to be read to answer an item."""
 
-    UID = b"UID"
-    FLAGS = b"FLAGS"
-    INTERNALDATE = b"INTERNALDATE"
-    SIZE = b"RFC822.SIZE"
-    MODSEQ = b"MODSEQ"
-    ENVELOPE = b"ENVELOPE"
-    BODY = b"BODY"
-    BODYSTRUCTURE = b"BODYSTRUCTURE"
+    ROW = auto()  # flags, size, dates and the like
+    HEADER = auto()  # the header block at its beginning
+    STRUCTURE = auto()  # envelope and parts
+    BODY = auto()  # octets from anywhere in it
+
+
+class Item(Enum):
+    """Items without arguments: the name they are answered with, and what they need."""
+
+    needs: Need
+
+    UID = b"UID", Need.ROW
+    FLAGS = b"FLAGS", Need.ROW
+    INTERNALDATE = b"INTERNALDATE", Need.ROW
+    SIZE = b"RFC822.SIZE", Need.ROW
+    MODSEQ = b"MODSEQ", Need.ROW
+    ENVELOPE = b"ENVELOPE", Need.STRUCTURE
+    BODY = b"BODY", Need.STRUCTURE
+    BODYSTRUCTURE = b"BODYSTRUCTURE", Need.STRUCTURE
+
+    def __new__(cls, name: bytes, needs: Need) -> "Item":
+        item = object.__new__(cls)
+        item._value_ = name
+        item.needs = needs
+        return item
 
 
 class Text(Enum):
@@ -47,6 +64,15 @@ class Section(msgspec.Struct, frozen=True):
     count: int | None = None
     peek: bool = False
 
+    @property
+    def needs(self) -> Need:
+        """What the section needs: numbered parts are found by the structure, wherever they are."""
+        if self.part:
+            return Need.STRUCTURE | Need.BODY
+        return Need.HEADER if self.text in _OF_HEADER else Need.BODY
+
+
+_OF_HEADER: Final = frozenset({Text.HEADER, Text.FIELDS, Text.FIELDS_NOT})
 
 FetchItem = Item | Section
 

@@ -17,7 +17,7 @@ _MESSAGE: Final = re.compile(rb"[^ ]+ APPEND (?:.)", re.IGNORECASE | re.DOTALL)
 _MOST_LITERALS: Final = 128
 
 
-class Limits(msgspec.Struct, frozen=True):
+class FramingLimits(msgspec.Struct, frozen=True):
     """Octets. `command`: a command's lines and literals together, the message of APPEND left out."""
 
     command: int
@@ -68,7 +68,7 @@ class Framer:
         "limits",
     )
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: FramingLimits) -> None:
         self.limits = limits
         self._buffer = bytearray()
         self._searched = 0

@@ -163,9 +163,10 @@ def parse(frame: Frame, state: State) -> commands.Tagged:
         raise Malformed(tag, b"NO", b"CANNOT", _sentence(mistake)) from None
     except BadCharset:
         raise Malformed(tag, b"NO", b"BADCHARSET (US-ASCII UTF-8)", "Charset not supported") from None
-    if name == b"UID":
+    by_uid = name == b"UID"
+    if by_uid:
         name += b" " + frame.text.split(None, 3)[2].upper()
-    return commands.Tagged(tag, name, command)
+    return commands.Tagged(tag, name, command, by_uid)
 
 
 def _sentence(mistake: Exception) -> str:

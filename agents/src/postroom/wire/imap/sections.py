@@ -12,15 +12,10 @@ from postroom.wire.imap.fetchitems import Section, Text
 _FIELD: Final = re.compile(rb"([^\r\n:]*+)[^\n]*+(?:\n[ \t][^\n]*+)*+\n?+")
 
 
-def needs_structure(section: Section) -> bool:
-    """Whether the parts have to be known: only for numbered ones."""
-    return bool(section.part)
-
-
 def slice_of(section: Section, content: bytes, root: Part | None) -> bytes | memoryview | None:
     """The octets of the section, cut to the partial range; None when there is no such part.
 
-    `root` may be None when `needs_structure` is false.
+    `root` may be None when the section names no part.
     """
     if section.part:
         found = region(section, root) if root else None

@@ -12,13 +12,13 @@ from postroom.contracts.store import Store
 from postroom.imap.budget import Budget
 from postroom.imap.config import ImapConfig
 from postroom.runtime.crowd import Crowd
-from postroom.wire.imap.framing import Limits
+from postroom.wire.imap.framing import FramingLimits
 
 LITERAL_BEFORE_LOGIN = 1024
 
 
 class Board(Protocol):
-    """Where news about accounts arrive (runtime.notices.NoticeBoard)."""
+    """Announces changes of accounts (runtime.notices.NoticeBoard)."""
 
     def subscribe(self, account: str, callback: Callable[[], None]) -> None:
         """Call back when something changes in the account."""
@@ -28,21 +28,21 @@ class Board(Protocol):
 
 
 class Log(Protocol):
-    """Where events are told (runtime.log.Log)."""
+    """Takes log lines (runtime.log.Log)."""
 
     def info(self, text: str, *, client: str = "", **fields: str) -> None:
-        """What happened."""
+        """Log an ordinary event."""
 
     def warning(self, text: str, *, client: str = "", **fields: str) -> None:
-        """What an operator should know."""
+        """Log what an operator should know."""
 
     def error(self, text: str, *, client: str = "", **fields: str) -> None:
-        """What needs an operator."""
+        """Log what an operator has to mend."""
 
 
 @dataclass
-class Surroundings:
-    """Built once by the agent. `tls` is None where no certificate is configured."""
+class ImapContext:
+    """Settings and services that the agent builds once. `tls` is None where no certificate is configured."""
 
     config: ImapConfig
     clock: Clock
@@ -59,14 +59,14 @@ class Surroundings:
     def __post_init__(self) -> None:
         self.incoming = Budget(self.config.append_room(self.workers))
 
-    def limits_before_login(self) -> Limits:
-        """What a stranger may send: short lines, and literals for name and password only."""
-        return Limits(command=self.config.max_line_before_login, literal=LITERAL_BEFORE_LOGIN)
+    def limits_before_login(self) -> FramingLimits:
+        """Return what a stranger may send: short lines, and literals only as long as a name or password."""
+        return FramingLimits(command=self.config.max_line_before_login, literal=LITERAL_BEFORE_LOGIN)
 
-    def limits_after_login(self) -> Limits:
-        """What a login may send."""
+    def limits_after_login(self) -> FramingLimits:
+        """Return what a logged-in client may send."""
         config = self.config
-        return Limits(
+        return FramingLimits(
             command=config.max_line,
             literal=config.max_line,
             message=config.max_message_bytes,
