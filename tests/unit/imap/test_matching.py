@@ -9,8 +9,9 @@ from postroom.contracts.account import Detail, Row
 from postroom.imap import decoding
 from postroom.imap.matching import Facts, Message, predicate, sent_day
 from postroom.mail.mime_scan import scan
+from postroom.wire.imap.commands import State
 from postroom.wire.imap.framing import Frame
-from postroom.wire.imap.parser import State, parse
+from postroom.wire.imap.parser import parse
 
 from ...cost import processor_seconds
 

@@ -9,12 +9,12 @@ from postroom.imap.dispatch import CommandHandler
 from postroom.imap.namespaces import is_selected, locate
 from postroom.imap.refusals import Reply, no
 from postroom.imap.session import ImapSession
-from postroom.wire.imap import commands
+from postroom.wire.imap.appending import Append, append_uid
 
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 
 
-async def append(session: ImapSession, command: commands.Append) -> Reply:
+async def append(session: ImapSession, command: Append) -> Reply:
     """Store a message. Lines that end with LF alone are repaired, since parts could not be found in them."""
     content = command.message
     if content.count(b"\n") != content.count(b"\r\n"):
@@ -26,7 +26,7 @@ async def append(session: ImapSession, command: commands.Append) -> Reply:
         return no(b"No such mailbox", b"TRYCREATE")
     if is_selected(session, located):
         session.note_news()
-    return Reply(code=b"APPENDUID %d %d" % (done.uidvalidity, done.uids[0]))
+    return Reply(code=append_uid(done.uidvalidity, done.uids[0]))
 
 
-HANDLERS: Final = (CommandHandler(commands.Append, append),)
+HANDLERS: Final = (CommandHandler(Append, append),)

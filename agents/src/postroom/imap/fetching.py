@@ -16,7 +16,7 @@ from postroom.imap.refusals import GONE, LOST, Reply
 from postroom.imap.rowitems import RowItems
 from postroom.imap.session import ImapSession
 from postroom.mail.flags import SEEN
-from postroom.wire.imap import commands
+from postroom.wire.imap.fetching import Fetch
 from postroom.wire.imap.fetchitems import FetchItem, Item, Need, Section
 
 ROWS: Final = 1000  # rows asked for at a time
@@ -54,7 +54,7 @@ class FetchPlan:
         return [item for item in self.items if item.needs is Need.ROW]
 
 
-async def fetch(session: ImapSession, command: commands.Fetch) -> Reply:
+async def fetch(session: ImapSession, command: Fetch) -> Reply:
     """Answer FETCH and UID FETCH."""
     if Item.MODSEQ in command.items:
         session.enable_condstore()
@@ -82,7 +82,7 @@ def _chunks(uids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
 class _Answer:
     """The responses to one FETCH."""
 
-    def __init__(self, session: ImapSession, command: commands.Fetch) -> None:
+    def __init__(self, session: ImapSession, command: Fetch) -> None:
         view = session.selected
         self._session = session
         self._account = session.selected_account
@@ -226,4 +226,4 @@ class _Answer:
         return found[0]
 
 
-HANDLERS: Final = (CommandHandler(commands.Fetch, fetch, by_number=True),)
+HANDLERS: Final = (CommandHandler(Fetch, fetch, by_number=True),)

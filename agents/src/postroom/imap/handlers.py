@@ -8,6 +8,7 @@ from postroom.imap import (
     fetching,
     folders,
     idling,
+    listing,
     login,
     messages,
     namespaces,
@@ -19,7 +20,7 @@ from postroom.imap.dispatch import CommandHandler
 from postroom.wire.imap.commands import Command
 
 FAMILIES: Final = (
-    login, namespaces, selecting, folders, appending, idling, quotas, messages, searching, fetching,
+    login, namespaces, selecting, folders, listing, appending, idling, quotas, messages, searching, fetching,
 )  # fmt: skip
 HANDLERS: Final[Mapping[type[Command], CommandHandler[Any]]] = {
     handler.command: handler for family in FAMILIES for handler in family.HANDLERS

@@ -11,7 +11,8 @@ from postroom.imap import news, standing
 from postroom.imap.dispatch import CommandHandler, LookForNews
 from postroom.imap.refusals import Bye, Reply, bad
 from postroom.imap.session import ImapSession
-from postroom.wire.imap import commands, responses
+from postroom.wire.imap import responses
+from postroom.wire.imap.idling import Idle
 
 GATHER: Final = 0.02  # seconds in which further changes join the first
 STILL_HERE: Final = (
@@ -20,7 +21,7 @@ STILL_HERE: Final = (
 _LONGEST_LINE: Final = 1024
 
 
-async def idle(session: ImapSession, command: commands.Idle) -> Reply:
+async def idle(session: ImapSession, command: Idle) -> Reply:
     """Carry out IDLE until DONE."""
     pusher = _Pusher(session)
     session.write(responses.continuation(b"idling"))
@@ -103,4 +104,4 @@ class _Pusher:
             self._task = None
 
 
-HANDLERS: Final = (CommandHandler(commands.Idle, idle, news=LookForNews.ALWAYS),)
+HANDLERS: Final = (CommandHandler(Idle, idle, news=LookForNews.ALWAYS),)

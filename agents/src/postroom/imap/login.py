@@ -10,37 +10,48 @@ from postroom.imap.refusals import Reply, bad, no, reply_to
 from postroom.imap.session import ImapSession
 from postroom.runtime.connections import PeerInjected
 from postroom.wire import sasl
-from postroom.wire.imap import commands, responses
+from postroom.wire.imap import responses
+from postroom.wire.imap.login import (
+    Authenticate,
+    Capability,
+    Check,
+    Enable,
+    Id,
+    Login,
+    Logout,
+    Noop,
+    StartTls,
+)
 
 _PRIVACY: Final = no(b"Start TLS first", b"PRIVACYREQUIRED")
 _ENABLED: Final = frozenset({b"CONDSTORE"})
 
 
-async def capability(session: ImapSession, command: commands.Capability) -> Reply:
+async def capability(session: ImapSession, command: Capability) -> Reply:
     """Answer CAPABILITY."""
     session.write(responses.untagged(b"CAPABILITY", session.capabilities()))
     return Reply()
 
 
-async def noop(session: ImapSession, command: commands.Noop | commands.Check) -> Reply:
+async def noop(session: ImapSession, command: Noop | Check) -> Reply:
     """Carry out NOOP and CHECK: what was acknowledged is on disk already, and the session looks for news anyway."""
     return Reply()
 
 
-async def logout(session: ImapSession, command: commands.Logout) -> Reply:
+async def logout(session: ImapSession, command: Logout) -> Reply:
     """Carry out LOGOUT."""
     session.write(responses.status(b"*", b"BYE", b"Logging out"))
     session.end()
     return Reply()
 
 
-async def identification(session: ImapSession, command: commands.Id) -> Reply:
+async def identification(session: ImapSession, command: Id) -> Reply:
     """Answer ID with our name; the version is nobody's business."""
     session.write(responses.untagged(b"ID", b'("name" "Postroom")'))
     return Reply()
 
 
-async def start_tls(session: ImapSession, command: commands.StartTls) -> Reply | None:
+async def start_tls(session: ImapSession, command: StartTls) -> Reply | None:
     """Carry out STARTTLS. Octets that the client has sent after it in plain text end the connection."""
     if session.connection.secured:
         return bad(b"TLS is active already")
@@ -54,7 +65,7 @@ async def start_tls(session: ImapSession, command: commands.StartTls) -> Reply |
     return None
 
 
-async def authenticate(session: ImapSession, command: commands.Authenticate) -> Reply:
+async def authenticate(session: ImapSession, command: Authenticate) -> Reply:
     """Carry out AUTHENTICATE PLAIN or LOGIN."""
     if not session.connection.secured:
         return _PRIVACY
@@ -71,7 +82,7 @@ async def authenticate(session: ImapSession, command: commands.Authenticate) -> 
     return await _enter(session, step.response)
 
 
-async def login(session: ImapSession, command: commands.Login) -> Reply:
+async def login(session: ImapSession, command: Login) -> Reply:
     """Carry out LOGIN."""
     if not session.connection.secured:
         return _PRIVACY
@@ -83,7 +94,7 @@ async def login(session: ImapSession, command: commands.Login) -> Reply:
     return await _enter(session, message)
 
 
-async def enable(session: ImapSession, command: commands.Enable) -> Reply:
+async def enable(session: ImapSession, command: Enable) -> Reply:
     """Carry out ENABLE. RFC 5161."""
     enabled = sorted(_ENABLED.intersection(command.names))
     session.write(responses.untagged(b"ENABLED", *enabled))
@@ -119,13 +130,13 @@ async def _enter(session: ImapSession, message: bytes) -> Reply:
 
 
 HANDLERS: Final = (
-    CommandHandler(commands.Capability, capability),
-    CommandHandler(commands.Noop, noop, news=LookForNews.ALWAYS),
-    CommandHandler(commands.Check, noop, news=LookForNews.ALWAYS),
-    CommandHandler(commands.Logout, logout, news=LookForNews.NEVER),
-    CommandHandler(commands.Id, identification),
-    CommandHandler(commands.StartTls, start_tls),
-    CommandHandler(commands.Authenticate, authenticate),
-    CommandHandler(commands.Login, login),
-    CommandHandler(commands.Enable, enable),
+    CommandHandler(Capability, capability),
+    CommandHandler(Noop, noop, news=LookForNews.ALWAYS),
+    CommandHandler(Check, noop, news=LookForNews.ALWAYS),
+    CommandHandler(Logout, logout, news=LookForNews.NEVER),
+    CommandHandler(Id, identification),
+    CommandHandler(StartTls, start_tls),
+    CommandHandler(Authenticate, authenticate),
+    CommandHandler(Login, login),
+    CommandHandler(Enable, enable),
 )

@@ -3,21 +3,22 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from postroom.contracts.account import Copied, FlagMode, Row, Stored
+from postroom.contracts.account import FlagMode, Row, Stored
 from postroom.contracts.errors import NoSuchMailbox
 from postroom.imap import news
 from postroom.imap.dispatch import CommandHandler, LookForNews
 from postroom.imap.namespaces import locate
 from postroom.imap.refusals import GONE, READ_ONLY, Reply, no
 from postroom.imap.session import ImapSession
-from postroom.wire.imap import commands, responses
-from postroom.wire.imap.sequence import compact, in_order
+from postroom.wire.imap import responses
+from postroom.wire.imap.messages import Copy, Expunge, Store, copy_uid
+from postroom.wire.imap.sequence import compact
 
 CHUNK: Final = 2000  # messages that one step changes
 _MODES: Final = {"": FlagMode.REPLACE, "+": FlagMode.ADD, "-": FlagMode.REMOVE}
 
 
-async def store(session: ImapSession, command: commands.Store) -> Reply:
+async def store(session: ImapSession, command: Store) -> Reply:
     """Carry out STORE and UID STORE."""
     view = session.selected
     uids = view.chosen(command.set, uid=command.uid)
@@ -44,7 +45,7 @@ async def store(session: ImapSession, command: commands.Store) -> Reply:
     return Reply()
 
 
-async def _store_some(session: ImapSession, command: commands.Store, uids: Sequence[int]) -> Stored:
+async def _store_some(session: ImapSession, command: Store, uids: Sequence[int]) -> Stored:
     view = session.selected
     mode = _MODES[command.sign]
     stored = await session.selected_account.store(view.id, uids, mode, command.flags, command.unchanged_since)
@@ -58,7 +59,7 @@ async def _store_some(session: ImapSession, command: commands.Store, uids: Seque
     return stored
 
 
-def _fetch_lines(session: ImapSession, command: commands.Store, rows: Iterable[Row]) -> bytes:
+def _fetch_lines(session: ImapSession, command: Store, rows: Iterable[Row]) -> bytes:
     """Return FETCH responses. `.SILENT` covers flags only, not mod-sequences (RFC 7162 section 3.1.3)."""
     if command.silent and not session.condstore:
         return b""
@@ -77,7 +78,7 @@ def _fetch_lines(session: ImapSession, command: commands.Store, rows: Iterable[R
     return bytes(out)
 
 
-async def copy(session: ImapSession, command: commands.Copy) -> Reply:
+async def copy(session: ImapSession, command: Copy) -> Reply:
     """Carry out COPY and MOVE with their UID forms."""
     view = session.selected
     uids = view.chosen(command.set, uid=command.uid)
@@ -97,7 +98,7 @@ async def copy(session: ImapSession, command: commands.Copy) -> Reply:
     session.note_news()
     if not copied.sources:
         return Reply() if command.uid else GONE
-    code = _copyuid(copied)
+    code = copy_uid(copied.uidvalidity, copied.sources, copied.targets)
     if not command.move:
         return Reply(code=code)
     # Before the EXPUNGE responses, so that the client can follow the messages (RFC 6851 section 4.3).
@@ -105,11 +106,7 @@ async def copy(session: ImapSession, command: commands.Copy) -> Reply:
     return Reply()
 
 
-def _copyuid(copied: Copied) -> bytes:
-    return b"COPYUID %d %b %b" % (copied.uidvalidity, in_order(copied.sources), in_order(copied.targets))
-
-
-async def expunge(session: ImapSession, command: commands.Expunge) -> Reply:
+async def expunge(session: ImapSession, command: Expunge) -> Reply:
     """Carry out EXPUNGE and UID EXPUNGE; the look for news before the reply writes the EXPUNGE responses."""
     view = session.selected
     if not view.writable:
@@ -121,7 +118,7 @@ async def expunge(session: ImapSession, command: commands.Expunge) -> Reply:
 
 
 HANDLERS: Final = (
-    CommandHandler(commands.Store, store, by_number=True),
-    CommandHandler(commands.Copy, copy),
-    CommandHandler(commands.Expunge, expunge, news=LookForNews.ALWAYS),
+    CommandHandler(Store, store, by_number=True),
+    CommandHandler(Copy, copy),
+    CommandHandler(Expunge, expunge, news=LookForNews.ALWAYS),
 )

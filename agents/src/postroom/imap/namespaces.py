@@ -10,7 +10,7 @@ from postroom.contracts.account import MailAccount, Mailbox
 from postroom.imap.dispatch import CommandHandler
 from postroom.imap.refusals import Reply
 from postroom.imap.session import ImapSession
-from postroom.wire.imap import commands, responses
+from postroom.wire.imap.namespaces import Namespace, personal_only
 
 
 class Located(NamedTuple):
@@ -36,10 +36,10 @@ def is_selected(session: ImapSession, located: Located) -> bool:
     return view is not None and view.name == located.name and session.selected_account is located.account
 
 
-async def namespace(session: ImapSession, command: commands.Namespace) -> Reply:
+async def namespace(session: ImapSession, command: Namespace) -> Reply:
     """Answer NAMESPACE: one personal namespace, no other people's and no shared one."""
-    session.write(responses.untagged(b"NAMESPACE", b'(("" "/"))', b"NIL", b"NIL"))
+    session.write(personal_only())
     return Reply()
 
 
-HANDLERS: Final = (CommandHandler(commands.Namespace, namespace),)
+HANDLERS: Final = (CommandHandler(Namespace, namespace),)

@@ -5,7 +5,7 @@ batches of bounded size, so that other sessions are served meanwhile.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from postroom.contracts.errors import MailError, MessageGone, MessageLost
@@ -15,9 +15,8 @@ from postroom.imap.dispatch import CommandHandler
 from postroom.imap.matching import Facts, Message, predicate
 from postroom.imap.refusals import LOST, SEARCHED_PAST_GONE, Reply
 from postroom.imap.session import ImapSession
-from postroom.wire.imap import commands, responses
+from postroom.wire.imap.searching import Search, esearch_line, search_line
 from postroom.wire.imap.sections import header_end
-from postroom.wire.imap.sequence import compact
 
 ROWS: Final = 2000
 DETAILS: Final = 200
@@ -28,7 +27,7 @@ Loader = Callable[[list[Message]], Awaitable[list[Message]]]
 Reader = Callable[[Message], Awaitable[bytes]]
 
 
-async def search(session: ImapSession, command: commands.Search) -> Reply:
+async def search(session: ImapSession, command: Search) -> Reply:
     """SEARCH and UID SEARCH."""
     conditional = any(isinstance(key, ModSeq) for key in leaves(command.key))  # RFC 7162 section 3.1.5
     if conditional:
@@ -45,10 +44,7 @@ async def search(session: ImapSession, command: commands.Search) -> Reply:
     found = await searching.run(messages)
     if conditional:
         found = await _with_rows(session, found)
-    if command.results is None:
-        session.write(_plain(command, found, conditional))
-    else:
-        session.write(_extended(session.tag, command, found, conditional))
+    session.write(_answer(session.tag, command, found, conditional))
     if searching.lost:  # the answer is true of all others
         return Reply(b"OK", LOST.text, LOST.code)
     if searching.left_out or view.gone:
@@ -208,45 +204,21 @@ class _Search:
         return open_
 
 
-def _values(command: commands.Search, found: list[Message]) -> Iterator[int]:
-    return (message.uid for message in found) if command.uid else (message.number for message in found)
+def _answer(tag: bytes, command: Search, found: list[Message], conditional: bool) -> bytes:
+    """Return SEARCH or ESEARCH; MODSEQ covers what is returned (RFC 7162 sections 3.1.5 and 3.1.10)."""
+    numbers = [message.uid if command.uid else message.number for message in found]
+    if command.results is None:
+        return search_line(numbers, _highest(found) if found and conditional else None)
+    returned = found
+    if not command.results & {b"ALL", b"COUNT"}:
+        returned = found[:1] if b"MIN" in command.results else []
+        returned = returned + (found[-1:] if b"MAX" in command.results else [])
+    highest = _highest(returned) if found and conditional else None
+    return esearch_line(tag, command.results, command.uid, numbers, highest)
 
 
 def _highest(messages: Sequence[Message]) -> int:
     return max(message.row.modseq for message in messages if message.row is not None)
 
 
-def _plain(command: commands.Search, found: list[Message], conditional: bool) -> bytes:
-    words = [b"SEARCH"]
-    if found:
-        words.append(" ".join(map(str, _values(command, found))).encode())
-    if found and conditional:
-        words.append(b"(MODSEQ %d)" % _highest(found))
-    return responses.untagged(*words)
-
-
-def _extended(tag: bytes, command: commands.Search, found: list[Message], conditional: bool) -> bytes:
-    """ESEARCH. RFC 4731 section 3.1; MODSEQ covers what is returned (RFC 7162 section 3.1.10)."""
-    assert command.results is not None
-    wanted, values = command.results, list(_values(command, found))
-    words = [b"ESEARCH", b"(TAG %b)" % responses.string(tag)]
-    if command.uid:
-        words.append(b"UID")
-    if values:
-        if b"MIN" in wanted:
-            words.append(b"MIN %d" % values[0])
-        if b"MAX" in wanted:
-            words.append(b"MAX %d" % values[-1])
-        if b"ALL" in wanted:
-            words.append(b"ALL " + compact(values))
-    if b"COUNT" in wanted:
-        words.append(b"COUNT %d" % len(values))
-    if found and conditional:
-        ends = [found[0]] if b"MIN" in wanted else []
-        ends += [found[-1]] if b"MAX" in wanted else []
-        told = found if wanted & {b"ALL", b"COUNT"} else ends
-        words.append(b"MODSEQ %d" % _highest(told))
-    return responses.untagged(*words)
-
-
-HANDLERS: Final = (CommandHandler(commands.Search, search, by_number=True),)
+HANDLERS: Final = (CommandHandler(Search, search, by_number=True),)

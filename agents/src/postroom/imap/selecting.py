@@ -7,10 +7,11 @@ from postroom.imap.namespaces import locate
 from postroom.imap.refusals import Reply
 from postroom.imap.session import ImapSession
 from postroom.imap.view import View
-from postroom.wire.imap import commands, responses
+from postroom.wire.imap import responses
+from postroom.wire.imap.selecting import Close, Select, Unselect
 
 
-async def select(session: ImapSession, command: commands.Select) -> Reply:
+async def select(session: ImapSession, command: Select) -> Reply:
     """Carry out SELECT and EXAMINE; also when they fail, the mailbox selected before is left (section 6.3.1)."""
     session.leave_mailbox()
     if command.condstore:
@@ -34,7 +35,7 @@ async def select(session: ImapSession, command: commands.Select) -> Reply:
     return Reply(code=b"READ-WRITE" if command.writable else b"READ-ONLY")
 
 
-async def close(session: ImapSession, command: commands.Close) -> Reply:
+async def close(session: ImapSession, command: Close) -> Reply:
     """Carry out CLOSE: remove what is marked \\Deleted, without EXPUNGE responses, and leave the mailbox."""
     view = session.selected
     if view.writable:
@@ -43,14 +44,14 @@ async def close(session: ImapSession, command: commands.Close) -> Reply:
     return Reply()
 
 
-async def unselect(session: ImapSession, command: commands.Unselect) -> Reply:
+async def unselect(session: ImapSession, command: Unselect) -> Reply:
     """Carry out UNSELECT. RFC 3691."""
     session.leave_mailbox()
     return Reply()
 
 
 HANDLERS: Final = (
-    CommandHandler(commands.Select, select, news=LookForNews.NEVER),
-    CommandHandler(commands.Close, close, news=LookForNews.NEVER),
-    CommandHandler(commands.Unselect, unselect, news=LookForNews.NEVER),
+    CommandHandler(Select, select, news=LookForNews.NEVER),
+    CommandHandler(Close, close, news=LookForNews.NEVER),
+    CommandHandler(Unselect, unselect, news=LookForNews.NEVER),
 )

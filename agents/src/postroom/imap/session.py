@@ -14,7 +14,7 @@ from postroom.imap.view import View
 from postroom.runtime.connections import Connection
 from postroom.wire.imap import responses
 from postroom.wire.imap.capability import capabilities
-from postroom.wire.imap.parser import State
+from postroom.wire.imap.commands import State
 
 
 class ImapSession:

@@ -7,7 +7,7 @@ from postroom.contracts.directory import Account
 from postroom.contracts.errors import Unavailable
 from postroom.imap.refusals import Bye
 from postroom.imap.session import ImapSession
-from postroom.wire.imap.parser import State
+from postroom.wire.imap.commands import State
 
 CHECK_SECONDS: Final = 30.0  # between two looks into the directory
 

@@ -8,12 +8,22 @@ from hypothesis import strategies as st
 from postroom.contracts import search as k
 from postroom.contracts.search import STAR
 from postroom.mail.dates import EARLIEST, LATEST
-from postroom.wire.imap import commands as c
-from postroom.wire.imap import responses
-from postroom.wire.imap.commands import Tagged
+from postroom.wire.imap import (
+    appending,
+    fetching,
+    folders,
+    listing,
+    login,
+    messages,
+    quotas,
+    responses,
+    searching,
+    selecting,
+)
+from postroom.wire.imap.commands import Command, State, Tagged
 from postroom.wire.imap.fetchitems import Item, Section, Text
 from postroom.wire.imap.framing import Frame, Framer, FramingLimits
-from postroom.wire.imap.parser import VERBS, Malformed, State, parse
+from postroom.wire.imap.parser import VERBS, Malformed, parse
 from postroom.wire.imap.sequence import SequenceSet
 
 ONE = SequenceSet(((1, 1),))
@@ -29,60 +39,60 @@ def read(octets: bytes, state: State = State.SELECTED) -> Tagged:
 
 
 CASES = [
-    (b"NOOP", c.Noop()),
-    (b"select INBOX", c.Select("INBOX", True)),
-    (b'EXAMINE "a b" (CONDSTORE)', c.Select("a b", False, True)),
-    (b"CREATE a/b/", c.Create("a/b")),
-    (b"CREATE a (USE (\\Sent \\x))", c.Create("a", ("\\Sent", "\\x"))),
-    (b'RENAME "a" {1+}\r\nb', c.Rename("a", "b")),
-    (b"SUBSCRIBE a", c.Subscribe("a", True)),
-    (b"UNSUBSCRIBE a", c.Subscribe("a", False)),
-    (b'LIST "" %', c.List("", ("%",))),
-    (b'LIST () "" (a "b c") RETURN ()', c.List("", ("a", "b c"), extended=True)),
+    (b"NOOP", login.Noop()),
+    (b"select INBOX", selecting.Select("INBOX", True)),
+    (b'EXAMINE "a b" (CONDSTORE)', selecting.Select("a b", False, True)),
+    (b"CREATE a/b/", folders.Create("a/b")),
+    (b"CREATE a (USE (\\Sent \\x))", folders.Create("a", ("\\Sent", "\\x"))),
+    (b'RENAME "a" {1+}\r\nb', folders.Rename("a", "b")),
+    (b"SUBSCRIBE a", folders.Subscribe("a", True)),
+    (b"UNSUBSCRIBE a", folders.Subscribe("a", False)),
+    (b'LIST "" %', listing.List("", ("%",))),
+    (b'LIST () "" (a "b c") RETURN ()', listing.List("", ("a", "b c"), extended=True)),
     (
         b'list (subscribed) a/ % return (status (messages recent) special-use)',
-        c.List("a/", ("%",), frozenset({b"SUBSCRIBED"}), frozenset({b"STATUS", b"SPECIAL-USE"}),
+        listing.List("a/", ("%",), frozenset({b"SUBSCRIBED"}), frozenset({b"STATUS", b"SPECIAL-USE"}),
                (b"MESSAGES", b"RECENT"), True),
     ),
-    (b'LSUB "" a%', c.Lsub("", "a%")),
-    (b"STATUS a (UNSEEN UNSEEN HIGHESTMODSEQ)", c.StatusOf("a", (b"UNSEEN", b"HIGHESTMODSEQ"))),
+    (b'LSUB "" a%', listing.Lsub("", "a%")),
+    (b"STATUS a (UNSEEN UNSEEN HIGHESTMODSEQ)", listing.StatusOf("a", (b"UNSEEN", b"HIGHESTMODSEQ"))),
     (
         b'APPEND a (\\SEEN k) " 1-Feb-2024 23:59:59 -0130" {2+}\r\nhi',
-        c.Append("a", frozenset({"\\Seen", "k"}), 1706837399, b"hi"),
+        appending.Append("a", frozenset({"\\Seen", "k"}), 1706837399, b"hi"),
     ),
-    (b"APPEND a {0+}\r\n", c.Append("a", frozenset(), None, b"")),
-    (b"ENABLE CONDSTORE x", c.Enable((b"CONDSTORE", b"X"))),
-    (b"ID NIL", c.Id()),
-    (b'ID ("name" "x" "os" NIL)', c.Id()),
-    (b"ID ()", c.Id()),
-    (b'GETQUOTA ""', c.GetQuota(b"")),
-    (b"GETQUOTAROOT INBOX", c.GetQuotaRoot("INBOX")),
-    (b'SETQUOTA "" (STORAGE 5 MESSAGE 7)', c.SetQuota()),
-    (b"UID EXPUNGE 1", c.Expunge(ONE)),
-    (b"FETCH 1 FAST", c.Fetch(ONE, False, (Item.FLAGS, Item.INTERNALDATE, Item.SIZE))),
-    (b"FETCH 1 BODY", c.Fetch(ONE, False, (Item.BODY,))),
-    (b"UID FETCH 1:* (UID FLAGS FLAGS)", c.Fetch(ALL, True, (Item.UID, Item.FLAGS))),
-    (b"FETCH 1 (FLAGS) (CHANGEDSINCE 9)", c.Fetch(ONE, False, (Item.FLAGS, Item.MODSEQ), 9)),
-    (b"FETCH 1 BODY[]", c.Fetch(ONE, False, (Section(b"BODY[]", Text.ALL),))),
+    (b"APPEND a {0+}\r\n", appending.Append("a", frozenset(), None, b"")),
+    (b"ENABLE CONDSTORE x", login.Enable((b"CONDSTORE", b"X"))),
+    (b"ID NIL", login.Id()),
+    (b'ID ("name" "x" "os" NIL)', login.Id()),
+    (b"ID ()", login.Id()),
+    (b'GETQUOTA ""', quotas.GetQuota(b"")),
+    (b"GETQUOTAROOT INBOX", quotas.GetQuotaRoot("INBOX")),
+    (b'SETQUOTA "" (STORAGE 5 MESSAGE 7)', quotas.SetQuota()),
+    (b"UID EXPUNGE 1", messages.Expunge(ONE)),
+    (b"FETCH 1 FAST", fetching.Fetch(ONE, False, (Item.FLAGS, Item.INTERNALDATE, Item.SIZE))),
+    (b"FETCH 1 BODY", fetching.Fetch(ONE, False, (Item.BODY,))),
+    (b"UID FETCH 1:* (UID FLAGS FLAGS)", fetching.Fetch(ALL, True, (Item.UID, Item.FLAGS))),
+    (b"FETCH 1 (FLAGS) (CHANGEDSINCE 9)", fetching.Fetch(ONE, False, (Item.FLAGS, Item.MODSEQ), 9)),
+    (b"FETCH 1 BODY[]", fetching.Fetch(ONE, False, (Section(b"BODY[]", Text.ALL),))),
     (
         b"FETCH 1 body.peek[1.2.header.fields.not (\"To\" x)]<5.7>",
-        c.Fetch(ONE, False, (Section(
+        fetching.Fetch(ONE, False, (Section(
             b"BODY[1.2.HEADER.FIELDS.NOT (To x)]<5>", Text.FIELDS_NOT, (1, 2), frozenset({b"TO", b"X"}), 5, 7, True
         ),)),
     ),
-    (b"STORE 1 -FLAGS.SILENT \\Seen k", c.Store(ONE, False, "-", True, frozenset({"\\Seen", "k"}))),
-    (b"UID STORE 1 (UNCHANGEDSINCE 0) FLAGS ()", c.Store(ONE, True, "", False, frozenset(), 0)),
-    (b"UID MOVE 1 b", c.Copy(ONE, True, "b", True)),
-    (b"COPY 1:* b", c.Copy(ALL, False, "b")),
-    (b"SEARCH ALL", c.Search(k.All(), False)),
-    (b"UID SEARCH RETURN () 1", c.Search(k.Members(ONE.ranges, False), True, frozenset({b"ALL"}))),
-    (b'SEARCH CHARSET "KS_C_5601-1987" TEXT {2+}\r\n\xb1\xdb', c.Search(k.Body("글", header=True), False)),
-    (b"SEARCH CHARSET iso-8859-1 HEADER X-A {1+}\r\n\xfc", c.Search(k.Header(b"X-A", "ü"), False)),
-    (b"SEARCH CHARSET us-ascii BODY {2+}\r\n\xc3\xa4", c.Search(k.Body("ä", header=False), False)),
-    (b"SEARCH CHARSET utf-8 SUBJECT {2+}\r\n\xc3\xa4", c.Search(k.InEnvelope(b"SUBJECT", "ä"), False)),
+    (b"STORE 1 -FLAGS.SILENT \\Seen k", messages.Store(ONE, False, "-", True, frozenset({"\\Seen", "k"}))),
+    (b"UID STORE 1 (UNCHANGEDSINCE 0) FLAGS ()", messages.Store(ONE, True, "", False, frozenset(), 0)),
+    (b"UID MOVE 1 b", messages.Copy(ONE, True, "b", True)),
+    (b"COPY 1:* b", messages.Copy(ALL, False, "b")),
+    (b"SEARCH ALL", searching.Search(k.All(), False)),
+    (b"UID SEARCH RETURN () 1", searching.Search(k.Members(ONE.ranges, False), True, frozenset({b"ALL"}))),
+    (b'SEARCH CHARSET "KS_C_5601-1987" TEXT {2+}\r\n\xb1\xdb', searching.Search(k.Body("글", header=True), False)),
+    (b"SEARCH CHARSET iso-8859-1 HEADER X-A {1+}\r\n\xfc", searching.Search(k.Header(b"X-A", "ü"), False)),
+    (b"SEARCH CHARSET us-ascii BODY {2+}\r\n\xc3\xa4", searching.Search(k.Body("ä", header=False), False)),
+    (b"SEARCH CHARSET utf-8 SUBJECT {2+}\r\n\xc3\xa4", searching.Search(k.InEnvelope(b"SUBJECT", "ä"), False)),
     (
         b'SEARCH OR SEEN NOT (FROM "a" UID 1) SENTON "1-Jan-2020" HEADER x-y ""',
-        c.Search(
+        searching.Search(
             k.And((
                 k.Or(
                     k.Flagged("\\Seen", True),
@@ -94,7 +104,7 @@ CASES = [
             False,
         ),
     ),
-    (b"SEARCH UNKEYWORD k LARGER 5 MODSEQ 7 TEXT x NEW", c.Search(
+    (b"SEARCH UNKEYWORD k LARGER 5 MODSEQ 7 TEXT x NEW", searching.Search(
         k.And((k.Flagged("k", False), k.Size(5, True), k.ModSeq(7), k.Body("x", True),
                k.And((k.Recent(True), k.Flagged("\\Seen", False))))), False)),
 ]  # fmt: skip
@@ -103,7 +113,7 @@ CASES = [
 @pytest.mark.parametrize(
     ("octets", "command"), CASES, ids=[octets[:40].decode("latin-1") for octets, _ in CASES]
 )
-def test_commands(octets: bytes, command: c.Command) -> None:
+def test_commands(octets: bytes, command: Command) -> None:
     assert read(b"tag1 " + octets).command == command
     assert read(b"tag1 " + octets).tag == b"tag1"
 
@@ -111,14 +121,14 @@ def test_commands(octets: bytes, command: c.Command) -> None:
 @pytest.mark.parametrize(
     ("octets", "command"),
     [
-        (b"LOGIN ada {1+}\r\nx", c.Login(b"ada", b"x")),
-        (b'LOGIN "a\\"b" "\xc3\xa4"', c.Login(b'a"b', b"\xc3\xa4")),
-        (b"AUTHENTICATE plain =", c.Authenticate("PLAIN", b"=")),
-        (b"AUTHENTICATE LOGIN", c.Authenticate("LOGIN")),
-        (b"STARTTLS", c.StartTls()),
+        (b"LOGIN ada {1+}\r\nx", login.Login(b"ada", b"x")),
+        (b'LOGIN "a\\"b" "\xc3\xa4"', login.Login(b'a"b', b"\xc3\xa4")),
+        (b"AUTHENTICATE plain =", login.Authenticate("PLAIN", b"=")),
+        (b"AUTHENTICATE LOGIN", login.Authenticate("LOGIN")),
+        (b"STARTTLS", login.StartTls()),
     ],
 )
-def test_commands_before_login(octets: bytes, command: c.Command) -> None:
+def test_commands_before_login(octets: bytes, command: Command) -> None:
     assert read(b"a " + octets, State.NOT_AUTHENTICATED).command == command
 
 
@@ -228,19 +238,19 @@ def test_any_number_of_spaces(widths: list[int]) -> None:
 @pytest.mark.parametrize(
     ("octets", "command"),
     [
-        (b'LIST "" &', c.List("", ())),
-        (b'LIST "" "a&b*"', c.List("", ())),
-        (b'LIST "" {2+}\r\n\xc3\xa4', c.List("", ())),
-        (b'LIST "" {2+}\r\n\x01*', c.List("", ())),
-        (b'LIST "" &AGE-', c.List("", ())),  # an `a` in base64 is nobody's spelling
-        (b'LIST "&" *', c.List("", ())),
-        (b'LIST "" (& a "&&")', c.List("", ("a",), extended=True)),
-        (b'LIST "" "' + b"a" * 2049 + b'"', c.List("", ())),
-        (b'LSUB "" &', c.Lsub("", None)),
-        (b'LSUB "&" *', c.Lsub("", None)),
+        (b'LIST "" &', listing.List("", ())),
+        (b'LIST "" "a&b*"', listing.List("", ())),
+        (b'LIST "" {2+}\r\n\xc3\xa4', listing.List("", ())),
+        (b'LIST "" {2+}\r\n\x01*', listing.List("", ())),
+        (b'LIST "" &AGE-', listing.List("", ())),  # an `a` in base64 is nobody's spelling
+        (b'LIST "&" *', listing.List("", ())),
+        (b'LIST "" (& a "&&")', listing.List("", ("a",), extended=True)),
+        (b'LIST "" "' + b"a" * 2049 + b'"', listing.List("", ())),
+        (b'LSUB "" &', listing.Lsub("", None)),
+        (b'LSUB "&" *', listing.Lsub("", None)),
     ],
 )
-def test_patterns_that_no_name_can_match(octets: bytes, command: c.Command) -> None:
+def test_patterns_that_no_name_can_match(octets: bytes, command: Command) -> None:
     assert read(b"a " + octets).command == command
 
 
@@ -260,7 +270,7 @@ def test_patterns_that_no_name_can_match(octets: bytes, command: c.Command) -> N
 )
 def test_dates_of_append(text: bytes, date: int) -> None:
     command = read(b'a APPEND x "' + text + b'" {1+}\r\nm').command
-    assert isinstance(command, c.Append)
+    assert isinstance(command, appending.Append)
     assert command.date == date
 
 
@@ -270,7 +280,7 @@ def test_every_date_of_append_can_be_shown_again(moment: datetime, minutes: int)
     hours, rest = divmod(abs(minutes), 60)
     text = f"{moment:%d}-{month}-{moment.year:04d} {moment:%H:%M:%S} {'-' if minutes < 0 else '+'}{hours:02d}{rest:02d}"
     command = read(f'a APPEND x "{text}" {{1+}}\r\nm'.encode()).command
-    assert isinstance(command, c.Append)
+    assert isinstance(command, appending.Append)
     assert command.date is not None
     assert EARLIEST <= command.date <= LATEST
     assert len(responses.date_time(command.date)) == 28

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from postroom.wire.imap import responses
 from postroom.wire.imap.capability import capabilities
 from postroom.wire.imap.framing import Frame, Framer, FramingLimits
+from postroom.wire.imap.listing import list_line
 from postroom.wire.imap.scanner import Scanner
 
 
@@ -35,7 +36,7 @@ def test_dates() -> None:
 
 def test_lines() -> None:
     assert responses.status(b"a", b"NO", b"text", b"CODE 1") == b"a NO [CODE 1] text\r\n"
-    assert responses.list_line(b"LIST", (b"\\A", b"\\B"), 'x"&ä') == b'* LIST (\\A \\B) "/" "x\\"&-&AOQ-"\r\n'
+    assert list_line(b"LIST", (b"\\A", b"\\B"), 'x"&ä') == b'* LIST (\\A \\B) "/" "x\\"&-&AOQ-"\r\n'
     assert responses.nstring(None) == b"NIL"
     assert responses.flags({"b", "\\Seen"}) == b"(\\Seen b)"
 

@@ -6,33 +6,18 @@ name and password, after it a message.
 
 from typing import Final
 
+from postroom.wire.imap.families import FAMILIES
+
 _ALWAYS: Final = (b"IMAP4rev1", b"SASL-IR", b"ID", b"ENABLE")
 _BEFORE: Final = (*_ALWAYS, b"LITERAL-")
-_AFTER: Final = (
-    *_ALWAYS,
-    b"LITERAL+",
-    b"IDLE",
-    b"NAMESPACE",
-    b"CHILDREN",
-    b"UNSELECT",
-    b"UIDPLUS",
-    b"MOVE",
-    b"SPECIAL-USE",
-    b"CREATE-SPECIAL-USE",
-    b"LIST-EXTENDED",
-    b"LIST-STATUS",
-    b"ESEARCH",
-    b"CONDSTORE",
-    b"QUOTA",
-    b"QUOTA=RES-STORAGE",
-)
+_AFTER: Final = (*_ALWAYS, b"LITERAL+", *(word for family in FAMILIES for word in family.capabilities))
 _PLAIN_TEXT: Final = b" ".join((*_BEFORE, b"STARTTLS", b"LOGINDISABLED"))
 _UNDER_TLS: Final = b" ".join((*_BEFORE, b"AUTH=PLAIN", b"AUTH=LOGIN"))
 _LOGGED_IN: Final = b" ".join(_AFTER)
 
 
 def capabilities(*, secured: bool, logged_in: bool, may_start_tls: bool = True) -> bytes:
-    """The capabilities, separated by spaces."""
+    """Return the capabilities, separated by spaces."""
     if logged_in:
         return _LOGGED_IN
     if secured:

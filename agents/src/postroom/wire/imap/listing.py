@@ -1,9 +1,11 @@
-"""Arguments of LIST, LSUB and STATUS. RFC 3501, RFC 5258, RFC 5819, RFC 6154."""
+"""LIST, LSUB, STATUS and their answers. RFC 3501 section 6.3, RFC 5258, RFC 5819, RFC 6154."""
 
+from collections.abc import Iterable
 from typing import Final
 
-from postroom.wire.imap import commands, names
+from postroom.wire.imap import names, responses
 from postroom.wire.imap.arguments import mailbox
+from postroom.wire.imap.commands import AFTER_LOGIN, Command, Family, Verb
 from postroom.wire.imap.scanner import Scanner
 
 MAX_PATTERNS: Final = 64
@@ -23,8 +25,48 @@ STATUS_ITEMS: Final = frozenset(
 )
 
 
-def read_list(scanner: Scanner) -> commands.Command:
-    """LIST, basic or extended."""
+class List(Command, frozen=True):
+    """LIST with RFC 5258 (selection, return options), RFC 5819 (`status`), RFC 6154. Option names in upper case.
+
+    `patterns` are those that a name can match; there may be none.
+    """
+
+    reference: str
+    patterns: tuple[str, ...]
+    selection: frozenset[bytes] = frozenset()
+    returns: frozenset[bytes] = frozenset()
+    status: tuple[bytes, ...] = ()
+    extended: bool = False
+
+
+class Lsub(Command, frozen=True):
+    """RFC 3501 section 6.3.9; `pattern` is None where no name can match it."""
+
+    reference: str
+    pattern: str | None
+
+
+class StatusOf(Command, frozen=True):
+    """STATUS; items in upper case."""
+
+    mailbox: str
+    items: tuple[bytes, ...]
+
+
+def list_line(kind: bytes, attributes: Iterable[bytes], name: str, extended: bytes = b"") -> bytes:
+    """Return LIST or LSUB; the hierarchy delimiter is `/`."""
+    tail = b" " + extended if extended else b""
+    return b'* %b (%b) "/" %b%b\r\n' % (kind, b" ".join(attributes), responses.mailbox(name), tail)
+
+
+def status_line(name: str, values: Iterable[tuple[bytes, int]]) -> bytes:
+    """Return STATUS with items and their values."""
+    written = b" ".join([b"%b %d" % value for value in values])
+    return responses.untagged(b"STATUS", responses.mailbox(name), b"(" + written + b")")
+
+
+def _list(scanner: Scanner) -> Command:
+    """Read LIST, basic or extended."""
     scanner.space()
     selection: frozenset[bytes] = frozenset()
     extended = scanner.accept_open()
@@ -50,7 +92,7 @@ def read_list(scanner: Scanner) -> commands.Command:
         scanner.open()
         returns, status = _returns(scanner)
     patterns = () if reference is None else tuple(pattern for pattern in written if pattern is not None)
-    return commands.List(reference or "", patterns, selection, returns, status, extended)
+    return List(reference or "", patterns, selection, returns, status, extended)
 
 
 def _pattern(octets: bytes) -> str | None:
@@ -97,21 +139,19 @@ def _returns(scanner: Scanner) -> tuple[frozenset[bytes], tuple[bytes, ...]]:
     return frozenset(found), status
 
 
-def read_lsub(scanner: Scanner) -> commands.Command:
-    """LSUB."""
+def _lsub(scanner: Scanner) -> Command:
     scanner.space()
     reference = _pattern(scanner.astring())
     scanner.space()
     pattern = _pattern(scanner.list_mailbox())
-    return commands.Lsub(reference or "", None if reference is None else pattern)
+    return Lsub(reference or "", None if reference is None else pattern)
 
 
-def read_status(scanner: Scanner) -> commands.Command:
-    """STATUS."""
+def _status(scanner: Scanner) -> Command:
     scanner.space()
     name = mailbox(scanner)
     scanner.space()
-    return commands.StatusOf(name, _status_items(scanner))
+    return StatusOf(name, _status_items(scanner))
 
 
 def _status_items(scanner: Scanner) -> tuple[bytes, ...]:
@@ -123,3 +163,13 @@ def _status_items(scanner: Scanner) -> tuple[bytes, ...]:
     if not STATUS_ITEMS.issuperset(items):
         scanner.fail("unknown STATUS item")
     return tuple(dict.fromkeys(items))
+
+
+FAMILY: Final = Family(
+    {
+        b"LIST": Verb(AFTER_LOGIN, _list),
+        b"LSUB": Verb(AFTER_LOGIN, _lsub),
+        b"STATUS": Verb(AFTER_LOGIN, _status),
+    },
+    capabilities=(b"CHILDREN", b"SPECIAL-USE", b"LIST-EXTENDED", b"LIST-STATUS"),
+)

@@ -68,12 +68,6 @@ def status(tag: bytes, condition: bytes, text: bytes, code: bytes = b"") -> byte
     return b"%b %b %b\r\n" % (tag, condition, text)
 
 
-def list_line(kind: bytes, attributes: Iterable[bytes], name: str, extended: bytes = b"") -> bytes:
-    """LIST or LSUB; the hierarchy delimiter is `/`."""
-    tail = b" " + extended if extended else b""
-    return b'* %b (%b) "/" %b%b\r\n' % (kind, b" ".join(attributes), mailbox(name), tail)
-
-
 def continuation(text: bytes = b"") -> bytes:
     """A continuation request."""
     return b"+ " + text + b"\r\n"

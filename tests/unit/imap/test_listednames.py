@@ -1,8 +1,8 @@
 """LIST and LSUB. RFC 3501, RFC 5258."""
 
 from postroom.contracts.account import Mailbox
-from postroom.imap.listings import list_names, lsub_names
-from postroom.wire.imap.commands import List, Lsub
+from postroom.imap.listednames import list_names, lsub_names
+from postroom.wire.imap.listing import List, Lsub
 
 from ...cost import processor_seconds
 

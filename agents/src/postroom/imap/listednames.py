@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from postroom.contracts.account import Mailbox
-from postroom.wire.imap import commands, responses
+from postroom.wire.imap.listing import List, Lsub, list_line
 from postroom.wire.imap.patterns import matcher
 
 SUBSCRIBED: Final = b"SUBSCRIBED"
@@ -26,7 +26,7 @@ class Listed(msgspec.Struct, frozen=True):
 
 
 def list_names(
-    command: commands.List, mailboxes: Sequence[Mailbox], subscriptions: frozenset[str]
+    command: List, mailboxes: Sequence[Mailbox], subscriptions: frozenset[str]
 ) -> Iterator[Listed]:
     """The names a LIST command asks for, in the order of the mailboxes, subscribed names without mailbox last."""
     tree = _Tree(mailboxes, subscriptions)
@@ -44,11 +44,11 @@ def list_names(
     for name in tree.ordered(shown):
         extended = b'("CHILDINFO" (%b))' % kinds if name in children else b""
         attributes = tree.attributes(name, tell_subscribed)
-        line = responses.list_line(b"LIST", attributes, name, extended)
+        line = list_line(b"LIST", attributes, name, extended)
         yield Listed(name, line, tree.selectable(name))
 
 
-def lsub_names(command: commands.Lsub, subscriptions: frozenset[str]) -> Iterator[bytes]:
+def lsub_names(command: Lsub, subscriptions: frozenset[str]) -> Iterator[bytes]:
     """LSUB. A parent of subscribed names that `%` stops at is told as \\Noselect (RFC 3501 section 6.3.9)."""
     if command.pattern is None:
         return
@@ -59,7 +59,7 @@ def lsub_names(command: commands.Lsub, subscriptions: frozenset[str]) -> Iterato
         above = {parent for name in subscriptions - names.keys() for parent in parents(name)}
         names |= {name: (b"\\Noselect",) for name in above - names.keys() if matches(name)}
     for name in sorted(names):
-        yield responses.list_line(b"LSUB", filter(None, names[name]), name)
+        yield list_line(b"LSUB", filter(None, names[name]), name)
 
 
 def parents(name: str) -> Iterator[str]:
