@@ -11,8 +11,8 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
+from postroom.contracts.queueadmin import Selection
 from postroom.queue.sqlite import admin
-from postroom.queue.sqlite.admin import Selection
 
 from .clients import domain_of, imap, smtp, wait_for
 from .conftest import Sandbox
@@ -118,7 +118,7 @@ def _pid(site: Sandbox, domain: str, agent: str) -> int:
 def queued(site: Sandbox, domain: str) -> int:
     """Recipients that wait in the domain's spools."""
     spools = admin.spool_files(str(site.folder(domain) / "var" / "spool"))
-    return sum(len(entry.rows) for entry in admin.entries(spools, Selection()))
+    return sum(len(entry.recipients) for entry in admin.entries(spools, Selection()))
 
 
 def arrived(site: Sandbox, address: str) -> Counter[int]:

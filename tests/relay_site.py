@@ -19,12 +19,12 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 from postroom.contracts.queue import Hop, Origin, QueuedMessage, QueuedRecipient
+from postroom.contracts.queueadmin import Selection
 from postroom.directory.apply import apply
 from postroom.directory.reading import read_document
 from postroom.mail.ids import queue_id
 from postroom.queue.sqlite import admin
-from postroom.queue.sqlite.admin import Selection
-from postroom.queue.sqlite.spool import Spool
+from postroom.queue.sqlite.lifecycle import Spool
 from postroom.runtime.clock import SystemClock
 
 HOST = "mail.alpha.example"
@@ -150,7 +150,7 @@ class Site:
     def queued(self) -> int:
         """Recipients in all spools."""
         found = admin.entries(admin.spool_files(f"{self.folder}/spool"), Selection())
-        return sum(len(entry.rows) for entry in found)
+        return sum(len(entry.recipients) for entry in found)
 
     def delivered(self) -> tuple[int, list[str]]:
         """Messages in all mailboxes, and the queue ids with which they came: one each, if none came twice."""

@@ -34,7 +34,7 @@ from postroom.mta.reception import MtaReception
 from postroom.mta.repetition import Repetition, shared_secret
 from postroom.mta.verification import Verifier
 from postroom.policy.lookups import Answer, Query, Status, answer_with
-from postroom.queue.sqlite.spool import Spool
+from postroom.queue.sqlite.lifecycle import Spool
 from postroom.runtime.clock import SystemClock
 from postroom.runtime.tls import TlsStore
 from postroom.smtpd.reception import Manner

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from postroom.contracts.queue import Intake
+from postroom.contracts.queueadmin import Selection
 from postroom.queue.sqlite import admin
-from postroom.queue.sqlite.admin import Selection
-from postroom.queue.sqlite.spool import Spool
+from postroom.queue.sqlite.lifecycle import Spool
 
 from ..relay_site import CLOCK, fail, mailbox, message, put, world
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from postroom.cli.queue import queue
+from postroom.contracts.outbox import Outcome, Wanted
 from postroom.contracts.queue import Origin
-from postroom.queue.sqlite.reader import SpoolReader, Wanted
-from postroom.queue.sqlite.rows import Outcome
-from postroom.queue.sqlite.spool import Spool
+from postroom.queue.sqlite.lifecycle import Spool
+from postroom.queue.sqlite.reader import SpoolReader
 
 from ...relay_site import CLOCK, fail, mailbox, message, put, world
 
@@ -32,10 +32,8 @@ def ids(tmp_path: Path) -> list[str]:
         found = [await put(spools[0], message(world("bob@b.example"), size=20), HEAD, b"text\r\n")]
         reader = SpoolReader(spools[0].path, "relay")
         (claim,) = reader.turnover([], Wanted(10), time.time(), time.time() + 60)
-        later = Outcome(
-            claim.facts.seq, 0, time.time() + 3600, "mx.b.example", "4.7.1", "451 4.7.1 greylisted"
-        )
-        reader.turnover([later], Wanted(0), time.time(), 0)
+        later = Outcome(0, time.time() + 3600, "mx.b.example", "4.7.1", "451 4.7.1 greylisted")
+        reader.turnover([(claim.handle.seq, later)], Wanted(0), time.time(), 0)
         found.append(await put(spools[1], message(world("eve@c.example"), size=20), HEAD, b""))
         bounce = message(mailbox(1), sender="", origin=Origin.REPORT)
         found.append(await put(spools[1], bounce, HEAD, b""))

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from postroom.contracts.queue import Origin
 from postroom.policy import dkim
 from postroom.policy.lookups import Answer, Query, Status, answer_with
-from postroom.queue.sqlite.spool import Spool
+from postroom.queue.sqlite.lifecycle import Spool
 
 from ...relay_site import BIN, BODY, Dns, Exchange, Site, mailbox, message, put, world
 

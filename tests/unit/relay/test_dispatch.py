@@ -2,19 +2,19 @@
 
 import asyncio
 
+from postroom.contracts.outbox import Claim, ClaimedMessage, ClaimedRecipient
 from postroom.contracts.queue import Hop, Origin
 from postroom.couriers.parcel import Result
-from postroom.queue.sqlite.rows import Claim, Facts, Row
 from postroom.relay.dispatch import Dispatcher, Lane
 from postroom.wire.smtp.replies import Reply
 
 
 def claim(destination: str, number: int = 0) -> Claim:
-    facts = Facts(
-        number, str(number), 0.0, "", Origin.LOCAL, 0, "", "", False, "", "", "", False, "", "", "", ""
+    message = ClaimedMessage(
+        str(number), 0.0, "", Origin.LOCAL, 0, "", "", False, "", "", "", False, "", "", "", ""
     )
-    row = Row(0, "x", "", "", "", "", 0, False, "", "", "")
-    return Claim("spool", facts, Hop.WORLD, destination, "", (row,), None, 0.0, False)
+    recipient = ClaimedRecipient(0, "x", "", "", "", "", 0, False, "", "", "")
+    return Claim(None, message, Hop.WORLD, destination, "", (recipient,), None, 0.0, False)
 
 
 class Gate:

@@ -5,13 +5,13 @@ import random
 from pathlib import Path
 
 import pytest
+from postroom.contracts.outbox import Claim, ClaimedMessage, ClaimedRecipient, MemoryContent
 from postroom.contracts.queue import Hop, Origin
 from postroom.couriers.connection import PeerConnection
 from postroom.couriers.parcel import heard
 from postroom.mail.dsn import Action
 from postroom.policy.retry import Schedule
-from postroom.queue.sqlite.rows import Claim, Facts, Row, StoredContent
-from postroom.relay.judgement import Moment, judge
+from postroom.relay.judgement import AttemptTime, judge
 from postroom.relay.keys import DkimKeys
 from postroom.relay.parcels import ParcelMaker, Unfit
 from postroom.runtime.log import Log
@@ -39,12 +39,12 @@ HEAD = b"From: <a@a.example>\r\nSubject: x\r\n\r\n"
 SCHEDULE = Schedule(300.0, 14_400.0, 14_400.0, 432_000.0, 86_400.0)
 
 
-def claim(origin: Origin = Origin.LOCAL, hop: Hop = Hop.WORLD, **row: object) -> Claim:
-    facts = Facts(
-        1, "id", 0.0, "a@a.example", origin, 0, "", "", False, "", "", "7BIT", False, "", "", "", ""
+def claim(origin: Origin = Origin.LOCAL, hop: Hop = Hop.WORLD, **recipient: object) -> Claim:
+    message = ClaimedMessage(
+        "id", 0.0, "a@a.example", origin, 0, "", "", False, "", "", "7BIT", False, "", "", "", ""
     )
-    one = Row(0, "b@b.example", "", "", "", "", 0, False, "", "", "")._replace(**row)  # type: ignore[arg-type]
-    return Claim("spool", facts, hop, "b.example", "a@a.example", (one,), None, 0.0, False)
+    one = ClaimedRecipient(0, "b@b.example", "", "", "", "", 0, False, "", "", "")._replace(**recipient)  # type: ignore[arg-type]
+    return Claim(None, message, hop, "b.example", "a@a.example", (one,), None, 0.0, False)
 
 
 def maker(max_hops: int = 50) -> ParcelMaker:
@@ -87,7 +87,7 @@ async def test_ten_thousand_bodies_at_a_raw_sink(tmp_path: Path) -> None:
     for number in range(10_000):
         body = b"".join(chance.choices(PIECES, k=chance.randrange(12)))
         origin = chance.choice((Origin.LOCAL, Origin.INBOUND))
-        content = StoredContent(HEAD, len(HEAD) + len(body), body)
+        content = MemoryContent(HEAD, body)
         if origin is Origin.INBOUND and _dirty(body):
             with pytest.raises(Unfit, match=r"5\.6\.0"):
                 await prepare.make(claim(origin), content)
@@ -120,7 +120,7 @@ async def test_ten_thousand_bodies_at_a_raw_sink(tmp_path: Path) -> None:
 async def test_mail_that_has_come_too_far_is_a_loop() -> None:
     head = b"Received: x\r\n" * 51 + HEAD
     with pytest.raises(Unfit) as unfit:
-        await maker().make(claim(), StoredContent(head, len(head), b""))
+        await maker().make(claim(), MemoryContent(head))
     assert unfit.value.reply.enhanced == "5.4.6"
 
 
@@ -137,7 +137,11 @@ async def test_mail_that_has_come_too_far_is_a_loop() -> None:
 )
 def test_judgements(reply: Reply, now: float, warned: bool, status: str, tell: Action | None) -> None:
     (verdict,) = judge(
-        claim(warned=warned), [heard(reply, "mx[192.0.2.1]:25")], Moment(now, 0.5), SCHEDULE, durable=True
+        claim(warned=warned),
+        [heard(reply, "mx[192.0.2.1]:25")],
+        AttemptTime(now, 0.5),
+        SCHEDULE,
+        durable=True,
     )
     assert (verdict.status, verdict.tell) == (status, tell)
     assert (verdict.outcome.due is None) == (status != "deferred")

@@ -1,22 +1,21 @@
 """`postroom queue`: mail on its way out."""
 
-import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import groupby
 from typing import Any, TypeVar
 
 import click
 
 from postroom.cli import places
 from postroom.cli.output import UNAVAILABLE, Failure, octets, print_fields, print_json, print_table
-from postroom.queue.sqlite import admin
-from postroom.queue.sqlite.admin import AT_ONCE, Change, QueueEntry, QueueRow, Selection
-from postroom.queue.sqlite.notices import RelayNotices
+from postroom.contracts.errors import MailError
+from postroom.contracts.queueadmin import Change, QueuedDelivery, QueueEntry, Selection
+from postroom.queue.admin import open_admin
 
 F = TypeVar("F", bound=Callable[..., Any])
+AT_ONCE = 500  # messages changed between two steps of the progress bar
 ROOT = "/var/lib/postroom/spool"
 RUN = "/run/postroom"
 
@@ -26,12 +25,12 @@ _root = click.option(
 )  # fmt: skip
 _run_directory = click.option(
     "--run-directory", envvar="POSTROOM_RUN", default=lambda: places.rooted(RUN), show_default=RUN,
-    type=click.Path(), help="Where relays are told that there is work.",
+    type=click.Path(), help="Where relays listen for notices.",
 )  # fmt: skip
 
 
 def _selected(function: F) -> F:
-    """The options by which messages are chosen."""
+    """Add the options by which messages are chosen."""
     for option in (
         click.option(
             "--destination", default="", help="Bound for this domain or host; `*` matches anything."
@@ -86,7 +85,7 @@ def show(identity: str, with_content: bool, root: str, as_json: bool) -> None:
         raise Failure(f"no message {identity} in the queue: delivered, deleted or never here")
     if with_content:
         with _failures():
-            for chunk in admin.content(entry).chunks():
+            for chunk in open_admin(root).content(entry).chunks():
                 sys.stdout.buffer.write(chunk)
         sys.stdout.buffer.flush()
     elif as_json:
@@ -107,10 +106,10 @@ def _explain(entry: QueueEntry, now: float) -> None:
             ("message id", entry.message_id),
             ("client", entry.client),
             ("account", entry.account),
-            ("spool", entry.spool),
+            ("spool", entry.location),
         ]
     )
-    for row in entry.rows:
+    for row in entry.recipients:
         click.echo("")
         print_fields(
             [
@@ -136,16 +135,12 @@ def _change(  # noqa: PLR0913, PLR0917
     if selection.ids and (missing := set(selection.ids) - {entry.id for entry in found}):
         raise Failure(f"not in the queue: {', '.join(sorted(missing))}")
     done = 0
-    now = time.time()
-    notices = RelayNotices(run_directory, time.monotonic)
+    admin = open_admin(root, run_directory)
     with _failures(), _progress(what, len(found)) as advance:
-        for path, group in groupby(found, key=lambda entry: entry.spool):
-            of_spool = list(group)
-            for start in range(0, len(of_spool), AT_ONCE):
-                part = of_spool[start : start + AT_ONCE]
-                done += admin.change(part, what, now)
-                advance(len(part))
-            notices.send(path.rpartition("/")[2].removesuffix(".db"))
+        for start in range(0, len(found), AT_ONCE):
+            part = found[start : start + AT_ONCE]
+            done += admin.change(part, what)
+            advance(len(part))
     if as_json:
         print_json({"change": what.value, "messages": len(found), "recipients": done})
     else:
@@ -154,7 +149,7 @@ def _change(  # noqa: PLR0913, PLR0917
 
 @contextmanager
 def _progress(what: Change, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal when it may take a while."""
+    """Show a progress bar on a terminal when it may take a while."""
     if total <= AT_ONCE or not sys.stderr.isatty():
         yield lambda count: None
         return
@@ -182,7 +177,7 @@ def _register(what: Change, help_text: str) -> None:
     ) -> None:
         selection = Selection(ids, sender, recipient, destination)
         if what is Change.DELETE and everything and selection == Selection() and not yes:
-            click.confirm("Delete every message in the queue for ever?", abort=True, err=True)
+            click.confirm("Delete every message in the queue for good?", abort=True, err=True)
         _change(what, selection, everything, root, run_directory, as_json)
 
     if what is Change.DELETE:
@@ -192,22 +187,19 @@ def _register(what: Change, help_text: str) -> None:
 _register(Change.RETRY, "Try messages now, whatever is known of their destinations.")
 _register(Change.HOLD, "Keep messages until they are released.")
 _register(Change.RELEASE, "Let held messages go on.")
-_register(Change.DELETE, "Remove messages for ever; nobody is told.")
+_register(Change.DELETE, "Remove messages for good, without a report to their senders.")
 
 
 def _entries(root: str, selection: Selection) -> Iterator[QueueEntry]:
-    paths = admin.spool_files(root)
-    if not paths:
-        raise Failure(f"{root}: no spools here (or they may not be read)", UNAVAILABLE)
     with _failures():
-        yield from admin.entries(paths, selection)
+        yield from open_admin(root).entries(selection)
 
 
 @contextmanager
 def _failures() -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError, LookupError) as error:
+    except (MailError, OSError) as error:
         raise Failure(f"queue: {error}", UNAVAILABLE) from error
 
 
@@ -219,16 +211,16 @@ def _record(entry: QueueEntry, now: float) -> dict[str, Any]:
         "message_size": entry.size,
         "forced_expire": False,
         "sender": entry.sender,
-        "recipients": [_recipient(row) for row in entry.rows],
+        "recipients": [_recipient(row) for row in entry.recipients],
         "message_id": entry.message_id,
         "origin": entry.origin,
         "client": entry.client,
         "account": entry.account,
-        "spool": entry.spool,
+        "spool": entry.location,
     }
 
 
-def _recipient(row: QueueRow) -> dict[str, Any]:
+def _recipient(row: QueuedDelivery) -> dict[str, Any]:
     record: dict[str, Any] = {"address": row.address}
     if row.reply:
         record["delay_reason"] = row.reply
@@ -248,11 +240,11 @@ def _lines(entry: QueueEntry, now: float) -> Sequence[tuple[object, ...]]:
     facts = (entry.id, entry.state(now), _age(now - entry.arrived), octets(entry.size), f"<{entry.sender}>")
     return [
         (*(facts if not place else ("", "", "", "", "")), row.address, _next(row, now), row.reply[:80])
-        for place, row in enumerate(entry.rows)
+        for place, row in enumerate(entry.recipients)
     ]
 
 
-def _next(row: QueueRow, now: float) -> str:
+def _next(row: QueuedDelivery, now: float) -> str:
     if row.due is None:
         return "held"
     if row.claimed and row.due > now:

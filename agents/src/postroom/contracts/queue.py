@@ -1,4 +1,4 @@
-"""What intake promises to the queue, and what the queue keeps of a message."""
+"""The queue's writing side, and what the queue keeps of a message. The reading side is contracts.outbox."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from typing import Protocol
 
 
 class Origin(StrEnum):
-    """Where a message came into our care."""
+    """How a message came to this host."""
 
     SUBMITTED = "submitted"  # by a login, through the msa
     LOCAL = "local"  # by a program on the host
     INBOUND = "inbound"  # by the mta, from another MTA
-    REPORT = "report"  # made by ourselves: bounces, delay warnings
+    REPORT = "report"  # made by the relay: bounces, delay warnings
 
 
 class Hop(StrEnum):
@@ -63,9 +63,8 @@ class QueuedMessage:
     ret: str = ""  # FULL, HDRS or ""
     client: str = ""
     account: str = ""  # the login of a submission
-    repeatable: bool = (
-        False  # the id is made of the content: whoever sends the message again gives it the same
-    )
+    # The id is computed from the content, so a message that is sent again has the same one.
+    repeatable: bool = False
 
 
 class Draft(Protocol):
@@ -74,28 +73,30 @@ class Draft(Protocol):
     size: int
 
     def write(self, octets: bytes | bytearray | memoryview) -> None:
-        """Append. Raises Unavailable when the disk is full."""
+        """Append octets. Raises Unavailable when the disk is full."""
 
     def discard(self) -> None:
-        """Forget it; idempotent."""
+        """Drop the octets; idempotent."""
 
     def head(self, limit: int) -> bytes:
-        """The header block with its empty line, or the first `limit` octets if it does not end before."""
+        """Return the header block with its empty line, or the first `limit` octets if it does not end before."""
 
     def body(self, start: int, size: int = 65536) -> Iterator[bytes]:
-        """The octets from offset `start`, in pieces."""
+        """Yield the octets from offset `start`, in pieces."""
 
 
 class Intake(Protocol):
     """The spool of one writing process."""
 
     def draft(self) -> Draft:
-        """A place for the next message's octets."""
+        """Return a place for the next message's octets."""
 
     async def accept(self, message: QueuedMessage, head: bytes, draft: Draft, body_start: int) -> bool:
-        """Make message durable: `head` is the header block as it shall be sent on (with the empty line), the body
-        is the draft's octets from `body_start`. Returns only when it is on disk; the draft is consumed. False:
-        the id was here already, so that nothing is stored again.
+        """Make a message durable, and return only when it is on disk. False: the id is known, nothing is stored again.
 
-        Raises Unavailable: nothing was accepted.
+        `head` is the header block to be sent on (with the empty line); the body is the draft's octets from
+        `body_start`. The draft is consumed. Raises Unavailable: nothing was accepted.
         """
+
+    async def close(self) -> None:
+        """Make everything durable that waits, then close the files; idempotent."""

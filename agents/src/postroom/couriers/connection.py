@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TypeVar, cast
 
+from postroom.contracts.errors import MailError
 from postroom.wire.smtp.client import DATA_BLOCK, Conversation, Payload, Step, stuffed
 from postroom.wire.smtp.replies import Reply, ReplyError, ReplyReader
 
@@ -139,7 +140,7 @@ class PeerConnection(asyncio.Protocol):
             self._write(b"".join((*pieces, behind)))
         except ConnectionLost as error:
             raise MessageCut(str(error)) from error
-        except OSError as error:  # our own spool: an unfinished message must not look finished
+        except (OSError, MailError) as error:  # our own queue: an unfinished message must not look finished
             self.abort("message cannot be read")
             raise MessageUnreadable(str(error)) from error
         await self._caught_up()

@@ -9,7 +9,7 @@ from postroom.directory.reader import SqliteDirectory
 from postroom.msa.config import MsaConfig
 from postroom.msa.counters import Counters
 from postroom.msa.reception import MsaReception
-from postroom.queue.sqlite.spool import open_spool
+from postroom.queue.intake import open_intake
 from postroom.runtime.service import Agent, run
 from postroom.runtime.tls import TlsStore
 from postroom.smtpd.reception import Limits, Manner
@@ -36,7 +36,7 @@ class MsaAgent(Agent[MsaConfig]):
         config, service = self.config, self.service
         self._tls = TlsStore(config.tls_directory)
         self._tls.load()
-        self._spool = open_spool(config.spool_directory, self.name, service, config.run_directory)
+        self._spool = open_intake(config.spool_directory, self.name, service, config.run_directory)
         self._directory = SqliteDirectory(config.directory_path)
         self._counters = Counters(config.counters_path)
         self._logins = AuthClient(config.auth_socket)

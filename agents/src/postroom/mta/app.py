@@ -8,7 +8,7 @@ from postroom.mta.quota import OverQuotaFlags
 from postroom.mta.reception import MtaReception
 from postroom.mta.repetition import Repetition, shared_secret
 from postroom.mta.verification import Verifier
-from postroom.queue.sqlite.spool import open_spool
+from postroom.queue.intake import open_intake
 from postroom.runtime.resolver import Resolver
 from postroom.runtime.service import Agent, run
 from postroom.runtime.tls import TlsStore
@@ -30,7 +30,7 @@ class MtaAgent(Agent[MtaConfig]):
         config, service = self.config, self.service
         self._tls = TlsStore(config.tls_directory)
         self._tls.load()
-        self._spool = open_spool(config.spool_directory, self.name, service, config.run_directory)
+        self._spool = open_intake(config.spool_directory, self.name, service, config.run_directory)
         self._repetition = Repetition(shared_secret(config.spool_directory))
         self._directory = SqliteDirectory(config.directory_path)
         self._reception = self._new_reception(config)

@@ -1,4 +1,5 @@
-"""The queue: spools that intake writes and the relay works off, and what an operator sees and does there.
+"""The queue: messages that are accepted and not yet delivered, behind contracts/queue, outbox and queueadmin.
 
-Room rule: no network protocol and no delivery lives here; a row knows its destination, not how to reach it.
+`intake`, `outbox` and `admin` each open one side of it; `sqlite` is the engine that they open.
+Room rule: no network protocol and no delivery lives here; a recipient names its destination, not how to reach it.
 """

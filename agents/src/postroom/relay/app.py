@@ -1,27 +1,28 @@
-"""postroom-relay: takes messages out of all spools and delivers them, to mailboxes here and to other hosts."""
+"""postroom-relay: takes messages out of the queue and delivers them, to mailboxes here and to other hosts."""
 
 import os
 import random
 import ssl
 from typing import Any, ClassVar, NoReturn
 
+from postroom.contracts.errors import Unavailable
+from postroom.contracts.outbox import Claim, Wanted
 from postroom.contracts.queue import Hop
 from postroom.couriers.lmtp import LmtpLine
 from postroom.couriers.session import SessionOpener
 from postroom.couriers.smtp import SmtpCourier, Ways
 from postroom.directory.reader import SqliteDirectory
 from postroom.policy.retry import Schedule
-from postroom.queue.sqlite.reader import Wanted
-from postroom.queue.sqlite.rows import Claim
-from postroom.queue.sqlite.spool import open_spool
+from postroom.queue.intake import open_intake
+from postroom.queue.outbox import open_outbox
 from postroom.relay.config import RelayConfig
-from postroom.relay.deliveries import Deliveries, Parts
+from postroom.relay.deliveries import Deliveries, DeliveryServices
 from postroom.relay.dispatch import LOCAL_WINDOW, MOST_HELD, Dispatcher
+from postroom.relay.feeding import Feeder
 from postroom.relay.keys import DkimKeys
 from postroom.relay.local import LocalDelivery
 from postroom.relay.parcels import ParcelMaker
 from postroom.relay.reports import Reporter
-from postroom.relay.spools import Places, Spools
 from postroom.runtime.config import ConfigError
 from postroom.runtime.resolver import Resolver
 from postroom.runtime.service import Agent, run
@@ -32,39 +33,46 @@ BATCH = 200  # recipients claimed in one transaction
 
 
 class RelayAgent(Agent[RelayConfig]):
-    """Delivers what is in the spools."""
+    """Delivers the messages of the queue."""
 
     name: ClassVar[str] = "relay"
     settings = RelayConfig
 
     async def start(self) -> None:
-        """Open spools, keys and trust store, then begin."""
+        """Open the queue, keys and trust store, then begin."""
         config, service = self.config, self.service
         self.check(config)
         directory = SqliteDirectory(config.directory_path)
-        # a report is told before its message goes and gives back more room than it takes
-        self._own_spool = open_spool(
+        # No spare room: a report is written before its message leaves, which frees more than the report takes.
+        self._own_intake = open_intake(
             config.report_spool_directory, self.name, service, config.run_directory, spare=0
         )
         self._keys = DkimKeys(config.dkim_directory, directory)
         secrets = read_srs_secrets(config.srs_secrets_file)
         router = DirectoryRouter(directory, config.host_name, service.clock, secrets)
-        self._spools = Spools(
-            _places(config, service.worker), service.clock, self.log, self._submit, self._room
+        self._outbox = open_outbox(
+            list(dict.fromkeys((*config.spool_directories, config.report_spool_directory))),
+            config.report_spool_directory,
+            config.run_directory,
+            f"relay-{service.worker}",
+            max(2 * config.retry_maximum, 3600.0),
+            clock=service.clock,
+            log=self.log,
         )
+        self._feeder = Feeder(self._outbox, service.clock, self.log, self._submit, self._room, self._busy)
         self._courier = self._new_courier(config)
-        parts = Parts(
+        services = DeliveryServices(
             self._courier,
             ParcelMaker(self._keys, service.clock, self.log, config.max_hops),
-            Reporter(self._own_spool, router, service.clock, self.log, config.host_name),
-            self._spools,
+            Reporter(self._own_intake, router, service.clock, self.log, config.host_name),
+            self._outbox,
             service.clock,
             self.log,
         )
-        self._deliveries = Deliveries(parts, _schedule(config), self._local_room)
+        self._deliveries = Deliveries(services, _schedule(config), self._local_room)
         self._dispatcher = self._deliveries.dispatcher = Dispatcher(
             self._deliveries.deliver,
-            self._spools.wake,
+            self._feeder.wake,
             config.max_deliveries,
             config.max_deliveries_per_destination,
         )
@@ -73,9 +81,12 @@ class RelayAgent(Agent[RelayConfig]):
             LmtpLine(config.lmtp_socket, config.host_name, scale) for _ in range(config.lmtp_connections)
         ]
         self._local = LocalDelivery(
-            lines, parts.maker, self._spools.load, self._deliveries.conclude_local, service.clock.now
+            lines, services.maker, self._outbox.load, self._deliveries.conclude_local, service.clock.now
         )
-        await self._spools.start()
+        try:
+            await self._feeder.start()
+        except Unavailable as error:
+            raise ConfigError(str(error)) from error
 
     def _new_courier(self, config: RelayConfig) -> SmtpCourier:
         scale = config.reply_timeout / COMMAND
@@ -88,18 +99,24 @@ class RelayAgent(Agent[RelayConfig]):
         return self._local.submit(claim) if claim.hop is Hop.MAILBOX else self._dispatcher.submit(claim)
 
     def _room(self) -> Wanted:
-        held = self._dispatcher.held + self._local.held
+        held = self._held()
         full = self._dispatcher.full()
         if self._local.held >= LOCAL_WINDOW:
             full.append(self.config.host_name)
-        return Wanted(max(0, min(BATCH, MOST_HELD - held)), full, held)
+        return Wanted(max(0, min(BATCH, MOST_HELD - held)), full)
+
+    def _held(self) -> int:
+        return self._dispatcher.held + self._local.held
+
+    def _busy(self) -> bool:
+        return self._held() > 0
 
     def _local_room(self) -> None:
         if self._local.held == LOCAL_WINDOW // 2:
-            self._spools.wake()
+            self._feeder.wake()
 
     async def reload(self, config: RelayConfig) -> None:
-        """Keys, trust store and times are read again; places and numbers of connections stay."""
+        """Read keys, trust store and times again; paths and numbers of connections stay as they were."""
         self.check(config)
         self._keys.reload()
         self._courier.close()
@@ -109,18 +126,19 @@ class RelayAgent(Agent[RelayConfig]):
         self.config = config
 
     async def drain(self) -> None:
-        """Finish what is under way, give back the rest."""
-        self._spools.pause()
+        """Finish what is under way and release the rest."""
+        self._feeder.pause()
         self._deliveries.give_back(await self._dispatcher.stop())
         self._deliveries.give_back(await self._local.stop())
         await self._deliveries.stop()
-        await self._spools.stop()
+        await self._feeder.stop()
+        await self._outbox.close()
         self._courier.close()
-        await self._own_spool.close()
+        await self._own_intake.close()
 
     @staticmethod
     def check(config: Any) -> None:
-        """Secrets, trust store and keys can be read. Raises ConfigError."""
+        """Check that secrets, trust store and keys can be read. Raises ConfigError."""
         read_srs_secrets(config.srs_secrets_file)
         try:
             if config.ca_file:
@@ -138,14 +156,6 @@ def _schedule(config: RelayConfig) -> Schedule:
         config.warn_after,
         config.expire_after,
         config.expire_bounce_after,
-    )
-
-
-def _places(config: RelayConfig, worker: int) -> Places:
-    directories = list(dict.fromkeys((*config.spool_directories, config.report_spool_directory)))
-    longest = max(2 * config.retry_maximum, 3600.0)
-    return Places(
-        directories, config.report_spool_directory, config.run_directory, f"relay-{worker}", longest
     )
 
 

@@ -1,4 +1,4 @@
-"""Who goes next: a lane per destination, lanes served by turns, none takes more than its share."""
+"""Fair order of deliveries: a lane per destination, served in turn, and none gets more than its share."""
 
 import asyncio
 from collections import deque
@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from postroom.contracts.outbox import Claim
 from postroom.contracts.queue import Hop
 from postroom.couriers.parcel import Result
-from postroom.queue.sqlite.rows import Claim
 
 MOST_HELD: Final = 4000  # recipients claimed at the same time, by all lanes
 LOCAL_WINDOW: Final = 512  # recipients claimed for the mda
-SLOW_START: Final = 2  # deliveries at the same time to a destination not known to be alive
+SLOW_START: Final = 2  # deliveries at the same time to a destination that has not answered yet
 
 
 @dataclass(slots=True)
@@ -25,14 +25,14 @@ class Lane:
     held: int = 0  # recipients claimed and not settled
     running: int = 0
     share: int = SLOW_START
-    queued: bool = False  # waits for its turn
-    full: bool = False  # nothing more is claimed until half of what it holds is done
+    queued: bool = False  # is waiting for its turn
+    full: bool = False  # no more is claimed until half of what it holds is done
     unreachable_until: float = 0.0  # steady seconds
     reason: Result | None = None  # why it is unreachable
 
 
 class Dispatcher:
-    """Starts deliveries over SMTP. `deliver` handles every error of its own; `freed` hears of new room."""
+    """Starts deliveries over SMTP. `deliver` handles all its errors; `freed` is called when there is room again."""
 
     def __init__(
         self,
@@ -52,19 +52,19 @@ class Dispatcher:
 
     @property
     def held(self) -> int:
-        """Recipients claimed and not settled."""
+        """Return how many recipients are claimed and not settled."""
         return sum(lane.held for lane in self._lanes.values())
 
     def window(self) -> int:
-        """Recipients that one destination may hold."""
+        """Return how many recipients one destination may hold."""
         return max(50, 4 * self.per_destination)
 
     def full(self) -> list[str]:
-        """Destinations that hold as much as they may."""
+        """Return the destinations that hold as much as they may."""
         return [lane.destination for lane in self._lanes.values() if lane.full]
 
     def submit(self, claim: Claim) -> bool:
-        """Take a claim; False when its lane holds enough already (it is to be given back)."""
+        """Take a claim; return False when its lane holds enough, so that it has to be released."""
         key = (claim.hop, claim.destination)
         lane = self._lanes.get(key)
         if lane is None:
@@ -74,7 +74,7 @@ class Dispatcher:
         lane.full = lane.held >= self.window()
         if self._stopped or lane.full:
             return False
-        lane.held += len(claim.rows)
+        lane.held += len(claim.recipients)
         lane.backlog.append(claim)
         self._queue(lane)
         self._start()
@@ -103,7 +103,7 @@ class Dispatcher:
             await self._deliver(lane, claim)
         finally:
             lane.running -= 1
-            lane.held -= len(claim.rows)
+            lane.held -= len(claim.recipients)
             lane.full = lane.full and lane.held > self.window() // 2
             self._queue(lane)
             if not lane.held and not lane.unreachable_until:
@@ -111,18 +111,18 @@ class Dispatcher:
             self._freed()
 
     def succeeded(self, lane: Lane) -> None:
-        """The destination takes mail: give it a larger share, up to its limit."""
+        """Give a destination that takes mail a larger share, up to its limit."""
         lane.unreachable_until = 0.0
         lane.share = min(lane.share + 1, self.per_destination)
 
     def unreachable(self, lane: Lane, until: float, reason: Result) -> list[Claim]:
-        """No server of the destination talks to us: what waits in the lane, to be put off with the same reason."""
+        """Close the lane of a destination whose servers cannot be reached; return its waiting claims, to be put off."""
         lane.unreachable_until = until
         lane.reason = reason
         lane.share = 1
         waiting = list(lane.backlog)
         lane.backlog.clear()
-        lane.held -= sum(len(claim.rows) for claim in waiting)
+        lane.held -= sum(len(claim.recipients) for claim in waiting)
         lane.full = False
         return waiting
 
@@ -133,7 +133,7 @@ class Dispatcher:
                 del self._lanes[key]
 
     async def stop(self) -> list[Claim]:
-        """Begin nothing more, finish what runs; what was not begun is returned."""
+        """Begin nothing more and finish what runs; return the claims that were not begun."""
         self._stopped = True
         waiting = [claim for lane in self._lanes.values() for claim in lane.backlog]
         for lane in self._lanes.values():

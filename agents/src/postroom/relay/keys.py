@@ -16,11 +16,11 @@ class DkimKeys:
         self._known: dict[tuple[str, str], SigningKey] = {}
 
     async def of(self, domain: str) -> list[SigningKey]:
-        """The keys that sign for a domain; none when it is not ours, or neither it nor one above it has selectors.
+        """Return the keys that sign for a domain; none when it is not ours, or neither it nor a parent has selectors.
 
-        A host's name has none: what its programs and we ourselves write is signed for the company's domain, which
-        is aligned with it (RFC 9989 section 4.4). Raises Unavailable: a key is missing or unusable; mail waits
-        rather than to go unsigned.
+        A host's name has no selectors: mail of its programs and our reports are signed for the company's domain, which
+        is aligned with it (RFC 9989 section 4.4). Raises Unavailable: a key is missing or unusable, and the mail
+        waits instead of leaving unsigned.
         """
         known = await self._directory.domain(domain)
         while known is not None and not known.selectors:

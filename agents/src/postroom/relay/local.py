@@ -1,30 +1,30 @@
-"""Mailboxes of this host: several kept LMTP lines to the mda, fed from one backlog."""
+"""Delivery to mailboxes of this host: several LMTP connections to the mda, kept open, fed from one backlog."""
 
 import asyncio
-import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from postroom.contracts.errors import MailError
+from postroom.contracts.outbox import Claim, Content, MemoryContent
 from postroom.couriers.lmtp import Errand, LmtpLine
 from postroom.couriers.parcel import Attempt, Parcel, Result, fault, unreadable
-from postroom.queue.sqlite.rows import Claim, StoredContent
 from postroom.relay.parcels import INLINE, ParcelMaker, Unfit
 from postroom.wire.smtp.client import Outgoing
 
-_NOTHING: Final = StoredContent(b"\r\n", 2, b"")
+_NOTHING: Final = MemoryContent(b"\r\n")
 
-Concluded = Callable[[Claim, Attempt, StoredContent, float], None]
+Concluded = Callable[[Claim, Attempt, Content, float], None]
 
 
 class LocalDelivery:
-    """Takes claims for mailboxes. `conclude` gets each claim with its attempt and the time it began."""
+    """Takes claims for mailboxes. `conclude` gets each claim with its attempt and the time when that began."""
 
     def __init__(
         self,
         lines: list[LmtpLine],
         maker: ParcelMaker,
-        load: Callable[[Claim], Awaitable[StoredContent]],
+        load: Callable[[Claim], Awaitable[Content]],
         conclude: Concluded,
         now: Callable[[], float],
     ) -> None:
@@ -33,22 +33,22 @@ class LocalDelivery:
         self._load = load
         self._conclude = conclude
         self._now = now
-        self._backlog: deque[tuple[Claim, StoredContent, Parcel]] = deque()
+        self._backlog: deque[tuple[Claim, Content, Parcel]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped = False
-        self.held = 0  # recipients claimed and not concluded
+        self.held = 0  # recipients that are claimed and not concluded
 
     def submit(self, claim: Claim) -> bool:
-        """Take a claim; False when no more are taken."""
+        """Take a claim; return False when stopped."""
         if self._stopped:
             return False
-        self.held += len(claim.rows)
+        self.held += len(claim.recipients)
         if claim.content is not None and claim.content.size <= INLINE and claim.content.in_memory is not None:
             try:
                 self._enqueue(claim, claim.content, self._maker.make_local(claim, claim.content))
             except Unfit as unfit:
                 self._refuse(claim, claim.content, Result(unfit.reply))
-            except Exception as error:  # a fault of ours must not end the spool's work either
+            except Exception as error:  # a fault of ours must not end the work on the partition
                 self._refuse(claim, claim.content, fault(type(error).__name__))
         else:
             self._keep(asyncio.ensure_future(self._prepare(claim)))
@@ -66,18 +66,18 @@ class LocalDelivery:
         except Unfit as unfit:
             assert content is not None
             self._refuse(claim, content, Result(unfit.reply))
-        except (LookupError, OSError, sqlite3.Error) as error:
+        except MailError as error:
             self._refuse(claim, _NOTHING, unreadable(error))
-        except Exception as error:  # a fault of ours must neither lose the claim nor take its room for ever
+        except Exception as error:  # a fault of ours must neither lose the claim nor occupy its room
             self._refuse(claim, content or _NOTHING, fault(type(error).__name__))
         else:
             self._enqueue(claim, content, parcel)
 
-    def _refuse(self, claim: Claim, content: StoredContent, result: Result) -> None:
-        self.held -= len(claim.rows)
-        self._conclude(claim, Attempt([result] * len(claim.rows)), content, self._now())
+    def _refuse(self, claim: Claim, content: Content, result: Result) -> None:
+        self.held -= len(claim.recipients)
+        self._conclude(claim, Attempt([result] * len(claim.recipients)), content, self._now())
 
-    def _enqueue(self, claim: Claim, content: StoredContent, parcel: Parcel) -> None:
+    def _enqueue(self, claim: Claim, content: Content, parcel: Parcel) -> None:
         self._backlog.append((claim, content, parcel))
         if self._idle:
             line = self._idle.pop()
@@ -96,25 +96,25 @@ class LocalDelivery:
         began = self._now()
 
         def done(attempt: Attempt) -> None:
-            self.held -= len(claim.rows)
+            self.held -= len(claim.recipients)
             self._conclude(claim, attempt, content, began)
 
-        recipients = tuple((row.address, "") for row in claim.rows)
-        facts = claim.facts
+        recipients = tuple((one.address, "") for one in claim.recipients)
+        message = claim.message
         outgoing = Outgoing(
-            claim.sender, recipients, parcel.size, parcel.eight_bit, facts.id, facts.envid, facts.ret
+            claim.sender, recipients, parcel.size, parcel.eight_bit, message.id, message.envid, message.ret
         )
         return Errand(outgoing, parcel, done)
 
     def drop_backlog(self) -> list[Claim]:
-        """What was not begun: the mda is not there."""
+        """Return the claims that were not begun, and forget them: the mda cannot be reached."""
         waiting = [claim for claim, _, _ in self._backlog]
         self._backlog.clear()
-        self.held -= sum(len(claim.rows) for claim in waiting)
+        self.held -= sum(len(claim.recipients) for claim in waiting)
         return waiting
 
     async def stop(self) -> list[Claim]:
-        """Begin nothing more, finish what runs; what was not begun is returned."""
+        """Begin nothing more and finish what runs; return the claims that were not begun."""
         self._stopped = True
         waiting = self.drop_backlog()
         while self._tasks:

@@ -1,4 +1,4 @@
-"""Telling senders: bounces and delay warnings, as messages of our own. RFC 3464, RFC 3461 section 5.2, RFC 3834."""
+"""Reports to senders: bounces and delay warnings, as messages of our own. RFC 3464, RFC 3461 section 5.2, RFC 3834."""
 
 import hashlib
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from typing import Final, NamedTuple, Protocol
 
 from postroom.contracts.clock import Clock
 from postroom.contracts.errors import MailError
+from postroom.contracts.outbox import Claim, Content
 from postroom.contracts.queue import Intake, Origin, QueuedMessage, QueuedRecipient
 from postroom.mail import dsn
 from postroom.mail.address import Address, AddressError, parse_path
@@ -15,12 +16,11 @@ from postroom.mail.ids import queue_id
 from postroom.policy import authres
 from postroom.policy.retry import Schedule
 from postroom.policy.trace import date
-from postroom.queue.sqlite.rows import Claim, StoredContent
 from postroom.relay.judgement import Verdict, status_of
 from postroom.runtime.log import Log
 
 DOUBLE_BOUNCE: Final = (
-    "double-bounce"  # in `client` of reports to the postmaster: nobody hears when those fail
+    "double-bounce"  # `client` of reports to the postmaster: when those fail, no report follows
 )
 _POSTMASTER: Final = Address("postmaster", "")  # the host's, RFC 5321 section 4.5.1
 _UNKNOWN_SENDER: Final = (
@@ -32,7 +32,7 @@ class Router(Protocol):
     """Resolves addresses."""
 
     async def route(self, address: Address, sender: str, *, relay: bool) -> tuple[QueuedRecipient, ...]:
-        """Where mail for the address goes. Raises RecipientError, Unavailable."""
+        """Return where mail for the address goes. Raises RecipientError, Unavailable."""
 
 
 class _Addressee(NamedTuple):
@@ -52,9 +52,9 @@ class Reporter:
         self._host = host_name
 
     async def tell(
-        self, claim: Claim, verdicts: Sequence[Verdict], content: StoredContent, schedule: Schedule
+        self, claim: Claim, verdicts: Sequence[Verdict], content: Content, schedule: Schedule
     ) -> None:
-        """Report what happened to a claim's recipients. Raises Unavailable: it has to be said later."""
+        """Report what happened to a claim's recipients. Raises Unavailable: the report has to be written later."""
         for action in Action:
             concerned = [
                 verdict for verdict in verdicts if verdict.tell is action and _wanted(verdict, action)
@@ -66,21 +66,20 @@ class Reporter:
                 await self._report(claim, action, concerned, content, schedule, addressee)
 
     def _addressee(self, claim: Claim, action: Action) -> _Addressee | None:
-        facts = claim.facts
+        message = claim.message
         if claim.sender:
-            forwarded = (
-                claim.sender.lstrip('"')[:3].lower() == "srs"
-            )  # rewritten on its way outside: the first sender counts
-            sender = facts.sender if forwarded and facts.sender else claim.sender
-            if facts.origin is not Origin.INBOUND or facts.vouched or sender != facts.sender:
+            # A sender that SRS has rewritten stands for the first one, who gets the report.
+            forwarded = claim.sender.lstrip('"')[:3].lower() == "srs"
+            sender = message.sender if forwarded and message.sender else claim.sender
+            if message.origin is not Origin.INBOUND or message.vouched or sender != message.sender:
                 return _Addressee(sender)
             if action is Action.DELAYED:
                 return None
-            return _Addressee("", _UNKNOWN_SENDER.format(facts.sender), junk=True)
-        if action is Action.FAILED and facts.origin is Origin.REPORT and facts.client != DOUBLE_BOUNCE:
+            return _Addressee("", _UNKNOWN_SENDER.format(message.sender), junk=True)
+        if action is Action.FAILED and message.origin is Origin.REPORT and message.client != DOUBLE_BOUNCE:
             return _Addressee("", "A notification of ours could not be delivered.")
         if action is Action.FAILED:
-            self._log.warning(f"{facts.id}: has the null sender, nobody is told", QUEUE_ID=facts.id)
+            self._log.warning(f"{message.id}: has the null sender, nobody is told", QUEUE_ID=message.id)
         return None
 
     async def _report(  # noqa: PLR0913, PLR0917
@@ -88,11 +87,11 @@ class Reporter:
         claim: Claim,
         action: Action,
         verdicts: Sequence[Verdict],
-        content: StoredContent,
+        content: Content,
         schedule: Schedule,
         addressee: _Addressee,
     ) -> None:
-        facts = claim.facts
+        message = claim.message
         recipients = await self._recipients(addressee)
         if not recipients:
             return
@@ -102,11 +101,11 @@ class Reporter:
             action,
             self._host,
             tuple(_reported(verdict) for verdict in verdicts),
-            facts.id,
-            date(int(facts.arrived)),
-            facts.envid,
-            facts.message_id,
-            date(int(facts.arrived + schedule.expire_after)) if action is Action.DELAYED else "",
+            message.id,
+            date(int(message.arrived)),
+            message.envid,
+            message.message_id,
+            date(int(message.arrived + schedule.expire_after)) if action is Action.DELAYED else "",
             addressee.preface,
         )
         to = addressee.address or f"postmaster@{self._host}"
@@ -119,15 +118,15 @@ class Reporter:
             f"report.{identity}",
             (authres.verdict_field(verdict),),
         )
-        whole = action is Action.FAILED and facts.ret != "HDRS" and facts.size <= dsn.MOST_QUOTED
+        whole = action is Action.FAILED and message.ret != "HDRS" and message.size <= dsn.MOST_QUOTED
         body = _body(content) if whole else None
         head, text = dsn.notification(report, covering, content.head, body)
         await self._accept(identity, now, recipients, head, text, double=bool(addressee.preface))
         kind = "sender non-delivery notification" if action is Action.FAILED else "sender delay notification"
-        self._log.info(f"{facts.id}: {kind} to=<{to}>: {identity}", QUEUE_ID=facts.id)
+        self._log.info(f"{message.id}: {kind} to=<{to}>: {identity}", QUEUE_ID=message.id)
 
     async def _recipients(self, addressee: _Addressee) -> tuple[QueuedRecipient, ...]:
-        """Where the report goes; nowhere when the address is of no use any more. Raises Unavailable."""
+        """Return where the report goes; nothing when no address for it is left. Raises Unavailable."""
         addresses = [_POSTMASTER]
         with suppress(AddressError):
             if addressee.address:
@@ -167,34 +166,34 @@ class Reporter:
             draft.discard()
 
 
-def _body(content: StoredContent) -> bytes | None:
-    """None when it cannot be read (any more): the report goes out without it."""
+def _body(content: Content) -> bytes | None:
+    """Return the body, or None when it cannot be read: then the report is sent without it."""
     try:
         return b"".join(content.chunks())[len(content.head) :]
-    except OSError:
+    except MailError:
         return None
 
 
 def _wanted(verdict: Verdict, action: Action) -> bool:
-    """Whether NOTIFY asks for it. RFC 3461 section 4.1."""
-    wishes = verdict.row.notify.upper().split(",")
+    """Return whether NOTIFY asks for this report. RFC 3461 section 4.1."""
+    wishes = verdict.recipient.notify.upper().split(",")
     return wishes == [""] or ("FAILURE" if action is Action.FAILED else "DELAY") in wishes
 
 
 def _reported(verdict: Verdict) -> ReportedRecipient:
-    """Report one recipient: in the server's words where it spoke, else in ours, without a code that nobody said."""
-    row, result = verdict.row, verdict.result
+    """Describe one recipient: in the server's words if it gave any, else in ours, without a reply code."""
+    recipient, result = verdict.recipient, verdict.result
     status, note = status_of(result.reply), ""
     if verdict.status == "expired":
         note = "given up after too long a time"
         # RFC 3463 section 3.5: delivery time expired
         status = f"5{status[1:]}" if status[2:3] == "4" else "5.4.7"
     said, host = (str(result.said), result.host_name) if result.said else (result.reply.text, "")
-    return ReportedRecipient(row.address, status, said, host, row.original, row.orcpt, note)
+    return ReportedRecipient(recipient.address, status, said, host, recipient.original, recipient.orcpt, note)
 
 
 def _identity(claim: Claim, action: Action, verdicts: Sequence[Verdict]) -> str:
-    """The same report has the same id, so that a crash between report and settling cannot send it twice."""
-    numbers = ",".join(str(verdict.row.number) for verdict in verdicts)
-    digest = hashlib.sha256(f"{claim.facts.id} {action.value} {numbers}".encode()).digest()
-    return queue_id(int(claim.facts.arrived * 1000), digest[:10])
+    """Return the id of a report: the same for the same report, so that a crash before settling cannot send it twice."""
+    numbers = ",".join(str(verdict.recipient.number) for verdict in verdicts)
+    digest = hashlib.sha256(f"{claim.message.id} {action.value} {numbers}".encode()).digest()
+    return queue_id(int(claim.message.arrived * 1000), digest[:10])

@@ -10,12 +10,14 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from postroom.contracts.errors import MessageGone
+from postroom.contracts.outbox import Claim, Outcome, Postponement, Wanted
+from postroom.contracts.queueadmin import Change, Selection
 from postroom.queue.sqlite import admin
-from postroom.queue.sqlite.admin import Change, Selection
+from postroom.queue.sqlite.lifecycle import Spool
 from postroom.queue.sqlite.owners import OwnerFile, Owners, dead_owners
-from postroom.queue.sqlite.reader import Postponement, SpoolReader, Wanted
-from postroom.queue.sqlite.rows import Claim, Outcome
-from postroom.queue.sqlite.spool import Spool
+from postroom.queue.sqlite.reader import SpoolReader
+from postroom.queue.sqlite.settling import Settlement
 
 from ....relay_site import CLOCK, fail, mailbox, message, put, world
 
@@ -33,18 +35,18 @@ async def spool(tmp_path: Path) -> AsyncIterator[Spool]:
 
 
 def rows(claims: list[Claim]) -> list[tuple[str, int]]:
-    return [(claim.facts.id, row.number) for claim in claims for row in claim.rows]
+    return [(claim.message.id, row.number) for claim in claims for row in claim.recipients]
 
 
-def done(claims: list[Claim], due: float | None = None) -> list[Outcome]:
-    return [Outcome(claim.facts.seq, row.number, due) for claim in claims for row in claim.rows]
+def done(claims: list[Claim], due: float | None = None) -> list[Settlement]:
+    return [(claim.handle.seq, Outcome(row.number, due)) for claim in claims for row in claim.recipients]
 
 
 async def test_recipients_of_one_destination_travel_together(spool: Spool) -> None:
     people = [world(f"p{number}@b.example") for number in range(150)] + [world("x@c.example"), mailbox(1)]
     await put(spool, message(*people), HEAD, b"text")
     claims = SpoolReader(spool.path, "me").turnover([], ALL, NOW, NOW + 60)
-    assert sorted((claim.destination, len(claim.rows)) for claim in claims) == [
+    assert sorted((claim.destination, len(claim.recipients)) for claim in claims) == [
         ("b.example", 50), ("b.example", 100), ("c.example", 1), ("mail.alpha.example", 1)
     ]  # fmt: skip
     assert claims[0].content is not None
@@ -61,7 +63,7 @@ async def test_who_travels_together_does_so_again(spool: Spool) -> None:
     for limit in (1, 40, 50, 999):
         parts = []
         while claims := reader.turnover([], Wanted(limit), NOW, NOW + 60):
-            parts += [(claim.facts.id, tuple(row.number for row in claim.rows)) for claim in claims]
+            parts += [(claim.message.id, tuple(row.number for row in claim.recipients)) for claim in claims]
         found.append(sorted(parts))
         reader.release("me", NOW)
     assert [len(parts) for parts in found] == [8] * 4
@@ -108,7 +110,7 @@ async def test_a_clock_that_jumps_ends_no_lease_of_a_relay_that_lives(spool: Spo
         assert [
             admin.change(entries, what, jumped) for what in (Change.RETRY, Change.HOLD, Change.DELETE)
         ] == [0] * 3
-        assert entries[0].rows[0].claimed
+        assert entries[0].recipients[0].claimed
     mine.renew(NOW + 3660)
     mine.turnover(done(claims), Wanted(0), NOW + 3600, NOW + 3660)
     assert list(admin.entries([spool.path], Selection())) == []
@@ -207,10 +209,10 @@ async def test_medium_bodies_are_loaded_when_their_turn_comes(spool: Spool) -> N
     reader = SpoolReader(spool.path, "me")
     (claim,) = reader.turnover([], ALL, NOW, NOW + 60)
     assert claim.content is None
-    assert b"".join(reader.load(claim.facts.seq).chunks()) == HEAD + b"x" * 100_000
+    assert b"".join(reader.load(claim.handle.seq).chunks()) == HEAD + b"x" * 100_000
     reader.turnover(done([claim]), Wanted(0), NOW, NOW + 60)
-    with pytest.raises(LookupError):
-        reader.load(claim.facts.seq)
+    with pytest.raises(MessageGone):
+        reader.load(claim.handle.seq)
 
 
 async def test_postponing_leaves_what_expires_or_warns_and_what_is_held(spool: Spool) -> None:
@@ -224,7 +226,7 @@ async def test_postponing_leaves_what_expires_or_warns_and_what_is_held(spool: S
     assert reader.postpone(what, NOW) == 1
     assert reader.postpone(what, NOW) == 0
     claims = reader.turnover([], ALL, NOW, NOW + 60)
-    assert {claim.rows[0].address for claim in claims} == {"p20000@b.example", "p900000@b.example"}
+    assert {claim.recipients[0].address for claim in claims} == {"p20000@b.example", "p900000@b.example"}
 
 
 async def test_a_clock_set_back_does_not_strand_mail(spool: Spool) -> None:
@@ -262,19 +264,19 @@ class TwoRelays(RuleBasedStateMachine):
     def claim(self, name: str, limit: int) -> None:
         other = self.held["b" if name == "a" else "a"]
         for claim in self.readers[name].turnover([], Wanted(limit), self.now, self.now + 60):
-            for row in claim.rows:
-                key = (claim.facts.id, row.number)
+            for row in claim.recipients:
+                key = (claim.message.id, row.number)
                 assert key in self.left
                 assert key not in self.held[name]
                 assert key not in other or other[key][1] <= self.now, "leased to the other one"
                 other.pop(key, None)
-                self.held[name][key] = (claim.facts.seq, self.now + 60)
+                self.held[name][key] = (claim.handle.seq, self.now + 60)
 
     @rule(name=st.sampled_from("ab"), later=st.booleans())
     def settle(self, name: str, later: bool) -> None:
         if self.held[name]:
             key, (seq, _) = self.held[name].popitem()
-            outcome = Outcome(seq, key[1], self.now + 30 if later else None)
+            outcome = (seq, Outcome(key[1], self.now + 30 if later else None))
             self.readers[name].turnover([outcome], Wanted(0), self.now, self.now + 60)
             if not later:
                 self.left.discard(key)
@@ -291,7 +293,7 @@ class TwoRelays(RuleBasedStateMachine):
     @invariant()
     def nothing_is_lost(self) -> None:
         entries = admin.entries([self.spool.path], Selection())
-        found = {(entry.id, row.number) for entry in entries for row in entry.rows}
+        found = {(entry.id, row.number) for entry in entries for row in entry.recipients}
         assert found == self.left
 
     def teardown(self) -> None:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 from postroom.contracts.errors import StorageFull
+from postroom.contracts.outbox import Claim, Outcome, Wanted
+from postroom.contracts.queueadmin import Selection
 from postroom.queue.sqlite import admin
-from postroom.queue.sqlite.admin import Selection
-from postroom.queue.sqlite.reader import SpoolReader, Wanted
+from postroom.queue.sqlite.lifecycle import Spool
+from postroom.queue.sqlite.reader import SpoolReader
 from postroom.queue.sqlite.reserve import OCTETS, Reserve, reserves
-from postroom.queue.sqlite.rows import Claim, Outcome
-from postroom.queue.sqlite.spool import Spool
+from postroom.queue.sqlite.settling import Settlement
 
 from ....full_disk import fill
 from ....relay_site import CLOCK, fail, message, put, world
@@ -47,11 +48,11 @@ def new_spool(disk: Path, spare: int | None = None) -> Spool:
 
 
 def queued(disk: Path) -> int:
-    return sum(len(entry.rows) for entry in admin.entries(admin.spool_files(str(disk)), Selection()))
+    return sum(len(entry.recipients) for entry in admin.entries(admin.spool_files(str(disk)), Selection()))
 
 
-def done(claims: list[Claim]) -> list[Outcome]:
-    return [Outcome(claim.facts.seq, row.number, None) for claim in claims for row in claim.rows]
+def done(claims: list[Claim]) -> list[Settlement]:
+    return [(claim.handle.seq, Outcome(row.number, None)) for claim in claims for row in claim.recipients]
 
 
 async def loaded(disk: Path) -> Spool:

@@ -6,12 +6,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from postroom.contracts.outbox import Outcome, Wanted
 from postroom.contracts.queue import Origin, QueuedMessage, QueuedRecipient
-from postroom.queue.sqlite import admin, reader, schema
-from postroom.queue.sqlite.admin import Selection
-from postroom.queue.sqlite.reader import SpoolReader, Wanted
-from postroom.queue.sqlite.rows import Outcome
-from postroom.queue.sqlite.spool import Spool
+from postroom.contracts.queueadmin import Selection
+from postroom.queue.sqlite import admin, schema, settling
+from postroom.queue.sqlite.lifecycle import Spool
+from postroom.queue.sqlite.reader import SpoolReader
 
 from ....relay_site import CLOCK, fail, mailbox, message, world
 
@@ -52,7 +52,9 @@ def settle_all(spool: Spool, *, left: bool, now: float = NOW) -> None:
     relay = SpoolReader(spool.path, "relay")
     claims = relay.turnover([], Wanted(1000), now, now + 60)
     outcomes = [
-        Outcome(claim.facts.seq, row.number, None, left=left) for claim in claims for row in claim.rows
+        (claim.handle.seq, Outcome(row.number, None, left=left))
+        for claim in claims
+        for row in claim.recipients
     ]
     relay.turnover(outcomes, Wanted(0), now, now + 60)
     relay.forget(now)
@@ -109,13 +111,13 @@ async def test_only_what_came_from_other_servers_is_remembered(spools: tuple[Spo
 
 
 async def test_memory_is_bounded(spools: tuple[Spool, Spool], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "REMEMBERED", 3)
+    monkeypatch.setattr(settling, "REMEMBERED", 3)
     envelopes = [inbound(world("b@b.example")) for _ in range(5)]
     for envelope in envelopes:
         await stored(spools[0], envelope)
         settle_all(spools[0], left=True)
     assert [await stored(spools[0], one) for one in envelopes] == [True, True, False, False, False]
-    settle_all(spools[0], left=False, now=NOW + reader.REMEMBERED_FOR + 1)
+    settle_all(spools[0], left=False, now=NOW + settling.REMEMBERED_FOR + 1)
     assert all([await stored(spools[0], one) for one in envelopes[2:]])
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 from postroom.contracts.errors import Unavailable
+from postroom.contracts.queueadmin import Selection
 from postroom.queue.sqlite import admin
-from postroom.queue.sqlite.admin import Selection
+from postroom.queue.sqlite.lifecycle import Spool
 from postroom.queue.sqlite.reserve import SPARE
-from postroom.queue.sqlite.spool import Spool
 
 from ....relay_site import CLOCK, SpoolFailed, fail, mailbox, message, put
 
@@ -97,11 +97,11 @@ async def test_workers_that_start_at_once_make_one_folder(tmp_path: Path) -> Non
 
 async def test_a_failed_commit_accepts_nothing_and_the_next_one_goes_on(tmp_path: Path) -> None:
     spool = spool_in(tmp_path)
-    real = spool._database
-    spool._database = Breaking(real, sqlite3.SQLITE_FULL)  # type: ignore[assignment]
+    real = spool.commits._database
+    spool.commits._database = Breaking(real, sqlite3.SQLITE_FULL)  # type: ignore[assignment]
     with pytest.raises(Unavailable):
         await put(spool, message(mailbox(1)), HEAD, b"x" * 300_000)
-    spool._database = real
+    spool.commits._database = real
     assert ids(tmp_path) == set()
     assert not list(tmp_path.glob("mta/*.body"))
     identity = await put(spool, message(mailbox(1)), HEAD, b"x")
@@ -129,8 +129,8 @@ async def test_a_failed_sync_ends_the_process(tmp_path: Path) -> None:
         ended.append(text)
         raise SpoolFailed(text)
 
-    spool._fail = end  # type: ignore[assignment]
-    spool._database = Breaking(spool._database, sqlite3.SQLITE_IOERR_FSYNC)  # type: ignore[assignment]
+    spool.commits._fail = end  # type: ignore[assignment]
+    spool.commits._database = Breaking(spool.commits._database, sqlite3.SQLITE_IOERR_FSYNC)  # type: ignore[assignment]
     with pytest.raises(Unavailable):
         await put(spool, message(mailbox(1)), HEAD, b"x" * 300_000)
     assert len(ended) == 1
@@ -213,7 +213,7 @@ import asyncio, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from relay_site import CLOCK, fail, mailbox, message, put
-from postroom.queue.sqlite.spool import Spool
+from postroom.queue.sqlite.lifecycle import Spool
 
 async def main():
     spool = Spool(sys.argv[1] + "/mta", 1, CLOCK, fail, run_directory=sys.argv[1])

@@ -1,17 +1,21 @@
-"""What an operator sees and does in the queue, on the spool files themselves, whether agents run or not."""
+"""The operator's view of the queue, on the spool files themselves, whether agents run or not."""
 
 import glob
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
-from enum import Enum
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from itertools import groupby
+from typing import Any, Final
 
+from postroom.contracts.errors import MessageGone, StorageFull, Unavailable
+from postroom.contracts.queueadmin import Change, QueuedDelivery, QueueEntry, Selection
 from postroom.queue.sqlite import schema
+from postroom.queue.sqlite.claiming import RETRY_NOW, Handle
+from postroom.queue.sqlite.content import StoredContent
+from postroom.queue.sqlite.notices import RelayNotices
 from postroom.queue.sqlite.owners import owners_beside
-from postroom.queue.sqlite.reader import RETRY_NOW
-from postroom.queue.sqlite.rows import StoredContent
+from postroom.queue.sqlite.reserve import no_room
 
 AT_ONCE: Final = 500  # messages changed in one transaction
 
@@ -29,72 +33,61 @@ _COLUMNS: Final = "seq, id, arrived, sender, origin, size, message_id, client, a
 _MESSAGES: Final = f"SELECT {_COLUMNS} FROM message WHERE {{}} ORDER BY seq"  # noqa: S608
 
 
-class Change(Enum):
-    """What can be done to messages."""
+class SqliteQueueAdmin:
+    """Implements contracts.queueadmin.QueueAdmin on all spools below the folder `root`.
 
-    RETRY = "retry"
-    HOLD = "hold"
-    RELEASE = "release"
-    DELETE = "delete"
+    `now` and `steady` are clocks in seconds; relays listen for notices in `run_directory`.
+    """
+
+    def __init__(
+        self, root: str, run_directory: str, now: Callable[[], float], steady: Callable[[], float]
+    ) -> None:
+        self._root = root
+        self._run_directory = run_directory
+        self._now = now
+        self._steady = steady
+
+    def entries(self, selection: Selection) -> Iterator[QueueEntry]:
+        """Yield the messages selected, the oldest of each spool first. Raises Unavailable."""
+        with _unavailable():
+            paths = spool_files(self._root)
+            if not paths:
+                raise Unavailable(f"{self._root}: no spools here (or they may not be read)")
+            yield from entries(paths, selection)
+
+    def change(self, entries: Sequence[QueueEntry], what: Change) -> int:
+        """Change messages, wake the relays, and return the number of recipients changed. Raises Unavailable."""
+        notices = RelayNotices(self._run_directory, self._steady)
+        count = 0
+        with closing(notices), _unavailable():
+            for path, group in groupby(entries, key=lambda entry: entry.location):
+                of_spool = list(group)
+                for start in range(0, len(of_spool), AT_ONCE):
+                    count += change(of_spool[start : start + AT_ONCE], what, self._now())
+                notices.send(os.path.basename(path).removesuffix(".db"))
+        return count
+
+    def content(self, entry: QueueEntry) -> StoredContent:
+        """Return the message itself. Raises MessageGone, Unavailable."""
+        with _unavailable():
+            return content(entry)
 
 
-class Selection(NamedTuple):
-    """Which messages; what is empty does not narrow. Addresses and destinations may hold `*`."""
-
-    ids: tuple[str, ...] = ()
-    sender: str | None = None  # "" is the null sender
-    recipient: str = ""
-    destination: str = ""
-
-
-class QueueRow(NamedTuple):
-    """One recipient. Times are seconds since 1970; `due` None: held."""
-
-    number: int
-    address: str
-    original: str
-    hop: str
-    destination: str
-    due: float | None
-    claimed: bool
-    attempts: int
-    tried: float
-    host: str
-    status: str
-    reply: str
-
-
-class QueueEntry(NamedTuple):
-    """One message with the recipients that are left."""
-
-    spool: str
-    seq: int
-    id: str
-    arrived: float
-    sender: str
-    origin: str
-    size: int
-    message_id: str
-    client: str
-    account: str
-    rows: tuple[QueueRow, ...]
-
-    def state(self, now: float) -> str:
-        """active, incoming, deferred or hold, in the words of Postfix's queues."""
-        if any(row.claimed and row.due is not None and row.due > now for row in self.rows):
-            return "active"
-        if all(row.due is None for row in self.rows):
-            return "hold"
-        return "deferred" if any(row.reply for row in self.rows) else "incoming"
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise (StorageFull if no_room(error) else Unavailable)(str(error)) from error
 
 
 def spool_files(root: str) -> list[str]:
-    """All spools below a folder such as /var/lib/postroom/spool."""
+    """Return all spools below a folder such as /var/lib/postroom/spool."""
     return sorted(glob.glob(f"{glob.escape(root)}/*/*.db"))
 
 
 def entries(paths: Sequence[str], selection: Selection) -> Iterator[QueueEntry]:
-    """The messages selected, the oldest of each spool first. Raises sqlite3.Error."""
+    """Yield the messages selected, the oldest of each spool first. Raises sqlite3.Error."""
     for path in paths:
         try:
             connection = schema.connect(path, durable=True)
@@ -112,7 +105,9 @@ def entries(paths: Sequence[str], selection: Selection) -> Iterator[QueueEntry]:
                     " host, status, reply FROM recipient WHERE message = ? ORDER BY number",
                     (row[0],),
                 )
-                yield QueueEntry._make((path, *row, tuple(map(QueueRow._make, recipients))))
+                yield QueueEntry._make(
+                    (path, Handle(path, row[0]), *row[1:], tuple(map(QueuedDelivery._make, recipients)))
+                )
 
 
 def _condition(selection: Selection) -> tuple[str, dict[str, Any]]:
@@ -138,34 +133,40 @@ def _match(text: str) -> str:
 
 
 def _pattern(text: str) -> str:
-    """Only `*` is special."""
+    """Return a GLOB pattern in which only `*` is special."""
     return text.replace("[", "[[]").replace("?", "[?]") if "*" in text else text
 
 
 def change(entry_batch: Sequence[QueueEntry], what: Change, now: float) -> int:
-    """Do it to messages of one spool; the number of recipients it was done to.
+    """Change messages of one spool in one transaction; return the number of recipients changed.
 
-    What a relay works on at this moment is left alone. Raises sqlite3.Error, OSError.
+    Recipients that a relay is working on are left alone. Raises sqlite3.Error, OSError.
     """
-    path = entry_batch[0].spool
+    path = entry_batch[0].location
     files: list[str] = []
     count = 0
-    turn = schema.Turn(path)
+    lock = schema.WriteLock(path)
     with (
-        closing(turn),
+        closing(lock),
         closing(schema.connect(path, durable=True)) as database,
-        schema.transaction(database, turn),
+        schema.transaction(database, lock),
     ):
         database.create_function("lives", 1, owners_beside(path).alive)
         for entry in entry_batch:
-            assert entry.spool == path
+            seq = _seq(entry)
+            assert entry.location == path
             statement = f"{_CHANGES[what.value]} AND message = :seq"
-            count += database.execute(statement, {"now": now, "seq": entry.seq}).rowcount
-            files += _finished(database, entry.seq) if what is Change.DELETE else []
+            count += database.execute(statement, {"now": now, "seq": seq}).rowcount
+            files += _finished(database, seq) if what is Change.DELETE else []
     for name in files:
         with suppress(FileNotFoundError):
             os.unlink(f"{os.path.dirname(path)}/{name}")
     return count
+
+
+def _seq(entry: QueueEntry) -> int:
+    assert isinstance(entry.handle, Handle)
+    return entry.handle.seq
 
 
 def _finished(database: sqlite3.Connection, seq: int) -> list[str]:
@@ -178,14 +179,14 @@ def _finished(database: sqlite3.Connection, seq: int) -> list[str]:
 
 
 def content(entry: QueueEntry) -> StoredContent:
-    """The message itself. Raises LookupError when it is gone, sqlite3.Error."""
-    with closing(schema.connect(entry.spool, durable=True)) as database:
+    """Return the message itself. Raises MessageGone, sqlite3.Error."""
+    with closing(schema.connect(entry.location, durable=True)) as database:
         row = database.execute(
             "SELECT head, size, body, body_file, body_start FROM message WHERE seq = ? AND id = ?",
-            (entry.seq, entry.id),
+            (_seq(entry), entry.id),
         ).fetchone()
     if row is None:
-        raise LookupError("message is gone")
+        raise MessageGone("the message was deleted from the queue")
     head, size, body, name, start = row
-    file = f"{os.path.dirname(entry.spool)}/{name}" if name else ""
+    file = f"{os.path.dirname(entry.location)}/{name}" if name else ""
     return StoredContent(head, size, body or b"", file, start)

@@ -1,4 +1,4 @@
-"""Moving a spool's write-ahead log into its file, beside the commits and not in their way."""
+"""Checkpoints: move a spool's write-ahead log into its database, beside the commits and not in their way."""
 
 import os
 import sqlite3
@@ -9,24 +9,26 @@ from typing import Final
 from postroom.queue.sqlite import schema
 
 PLENTY: Final = 8 << 20  # octets of log after which a checkpoint is made
-TOO_MUCH: Final = 32 << 20  # octets after which the log is begun anew, for which writers wait a moment
+TOO_MUCH: Final = 32 << 20  # octets after which the log is restarted, for which writers wait a moment
 _FREE_PAGES: Final = 8192  # unused pages that stay in the file, to be used again
 _PAGES_AT_ONCE: Final = 512
 
 
 class Checkpointer:
-    """One thread, started by need, with its own connection."""
+    """Makes checkpoints in one thread, started when first needed, with its own connection."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._turn = schema.Turn(path)  # of its own: a file lock does not part the threads that share it
+        self._lock = schema.WriteLock(
+            path
+        )  # of its own: threads that share a file lock do not exclude each other
         self._log = f"{path}-wal"
         self._due = threading.Event()
         self._stop = False
         self._thread: threading.Thread | None = None
 
     def consider(self) -> None:
-        """Make a checkpoint if the log has grown; returns at once."""
+        """Start a checkpoint if the log has grown; return at once."""
         if self._due.is_set() or log_size(self._log) < PLENTY:
             return
         if self._thread is None:
@@ -40,14 +42,16 @@ class Checkpointer:
         self._due.set()
         if self._thread is not None:
             self._thread.join()
-        self._turn.close()
+        self._lock.close()
 
     def _run(self) -> None:
         database: sqlite3.Connection | None = None
         while self._due.wait() and not self._stop:
-            with suppress(sqlite3.Error, OSError):  # the log keeps everything; the next one will do it
+            with suppress(
+                sqlite3.Error, OSError
+            ):  # nothing is lost: the log keeps everything until the next checkpoint
                 database = database or schema.connect(self._path, durable=True)
-                checkpoint(database, self._turn, self._log)
+                checkpoint(database, self._lock, self._log)
             if not self._stop:
                 self._due.clear()
         if database is not None:
@@ -55,20 +59,20 @@ class Checkpointer:
 
 
 def log_size(path: str) -> int:
-    """Octets of a log file, 0 when there is none."""
+    """Return the octets of a log file, 0 when there is none."""
     try:
         return os.stat(path).st_size
     except OSError:
         return 0
 
 
-def checkpoint(database: sqlite3.Connection, turn: schema.Turn, log: str) -> None:
-    """Copy the log into the file. Raises sqlite3.Error."""
+def checkpoint(database: sqlite3.Connection, lock: schema.WriteLock, log: str) -> None:
+    """Copy the log into the database. Raises sqlite3.Error."""
     database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
     if log_size(log) >= TOO_MUCH:
-        # Nearly all is copied now, so this holds the others up only for what came in meanwhile.
-        with turn.taken():
+        # Nearly everything is copied already, so writers wait only while the rest is.
+        with lock.taken():
             database.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
     if database.execute("PRAGMA freelist_count").fetchone()[0] > _FREE_PAGES:
-        with schema.transaction(database, turn):
+        with schema.transaction(database, lock):
             database.execute(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})").fetchall()

@@ -1,4 +1,4 @@
-"""Messages while they are received: in memory while small, in a file of the spool when large."""
+"""Messages that are being received: in memory while small, in a file of the spool when large."""
 
 import os
 import secrets
@@ -15,14 +15,14 @@ _EMPTY_LINE: Final = b"\r\n\r\n"
 
 
 def refusal(error: Exception) -> Unavailable:
-    """What a failure to keep a message is to whoever brings it: no room now, or not now."""
+    """Return the refusal for a message that could not be kept: StorageFull or Unavailable."""
     if no_room(error):
         return StorageFull("spool: no room on the disk")
     return Unavailable(f"spool: {getattr(error, 'strerror', '') or error}")
 
 
 class SpooledDraft:
-    """A place for one message's octets. `prefix` is the path to which the names of its file are added."""
+    """Holds one message's octets. `prefix` is the path to which the endings of its file's names are added."""
 
     __slots__ = ("_file", "_memory", "_path", "_prefix", "size")
 
@@ -34,7 +34,7 @@ class SpooledDraft:
         self._path = ""
 
     def write(self, octets: bytes | bytearray | memoryview) -> None:
-        """Append. Raises Unavailable when the file cannot be made or written: the disk is full, for example."""
+        """Append octets. Raises Unavailable when the file cannot be made or written: the disk is full, for example."""
         if self._file is None and self.size + len(octets) <= INLINE:
             self._memory += octets
         else:
@@ -61,7 +61,7 @@ class SpooledDraft:
         return open(descriptor, "w+b", buffering=0)
 
     def discard(self) -> None:
-        """Forget it; idempotent."""
+        """Drop the octets and remove the file; idempotent."""
         self._memory = bytearray()
         if self._file is not None:
             self._file.close()
@@ -72,7 +72,7 @@ class SpooledDraft:
             self._path = ""
 
     def head(self, limit: int) -> bytes:
-        """The header block with its empty line, or the first `limit` octets when it does not end before."""
+        """Return the header block with its empty line, or the first `limit` octets when it does not end before."""
         start = self._beginning(limit)
         if start[:2] == b"\r\n":
             return start[:2]
@@ -85,7 +85,7 @@ class SpooledDraft:
         return os.pread(self._file.fileno(), limit, 0)
 
     def body(self, start: int, size: int = 65536) -> Iterator[bytes]:
-        """The octets from offset `start`, in pieces."""
+        """Yield the octets from offset `start`, in pieces."""
         if self._file is None:
             yield from (bytes(self._memory[at : at + size]) for at in range(start, len(self._memory), size))
             return
@@ -95,13 +95,13 @@ class SpooledDraft:
             start += len(piece)
 
     def inline(self, start: int) -> bytes | None:
-        """The octets from `start` when they are in memory."""
+        """Return the octets from `start`, or None when they are in a file."""
         return bytes(memoryview(self._memory)[start:]) if self._file is None else None
 
     def settle(self) -> str:
-        """Make the file durable under its final name, which is returned; the draft is empty afterwards.
+        """Make the file durable under its final name and return that name; the draft is empty afterwards.
 
-        To be called in a thread, the directory is synchronised by the caller. Raises OSError.
+        It blocks, so call it in a thread, and synchronise the directory afterwards. Raises OSError.
         """
         assert self._file is not None
         os.fsync(self._file.fileno())

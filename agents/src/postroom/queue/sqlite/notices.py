@@ -1,4 +1,4 @@
-"""Waking the relay: one datagram after each commit. Losing one only costs the time until the relay looks anyway."""
+"""Notices to relays: one datagram after each commit. A lost one only delays work until the relay looks by itself."""
 
 import os
 import socket
@@ -11,7 +11,7 @@ _LOOK_AGAIN: Final = 5.0  # seconds after which new relays are noticed
 
 
 class RelayNotices:
-    """The writing end. `directory` is where relays bind their sockets; `steady` a clock in seconds."""
+    """Sends notices. Relays bind their sockets in `directory`; `steady` is a clock in seconds."""
 
     def __init__(self, directory: str, steady: Callable[[], float]) -> None:
         self._directory = directory
@@ -21,13 +21,13 @@ class RelayNotices:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
 
     def send(self, spool: str) -> None:
-        """Tell every relay that this spool has new rows. Never blocks, never fails."""
+        """Tell every relay that the spool of this name has new rows. Never blocks, never fails."""
         for path in self._relays():
             try:
                 self._socket.sendto(spool.encode(), path)
-            except BlockingIOError:  # it has more notices waiting than it needs
+            except BlockingIOError:  # that relay has unread notices enough
                 pass
-            except OSError:  # that relay is gone
+            except OSError:  # that relay has ended
                 self._paths = tuple(other for other in self._paths if other != path)
 
     def _relays(self) -> tuple[str, ...]:
@@ -40,12 +40,12 @@ class RelayNotices:
         return self._paths
 
     def close(self) -> None:
-        """Give the socket back."""
+        """Close the socket."""
         self._socket.close()
 
 
 def _remove_stale(directory: str) -> None:
-    """Sockets of relays that were killed."""
+    """Remove the sockets of relays that were killed."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as probe:
         for name in os.listdir(directory):
             if name.endswith(_SUFFIX):
@@ -59,7 +59,7 @@ def _remove_stale(directory: str) -> None:
 
 
 def bind_notices(directory: str, name: str) -> socket.socket:
-    """The relay's end: a datagram socket that anybody on the host may wake. Raises OSError."""
+    """Return the relay's datagram socket, which everybody on the host may write to. Raises OSError."""
     _remove_stale(directory)
     path = f"{directory}/{name}-{os.getpid()}{_SUFFIX}"
     with suppress(FileNotFoundError):
@@ -67,7 +67,7 @@ def bind_notices(directory: str, name: str) -> socket.socket:
     heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     try:
         heard.bind(path)
-        os.chmod(path, 0o666)  # noqa: S103  # a notice carries nothing but "look"
+        os.chmod(path, 0o666)  # noqa: S103  # a notice says no more than "look"
     except OSError:
         heard.close()
         raise

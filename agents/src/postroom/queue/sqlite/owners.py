@@ -1,7 +1,7 @@
-"""Which relays live: each holds a lock on a file of its own, which the kernel drops when it dies.
+"""Which relays live: each locks a file of its own, and the kernel drops the lock when the process dies.
 
-A lease whose owner lives is not over, whatever the clock says that somebody has set. One that hangs is ended by
-the service manager's watchdog.
+A lease does not end while its owner lives, even if somebody has set the clock. The service manager's watchdog
+ends a relay that hangs.
 """
 
 import fcntl
@@ -12,30 +12,30 @@ from contextlib import suppress
 from typing import Final
 
 _SUFFIX: Final = ".owner"
-_BELIEVED: Final = 1.0  # seconds for which an owner seen alive is not looked at again
+_BELIEVED: Final = 1.0  # seconds for which an owner seen alive is not checked again
 
 
 class OwnerFile:
-    """The sign that the relay named `token` lives."""
+    """Shows that the relay named `token` lives."""
 
     def __init__(self, directory: str, token: str) -> None:
-        """Raises OSError."""
+        """Make the file and lock it. Raises OSError."""
         self._path = f"{directory}/{token}{_SUFFIX}"
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         unfinished = f"{self._path}.new"
         self._descriptor = os.open(unfinished, flags, 0o660)
         fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.rename(unfinished, self._path)  # nobody sees it without its lock
+        os.rename(unfinished, self._path)  # so nobody sees the file before it is locked
 
     def close(self) -> None:
-        """The relay has given back its leases."""
+        """Remove the file: the relay has given back its leases."""
         with suppress(FileNotFoundError):
             os.unlink(self._path)
         os.close(self._descriptor)
 
 
 class Owners:
-    """Asks which owners live. `directories`: where they may have their files; `steady`: a clock in seconds."""
+    """Tells which owners live. Their files may be in any of `directories`; `steady` is a clock in seconds."""
 
     def __init__(self, *directories: str, steady: Callable[[], float] = time.monotonic) -> None:
         self._directories = directories
@@ -43,7 +43,7 @@ class Owners:
         self._seen: dict[str, float] = {}
 
     def alive(self, token: str) -> bool:
-        """Whether the owner lives; one of which nothing is known does not."""
+        """Return whether the owner lives; an unknown one does not."""
         now = self._steady()
         if now - self._seen.get(token, float("-inf")) < _BELIEVED:
             return True
@@ -56,14 +56,14 @@ class Owners:
 
 
 def owners_beside(spool: str) -> Owners:
-    """The owners of all relays of the host, seen from a spool file. Raises OSError."""
+    """Return the owners of all relays of the host, found from a spool file. Raises OSError."""
     root = os.path.dirname(os.path.dirname(os.path.abspath(spool)))
     with os.scandir(root) as found:
         return Owners(*(entry.path for entry in found if entry.is_dir()))
 
 
 def dead_owners(directory: str) -> list[str]:
-    """Tokens of relays that ended without giving back their leases. Raises OSError."""
+    """Return the tokens of relays that ended without giving back their leases. Raises OSError."""
     return [
         name.removesuffix(_SUFFIX)
         for name in os.listdir(directory)
@@ -72,7 +72,7 @@ def dead_owners(directory: str) -> list[str]:
 
 
 def forget_owner(directory: str, token: str) -> None:
-    """Nothing is leased to this owner any more."""
+    """Remove the file of an owner that has no leases left."""
     with suppress(FileNotFoundError):
         os.unlink(f"{directory}/{token}{_SUFFIX}")
 

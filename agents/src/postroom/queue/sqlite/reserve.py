@@ -1,7 +1,7 @@
 """Room on the disk that is kept free, so that a queue on a full disk can empty itself.
 
-To be done with a message is to write that down. Where nothing can be written any more, the relay gives up a file
-that it made for this, and the queue frees the room that its messages take. Intake stops before it comes to that.
+Finishing a message needs a write. When the disk is full, the relay deletes a file reserved for this, and then the
+queue frees the room of its finished messages. Intake refuses mail before the disk is that full.
 """
 
 import errno
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
-OCTETS: Final = 4 << 20  # of the file: what the largest settling writes, several times
+OCTETS: Final = 4 << 20  # of the file: several times what the largest settling writes
 SPARE: Final = 2 * OCTETS  # octets that intake leaves free
 _NAME: Final = "relay.reserve"
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
@@ -21,26 +21,26 @@ _NO_ROOM_FOR_SQLITE: Final = frozenset(
 
 
 def no_room(error: Exception) -> bool:
-    """Whether an error of the operating system's or of SQLite's says that the disk is full."""
+    """Return whether an error of the operating system or of SQLite means that the disk is full."""
     return (
         getattr(error, "errno", 0) in _NO_ROOM or getattr(error, "sqlite_errorcode", 0) in _NO_ROOM_FOR_SQLITE
     )
 
 
 def free(descriptor: int) -> int:
-    """Octets that we may still write where an open file is. Raises OSError."""
+    """Return how many octets may still be written to the file system of an open file. Raises OSError."""
     found = os.fstatvfs(descriptor)
     return found.f_bavail * found.f_frsize
 
 
 class Reserve:
-    """One file, shared by all relays of the host."""
+    """One file that takes up room, shared by all relays of the host."""
 
     def __init__(self, path: str) -> None:
         self._path = path
 
     def keep(self) -> None:
-        """Make the file unless it is there and whole, or there is too little room for it."""
+        """Make the file, unless it exists in full size or there is too little room for it."""
         with suppress(OSError):
             if os.lstat(self._path).st_size >= OCTETS:
                 return
@@ -62,13 +62,13 @@ class Reserve:
             os.close(descriptor)
 
     def give_up(self) -> None:
-        """Let the queue have the room."""
+        """Delete the file, so that the queue can use its room."""
         with suppress(OSError):
             os.unlink(self._path)
 
 
 def reserves(directories: Iterable[str]) -> dict[str, Reserve]:
-    """A reserve per directory, the same for those on one file system; it lies in the first of them."""
+    """Return a reserve per directory. Directories on one file system share one, in the first of them."""
     found: dict[str, Reserve] = {}
     by_device: dict[int, Reserve] = {}
     for directory in directories:

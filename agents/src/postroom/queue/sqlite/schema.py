@@ -1,7 +1,7 @@
-"""One spool as an SQLite file: tables, settings, and whose turn it is to write.
+"""One spool as an SQLite file: its tables, its settings, and the lock of whoever writes.
 
-A message is written once and never changed; its recipients carry all state. `due` is when a row is to be
-looked at next: claiming a row sets it to the end of the lease, holding a row sets it to NULL.
+A message is written once and never changed; its recipients carry all state. `due` is the time at which a row needs
+attention: claiming a row sets it to the end of the lease, holding a row sets it to NULL.
 """
 
 import fcntl
@@ -13,7 +13,7 @@ from typing import Final
 
 from postroom.runtime.files import sync_directory
 
-APPLICATION_ID: Final = 0x506F7371  # tells a spool from any other SQLite file
+APPLICATION_ID: Final = 0x506F7371  # marks the SQLite file as a spool
 VERSION: Final = 1
 FILE_MODE: Final = 0o660  # shared with the relay through the spool's group
 DIRECTORY_MODE: Final = 0o2770
@@ -73,23 +73,23 @@ CREATE TABLE IF NOT EXISTS finished (
   id TEXT NOT NULL UNIQUE,
   time REAL NOT NULL
 );
-"""  # ids of messages that left this host: whoever sends one again is told 250, and it does not go out again
+"""  # ids of messages that left this host: one that is sent again gets its 250 and is not sent on again
 
 
 class NotYet(sqlite3.DatabaseError):
-    """The file is only being made."""
+    """The file is still being made."""
 
 
 def create(path: str) -> None:
-    """Make the spool file at `path` unless it is there. Raises OSError, sqlite3.Error.
+    """Make the spool file at `path` unless it exists. Raises OSError, sqlite3.Error.
 
-    It is made beside its name and moved there whole: SQLite does not wait for a file to go over to WAL mode while a
-    relay only looks at it, but says at once that it is locked.
+    It is made under another name and renamed when complete: SQLite cannot switch a file to WAL mode while a relay
+    reads it, and reports it as locked at once instead of waiting.
     """
     if _is_made(path):
         return
     unfinished = f"{path}.new"
-    for ending in ("", "-journal", "-wal", "-shm"):  # of a process that came no further
+    for ending in ("", "-journal", "-wal", "-shm"):  # left by a process that was killed here
         with suppress(FileNotFoundError):
             os.unlink(unfinished + ending)
     os.close(
@@ -108,13 +108,13 @@ def create(path: str) -> None:
 
 
 def _is_made(path: str) -> bool:
-    """Whether a file with a schema stands there, which `connect` will judge."""
+    """Return whether there is a file with a schema; `connect` checks which one."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         return False
     try:
-        with suppress(PermissionError):  # made by another user of the group: the mode is right already
+        with suppress(PermissionError):  # another user of the group made it, with the right mode
             os.fchmod(descriptor, FILE_MODE)
     finally:
         os.close(descriptor)
@@ -126,13 +126,13 @@ def _is_made(path: str) -> bool:
 
 
 def complete(database: sqlite3.Connection) -> None:
-    """Add what spools of the first release lack. Raises sqlite3.Error."""
+    """Add the tables that spools of the first release lack. Raises sqlite3.Error."""
     if database.execute("SELECT 1 FROM sqlite_schema WHERE name = 'finished'").fetchone() is None:
         database.executescript(_ADDED)
 
 
 def connect(path: str, *, durable: bool) -> sqlite3.Connection:
-    """A connection to an existing spool, usable by one thread at a time.
+    """Return a connection to an existing spool, usable by one thread at a time.
 
     `durable`: a commit is on disk when it returns; otherwise it outlives the process but perhaps not a
     power cut (it is on disk as soon as a later durable commit is). Raises sqlite3.Error, also when the file
@@ -151,7 +151,7 @@ def connect(path: str, *, durable: bool) -> sqlite3.Connection:
         if version != VERSION:
             raise NotYet("empty") if version == 0 else sqlite3.DatabaseError("not a spool of this release")
         database.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-        # Checkpoints are made beside the commits (Checkpointer), never by a session that waits for its 250.
+        # The Checkpointer's thread makes checkpoints, never a session that waits for its 250.
         database.execute("PRAGMA wal_autocheckpoint=0")
         database.execute("PRAGMA journal_size_limit=16777216")
     except BaseException:
@@ -164,10 +164,10 @@ def _quoted(path: str) -> str:
     return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
-class Turn:
-    """Who may write to a spool, as a file lock that wakes the next one at once.
+class WriteLock:
+    """The right to write to a spool, as a file lock that wakes the next waiter at once.
 
-    SQLite's own lock is polled with growing pauses, by which a relay beside a busy intake would starve.
+    SQLite polls its own lock with growing pauses, so that a relay beside a busy intake would starve.
     """
 
     def __init__(self, path: str) -> None:
@@ -181,7 +181,7 @@ class Turn:
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """Wait for the turn, hold it meanwhile."""
+        """Wait for the lock and hold it in the block."""
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         try:
             yield
@@ -189,14 +189,14 @@ class Turn:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         os.close(self._descriptor)
 
 
 @contextmanager
-def transaction(database: sqlite3.Connection, turn: Turn) -> Iterator[sqlite3.Connection]:
-    """One write transaction: committed at the end, rolled back when anything is raised."""
-    with turn.taken():
+def transaction(database: sqlite3.Connection, lock: WriteLock) -> Iterator[sqlite3.Connection]:
+    """Run a block as one write transaction: commit at its end, roll back when it raises."""
+    with lock.taken():
         database.execute("BEGIN IMMEDIATE")
         try:
             yield database

@@ -1,4 +1,4 @@
-"""What the other workers of an agent have in their spools: a message sent again may come to any of them."""
+"""The spools of the other workers of an agent: a message that is sent again may reach any worker."""
 
 import os
 import sqlite3
@@ -13,7 +13,7 @@ _KNOWN: Final = "SELECT 1 FROM message WHERE id = ?1 UNION ALL SELECT 1 FROM fin
 
 
 class Siblings:
-    """The spools beside one's own, only read. For one thread at a time; `steady` is a clock in seconds."""
+    """Reads the spools beside our own. For one thread at a time; `steady` is a clock in seconds."""
 
     def __init__(self, path: str, steady: Callable[[], float]) -> None:
         self._own = path
@@ -22,7 +22,7 @@ class Siblings:
         self._spools: dict[str, sqlite3.Connection] = {}
 
     def having(self, ids: Sequence[str]) -> frozenset[str]:
-        """Those of the ids that another spool has or had. A spool that cannot be read has none of them."""
+        """Return those of the ids that another spool has or had. A spool that cannot be read counts as having none."""
         if not ids:
             return frozenset()
         self._look()
@@ -49,7 +49,7 @@ class Siblings:
                     self._spools[path] = schema.connect(path, durable=False)
 
     def close(self) -> None:
-        """Give the files back."""
+        """Close the files."""
         for database in self._spools.values():
             database.close()
         self._spools.clear()
