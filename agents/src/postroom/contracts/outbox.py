@@ -184,6 +184,7 @@ class Outbox(Protocol):
         """Note what became of recipients of a claim; the next `claim` of their partition writes it down.
 
         Outcomes of a lease that somebody else has taken over, or of recipients that are settled already, do nothing.
+        Where two outcomes of one recipient wait, one that says "done" counts.
         """
 
     def release(self, claim: Claim) -> None:

@@ -208,6 +208,28 @@ async def test_the_log_does_not_grow_without_end(tmp_path: Path) -> None:
     await spool.close()
 
 
+async def test_nothing_is_left_of_a_discarded_draft(tmp_path: Path) -> None:
+    spool = spool_in(tmp_path)
+    draft = spool.draft()
+    draft.write(b"x" * 500_000)
+    assert list(tmp_path.glob("mta/*.draft"))
+    draft.discard()
+    assert not list(tmp_path.glob("mta/*.draft"))
+    assert ids(tmp_path) == set()
+    await spool.close()
+
+
+async def test_files_are_shared_with_the_group(tmp_path: Path) -> None:
+    spool = spool_in(tmp_path)
+    await put(spool, message(mailbox(1)), HEAD, b"x" * 300_000)
+    modes = {path.suffix: path.stat().st_mode & 0o7777 for path in tmp_path.glob("mta/*")}
+    assert modes[".db"] == modes[".db-wal"] == modes[".db-shm"] == modes[".body"] == 0o660
+    assert tmp_path.joinpath("mta").stat().st_mode & 0o7777 == 0o2770
+    with closing(sqlite3.connect(next(tmp_path.glob("mta/*.db")))) as database:
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    await spool.close()
+
+
 WRITER = """
 import asyncio, sys
 from pathlib import Path

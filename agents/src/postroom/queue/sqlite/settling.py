@@ -48,6 +48,16 @@ class Settling:
     def settle(self, settlements: Sequence[Settlement], now: float) -> list[str]:
         """Write outcomes down; return the body files of messages that are finished. Raises sqlite3.Error."""
         owner = self._owner
+        files: list[str] = []
+        done = [(seq, outcome.number, owner) for seq, outcome in settlements if outcome.due is None]
+        if (
+            done
+        ):  # comes first: whoever has the message does not get it again, whatever else was noted meanwhile
+            left = {seq for seq, outcome in settlements if outcome.left and outcome.due is None}
+            if left:
+                self._database.executemany(_LEFT, [(now, seq) for seq in left])
+            self._database.executemany(_DONE, done)
+            files = self._remove_finished({seq for seq, _, _ in done})
         later = [
             (o.due, o.host, o.status, o.reply, o.attempted, o.attempted, now, o.warned, seq, o.number, owner)
             for seq, o in settlements
@@ -55,14 +65,7 @@ class Settling:
         ]
         if later:
             self._database.executemany(_LATER, later)
-        done = [(seq, outcome.number, owner) for seq, outcome in settlements if outcome.due is None]
-        if not done:
-            return []
-        left = {seq for seq, outcome in settlements if outcome.left and outcome.due is None}
-        if left:
-            self._database.executemany(_LEFT, [(now, seq) for seq in left])
-        self._database.executemany(_DONE, done)
-        return self._remove_finished({seq for seq, _, _ in done})
+        return files
 
     def _remove_finished(self, messages: Iterable[int]) -> list[str]:
         files = []
