@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import trustme
 import uvloop
+from postroom.runtime.plain_transport import LARGE
 from postroom.runtime.tls import TlsStore
-from postroom.runtime.transports import LARGE
 
 from .test_connections import Server, serving
 

@@ -68,7 +68,7 @@ async def test_x05_single_octets_win_no_time(site: Site, alive: float, over: flo
         client.send(bytes([octet]))
         await client.writer.drain()
         await asyncio.sleep(0.001)
-    while len(session._unread) < 6:
+    while len(session.unread) < 6:
         await asyncio.sleep(0.001)
     server.look_after(began + alive)
     assert (await client.ask("")).startswith("250 ")

@@ -19,7 +19,7 @@ async def test_endless_lines_keep_no_more_than_the_buffer(site: Site) -> None:
             await client.writer.drain()
 
     await asyncio.gather(*(flood(client) for client in clients))
-    assert max(len(session._unread) for session in site.servers["smtp"].sessions) <= 2 * HIGH_WATER
+    assert max(len(session.unread) for session in site.servers["smtp"].sessions) <= 2 * HIGH_WATER
     other = await site.greeted()
     assert (await other.ask("NOOP")).startswith("250 ")
     for client in clients:
@@ -38,7 +38,7 @@ async def test_a_client_that_does_not_read_is_not_answered_without_end(site: Sit
             if transport.get_write_buffer_size() < 1 << 20:
                 client.send(b"EHLO x\r\n" * 2000)
             await asyncio.sleep(0)
-    assert len(session._unread) <= 2 * HIGH_WATER
+    assert len(session.unread) <= 2 * HIGH_WATER
     assert session._pending <= OUTPUT_WATER + 1000
     assert session.transport.get_write_buffer_size() <= 2 * OUTPUT_WATER + 2000
     site.servers["smtp"].look_after(site.servers["smtp"].loop.time() + 61)
@@ -66,5 +66,5 @@ async def test_a_client_that_does_not_take_our_last_words_is_cut_off(
         while site.servers["smtp"].sessions:
             await asyncio.sleep(0.01)
         assert session.transport.get_write_buffer_size()
-        while not session._gone:
+        while not session.gone:
             await asyncio.sleep(0.01)

@@ -16,8 +16,9 @@ from typing import cast
 from postroom.runtime.config import ConfigError
 from postroom.runtime.crowd import Crowd
 from postroom.runtime.log import Log
+from postroom.runtime.plain_transport import HIGH_WATER_BULK, LARGE, SMALL, PlainTransport
 from postroom.runtime.service import where
-from postroom.runtime.transports import HIGH_WATER_BULK, LARGE, SMALL, Inlet, accept_tls, begin_tls
+from postroom.runtime.tls_transport import accept_tls, begin_tls
 
 LOCAL = "local"  # peer on a unix socket
 LINGER = 30.0  # seconds in which a peer has to take what was written before the end
@@ -266,8 +267,8 @@ class Listener:
 
     async def _attach(self, accepted: socket.socket, connection: Connection) -> None:
         if self.tls is None:
-            inlet = Inlet(connection)
-            await asyncio.get_running_loop().connect_accepted_socket(lambda: inlet, accepted)
+            plain = PlainTransport(connection)
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: plain, accepted)
             return
         try:
             await accept_tls(accepted, connection, self.tls(), self.caps.handshake_timeout)

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from postroom.runtime.transports import Inlet, accept_tls
+from postroom.runtime.plain_transport import PlainTransport
+from postroom.runtime.tls_transport import accept_tls
 from postroom.smtpd import sayings
 from postroom.smtpd.reception import Client
 from postroom.smtpd.session import SmtpSession
 from postroom.smtpd.surroundings import HANDSHAKE_SECONDS, Surroundings, network_of
+from postroom.smtpd.verbs import VERBS
 
 PATROL_SECONDS: Final = 2.0
 BACKLOG: Final = 1024
@@ -36,7 +38,9 @@ class SmtpServer(Surroundings):
                 continue
             unix = listening.family == socket.AF_UNIX
             create = self.loop.create_unix_server if unix else self.loop.create_server
-            server = await create(lambda: Inlet(SmtpSession(self)), sock=listening, backlog=BACKLOG)
+            server = await create(
+                lambda: PlainTransport(SmtpSession(self, VERBS)), sock=listening, backlog=BACKLOG
+            )
             self._servers.append(server)
         self._patrol = self.loop.call_later(PATROL_SECONDS, self._walk)
 
@@ -68,7 +72,7 @@ class SmtpServer(Surroundings):
 
     async def _secure(self, accepted: socket.socket, address: str) -> None:
         try:
-            await accept_tls(accepted, SmtpSession(self), self.tls_context(), HANDSHAKE_SECONDS)
+            await accept_tls(accepted, SmtpSession(self, VERBS), self.tls_context(), HANDSHAKE_SECONDS)
         except (OSError, TimeoutError) as error:
             self.handshake_failed(Client(address), error)
 

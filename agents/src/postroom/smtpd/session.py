@@ -1,7 +1,7 @@
-"""One SMTP conversation: the verbs. RFC 5321 section 4.1, RFC 3207, RFC 4954, RFC 1870, RFC 2920, RFC 2034.
+"""One SMTP conversation: the loop that reads a line, has its verb answered, and counts. RFC 5321 section 4.1, RFC 2920.
 
-Verbs are aiosmtpd's `smtp_*` methods. They translate: line to value, value to the transaction and the Reception,
-refusal to reply. Anything unexpected becomes one log line and a 421.
+Room rule: the session knows no verb; the listener hands it the table (`verbs`). A verb translates: line to value, value
+to the transaction and the Reception, refusal to reply. Anything unexpected becomes one log line and a 421.
 """
 
 import asyncio
@@ -9,40 +9,40 @@ import pwd
 import socket
 import ssl
 import struct
-from typing import Any, Final, cast
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, cast
 
-from postroom.contracts.errors import MailError, Unavailable
+from postroom.contracts.errors import MailError
 from postroom.runtime.connections import LINGER
-from postroom.runtime.transports import begin_tls
 from postroom.smtpd import sayings as say
 from postroom.smtpd.reception import Client
-from postroom.smtpd.stream import OUTPUT_WATER, ConnectionEnd, Receiving, Stream
-from postroom.smtpd.surroundings import HANDSHAKE_SECONDS, Surroundings
+from postroom.smtpd.stream import OUTPUT_WATER, ConnectionEnd, Stream
+from postroom.smtpd.surroundings import Surroundings
 from postroom.smtpd.transaction import Transaction
 from postroom.wire import sasl
 from postroom.wire.smtp import commands
 from postroom.wire.smtp.answers import answer
 from postroom.wire.smtp.commands import CommandError
-from postroom.wire.smtp.data import DataScanner, Flaw
 from postroom.wire.smtp.replies import Reply
 
-MAX_AUTH_LINE: Final = 12288  # RFC 4954 section 4
 TURN: Final = 64  # commands
 PEER_CREDENTIALS: Final = struct.Struct("iII")  # pid, uid, gid: unix(7)
 _LONG_VERBS: Final = frozenset({b"MAIL", b"RCPT", b"AUTH"})
+Verb = Callable[["SmtpSession", str], Awaitable[Reply]]  # a session and the command's argument
 
 
 class SmtpSession(Stream):
     """The server's side of one connection."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
+    def __init__(self, surroundings: Surroundings, verbs: Mapping[str, Verb]) -> None:
         super().__init__(surroundings.loop)
         self.surroundings = surroundings
+        self._verbs = verbs
         self.client = Client("")
         self.task: asyncio.Task[None] | None = None
-        self._transaction = Transaction(surroundings.limits.message_octets, surroundings.limits.recipients)
-        self._commands = 0
-        self._errors = 0
+        self.transaction = Transaction(surroundings.limits.message_octets, surroundings.limits.recipients)
+        self.commands = 0
+        self.errors = 0
         self._cut_off: asyncio.TimerHandle | None = None
 
     def _is_plain(self) -> bool:
@@ -88,7 +88,7 @@ class SmtpSession(Stream):
 
     def _close(self) -> None:
         """Close after the last words have gone out; a peer that does not take them is cut off in the end."""
-        if not self._gone and self.transport.get_write_buffer_size():
+        if not self.gone and self.transport.get_write_buffer_size():
             self._cut_off = self.loop.call_later(LINGER, self.transport.abort)
         self.transport.close()
 
@@ -101,22 +101,22 @@ class SmtpSession(Stream):
     async def _converse(self) -> None:
         limits = self.surroundings.limits
         while True:
-            if self.surroundings.draining and self._transaction.mail is None:
+            if self.surroundings.draining and self.transaction.mail is None:
                 raise ConnectionEnd(say.CLOSING.octets)
             line = await self.line(commands.MAX_MAIL_OR_RCPT)
-            self._commands += 1
-            if self._commands - len(self._transaction.accepted) > limits.commands:
+            self.commands += 1
+            if self.commands - len(self.transaction.accepted) > limits.commands:
                 raise self._sent_away(say.TOO_MANY_COMMANDS)
             reply = await self._answer(line)
             self.say(reply.octets)
             if reply.permanent:
-                self._errors += 1
-                if self._errors >= limits.errors:
+                self.errors += 1
+                if self.errors >= limits.errors:
                     raise self._sent_away(say.TOO_MANY_ERRORS)
             if self._pending > OUTPUT_WATER:
                 self.flush()
                 await self.drained()
-            if self._commands % TURN == 0:
+            if self.commands % TURN == 0:
                 await asyncio.sleep(0)  # a long pipeline must not keep the others waiting
 
     def _sent_away(self, reply: Reply) -> ConnectionEnd:
@@ -132,15 +132,13 @@ class SmtpSession(Stream):
             return say.LINE_TOO_LONG
         try:
             verb, argument = commands.parse_command(line[:-2])
-            method = VERBS.get(verb)
-            if method is None:
-                return commands.BAD_LINE
-            return cast(Reply, await method(self, argument))
+            answered = self._verbs.get(verb)
+            return commands.BAD_LINE if answered is None else await answered(self, argument)
         except CommandError as error:
             return error.reply
         except MailError as error:
             reply = answer(error)
-            self.surroundings.refused(self.client, self._transaction, line, reply, error)
+            self.surroundings.refused(self.client, self.transaction, line, reply, error)
             return reply
 
     def _too_long(self) -> Reply:
@@ -151,187 +149,11 @@ class SmtpSession(Stream):
             return say.UNKNOWN_MECHANISM
         return say.LINE_TOO_LONG
 
-    # greeting
-
-    async def smtp_HELO(self, argument: str) -> Reply:
-        self.client.helo = commands.parse_helo(argument)
-        self.client.extended = False
-        self._transaction.reset()
-        return self.surroundings.helo_reply
-
-    async def smtp_EHLO(self, argument: str) -> Reply:
-        self.client.helo = commands.parse_helo(argument)
-        self.client.extended = True
-        self._transaction.reset()
-        return self.surroundings.ehlo_reply(self.client.secured)
-
-    async def smtp_STARTTLS(self, argument: str) -> Reply:
-        if argument:
-            return commands.SYNTAX
-        if not self.surroundings.manner.starttls or self.client.secured:
-            return say.NO_STARTTLS
-        if self._unread:
-            # RFC 3207 section 6: what came in plain text behind STARTTLS may be an attacker's
-            self.surroundings.injected(self.client)
-            raise ConnectionEnd(say.INJECTED.octets)
-        self.say(say.START_TLS.octets)
-        self.flush()
-        await self._start_tls()
-        # RFC 3207 section 4.2: nothing said before TLS counts
-        self.client.helo, self.client.extended, self.client.login = "", False, None
-        self._transaction.reset()
-        self._commands = 0
-        return say.NOTHING
-
-    async def _start_tls(self) -> None:
-        try:
-            await begin_tls(self.transport, self, self.surroundings.tls_context(), HANDSHAKE_SECONDS)
-        except (OSError, TimeoutError) as error:
-            self.surroundings.handshake_failed(self.client, error)
-            raise ConnectionEnd from error
-        if self._gone:
-            raise ConnectionEnd
-
     def _note_tls(self) -> None:
         found = cast("ssl.SSLObject | None", self.transport.get_extra_info("ssl_object"))
         if found is not None:
             self.client.tls_version = found.version() or "TLS"
             self.client.cipher = (found.cipher() or ("",))[0]
-
-    # authentication
-
-    async def smtp_AUTH(self, argument: str) -> Reply:
-        manner = self.surroundings.manner
-        if not manner.login:
-            return say.NO_AUTH
-        if not self.client.secured:
-            return say.NEED_TLS_FOR_AUTH
-        if not self.client.helo or self.client.login or self._transaction.mail is not None:
-            return say.BAD_SEQUENCE
-        if not argument:
-            return commands.SYNTAX
-        mechanism, _, initial = argument.partition(" ")
-        try:
-            finished = await self._sasl(mechanism, initial.strip().encode("ascii") or None)
-        except sasl.UnknownMechanism:
-            return say.UNKNOWN_MECHANISM
-        except sasl.SaslError as error:
-            return Reply(501, "5.5.2", str(error))
-        try:
-            self.client.login = await self.surroundings.reception.authenticate(
-                self.client, finished.mechanism, finished.response
-            )
-        except (
-            Unavailable
-        ) as error:  # 451 is no reply to AUTH: clients would not know that it is about the login
-            self.surroundings.refused(self.client, self._transaction, b"AUTH", say.AUTH_UNAVAILABLE, error)
-            return say.AUTH_UNAVAILABLE
-        return say.AUTHENTICATED
-
-    async def _sasl(self, mechanism: str, initial: bytes | None) -> sasl.Finished:
-        step = sasl.begin_encoded(mechanism, initial)
-        while isinstance(step, sasl.Asking):
-            self.say(b"334 " + sasl.encode_line(step.challenge) + b"\r\n")
-            line = await self.line(MAX_AUTH_LINE)
-            if line is None or line[-2:] != b"\r\n":
-                raise sasl.SaslError("response too long or malformed")
-            step = step.answered(sasl.decode_line(line[:-2]))
-        return step
-
-    # transaction
-
-    async def smtp_MAIL(self, argument: str) -> Reply:
-        if not self.client.helo:
-            return say.NEED_HELO
-        if self.surroundings.manner.login and not self.client.login:
-            return say.NEED_AUTH if self.client.secured else say.NEED_TLS
-        mail = commands.parse_mail(argument, self.surroundings.mail_parameters(self.client))
-        if refusal := self._transaction.may_begin(mail):
-            return refusal
-        await self.surroundings.reception.sender(self.client, mail)
-        self._transaction.begin(mail)
-        return say.SENDER_OK
-
-    async def smtp_RCPT(self, argument: str) -> Reply:
-        transaction = self._transaction
-        if refusal := transaction.may_add():
-            return refusal
-        recipient = commands.parse_rcpt(argument, frozenset())
-        try:
-            queued = await self.surroundings.reception.recipient(self.client, transaction, recipient)
-        except MailError:
-            transaction.refused += 1
-            raise
-        transaction.add(recipient, queued)
-        return say.RECIPIENT_OK
-
-    async def smtp_DATA(self, argument: str) -> Reply:
-        transaction = self._transaction
-        if refusal := transaction.may_send():
-            return refusal
-        if argument:
-            return commands.SYNTAX
-        try:
-            return await self._data(transaction)
-        except MailError as error:  # told while it is known whose message it was
-            reply = answer(error)
-            self.surroundings.refused(self.client, transaction, b"DATA", reply, error)
-            return reply
-        finally:
-            transaction.reset()
-
-    async def _data(self, transaction: Transaction) -> Reply:
-        draft = self.surroundings.reception.draft()
-        try:
-            scanner = DataScanner(allow_bare=self.surroundings.manner.local)
-            self.say(say.GO_AHEAD.octets)
-            receiving = Receiving(scanner, draft, transaction.limit, self.loop.time())
-            await self.receive(receiving)
-            if receiving.draft is None:
-                return self._unusable(receiving)
-            reply = await self.surroundings.reception.message(self.client, transaction, draft)
-        finally:
-            draft.discard()
-        self._commands = self._errors = 0  # limits are for those who deliver nothing
-        return reply
-
-    def _unusable(self, receiving: Receiving) -> Reply:
-        flaw = receiving.scanner.flaw
-        if flaw is not None:
-            reply = say.FLAWS[flaw]
-        elif receiving.error is not None:
-            reply = answer(receiving.error)
-        else:
-            reply = say.TOO_LARGE
-        self.surroundings.refused(self.client, self._transaction, b"DATA", reply, receiving.error)
-        if flaw is Flaw.BARE_CR_OR_LF:
-            raise ConnectionEnd(reply.octets)
-        return reply
-
-    # the rest
-
-    async def smtp_RSET(self, argument: str) -> Reply:
-        if argument:
-            return commands.SYNTAX
-        self._transaction.reset()
-        return say.RESET
-
-    async def smtp_NOOP(self, argument: str) -> Reply:
-        return say.OK
-
-    async def smtp_QUIT(self, argument: str) -> Reply:
-        if argument:
-            return commands.SYNTAX
-        raise ConnectionEnd(say.BYE.octets)
-
-    async def smtp_VRFY(self, argument: str) -> Reply:
-        return say.VRFY if argument else commands.SYNTAX
-
-    async def smtp_EXPN(self, argument: str) -> Reply:
-        return say.EXPN
-
-    async def smtp_HELP(self, argument: str) -> Reply:
-        return say.HELP
 
     # what the listener's patrol asks
 
@@ -351,14 +173,7 @@ class SmtpSession(Stream):
 
     def idle(self) -> bool:
         """Whether nothing is under way that a drain should wait for."""
-        return self._transaction.mail is None and self._receiving is None and self._waiter is not None
-
-
-VERBS: Final[dict[str, Any]] = {
-    name.removeprefix("smtp_"): getattr(SmtpSession, name)
-    for name in vars(SmtpSession)
-    if name.startswith("smtp_")
-}
+        return self.transaction.mail is None and self._receiving is None and self._waiter is not None
 
 
 def user_of(transport: asyncio.BaseTransport) -> tuple[int | None, str]:

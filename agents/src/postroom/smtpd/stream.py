@@ -11,7 +11,7 @@ from aiosmtpd.smtp import SMTP
 
 from postroom.contracts.errors import Unavailable
 from postroom.contracts.queue import Draft
-from postroom.runtime.transports import SMALL
+from postroom.runtime.plain_transport import SMALL
 from postroom.smtpd.reception import Limits
 from postroom.wire.smtp.data import DataScanner
 
@@ -101,14 +101,14 @@ class Stream(SMTP):
         self.waiting_since = 0.0
         self.overlong = b""  # the first octets of the last line that was too long
         self.bulk = False  # while a message is received
-        self._unread = bytearray()
+        self.unread = bytearray()
         self._searched = 0
         self._output: list[bytes] = []
         self._pending = 0
         self._waiter: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._receiving: Receiving | None = None
-        self._gone = False
+        self.gone = False
         self._ended = False
         self._stopped = False
         self._closing: bytes | None = None
@@ -122,8 +122,8 @@ class Stream(SMTP):
             if receiving.take(data):
                 self._wake()
             return
-        self._unread += data
-        if len(self._unread) >= HIGH_WATER and not self._stopped:
+        self.unread += data
+        if len(self.unread) >= HIGH_WATER and not self._stopped:
             self._stopped = True
             self.transport.pause_reading()
         self._wake()
@@ -135,7 +135,7 @@ class Stream(SMTP):
         return self._is_plain()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._gone = self._ended = True
+        self.gone = self._ended = True
         self._wake()
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
@@ -161,7 +161,7 @@ class Stream(SMTP):
     def flush(self) -> None:
         """Send what was said."""
         if self._output:
-            if not self._gone:
+            if not self.gone:
                 self.transport.write(b"".join(self._output) if len(self._output) > 1 else self._output[0])
             self._output.clear()
             self._pending = 0
@@ -180,17 +180,17 @@ class Stream(SMTP):
         """
         overlong = False
         since = 0.0
-        while (end := self._unread.find(b"\n", self._searched)) < 0:
-            if len(self._unread) > limit:
+        while (end := self.unread.find(b"\n", self._searched)) < 0:
+            if len(self.unread) > limit:
                 if not overlong:
-                    self.overlong = bytes(self._unread[:OVERLONG_KEPT])
+                    self.overlong = bytes(self.unread[:OVERLONG_KEPT])
                 overlong = True
-                self._unread.clear()
-            self._searched = len(self._unread)
+                self.unread.clear()
+            self._searched = len(self.unread)
             since = since or self.loop.time()
             await self._more(since)
-        line = bytes(self._unread[: end + 1])
-        del self._unread[: end + 1]
+        line = bytes(self.unread[: end + 1])
+        del self.unread[: end + 1]
         self._searched = 0
         if overlong:
             return None
@@ -204,9 +204,9 @@ class Stream(SMTP):
         self._receiving = receiving
         self.bulk = True
         try:
-            if self._unread:
-                octets = bytes(self._unread)
-                self._unread.clear()
+            if self.unread:
+                octets = bytes(self.unread)
+                self.unread.clear()
                 receiving.take(octets)
             while not receiving.scanner.finished:
                 await self._more(0.0)
@@ -217,7 +217,7 @@ class Stream(SMTP):
             self._receiving = None
             self.bulk = False
             self._searched = 0
-        self._unread[:0] = receiving.scanner.rest
+        self.unread[:0] = receiving.scanner.rest
 
     async def _more(self, since: float) -> None:
         """Wait for input. `since`: when the wait began, or 0 while a message is watched instead."""
@@ -231,12 +231,12 @@ class Stream(SMTP):
         if self._stopped:
             self._stopped = False
             self.transport.resume_reading()
-        size = len(self._unread)
+        size = len(self.unread)
         self._waiter = self.loop.create_future()
         self.waiting_since = since
         await self._waiter
         self.waiting_since = 0.0
-        self._check_alive(len(self._unread) > size)
+        self._check_alive(len(self.unread) > size)
 
     def _check_alive(self, progress: bool) -> None:
         """Raise ConnectionEnd when we have been told to end, or when no more can come."""
@@ -245,16 +245,16 @@ class Stream(SMTP):
         receiving = self._receiving
         if receiving is not None:
             progress = receiving.scanner.finished
-        if self._gone or (self._ended and not progress):
+        if self.gone or (self._ended and not progress):
             raise ConnectionEnd
 
     async def drained(self) -> None:
         """Wait for a peer that does not read. Raises ConnectionEnd."""
-        if self._drained is not None and not self._gone:
+        if self._drained is not None and not self.gone:
             self.waiting_since = self.loop.time()
             await self._drained
             self.waiting_since = 0.0
-        if self._gone:
+        if self.gone:
             raise ConnectionEnd
 
     def _wake(self) -> None:

@@ -17,15 +17,12 @@ from postroom.runtime.connections import Caps, networks, tls_reason
 from postroom.runtime.crowd import Crowd
 from postroom.runtime.log import Log
 from postroom.runtime.service import where
-from postroom.smtpd import sayings
+from postroom.smtpd import extensions, sayings
 from postroom.smtpd.reception import Client, Limits, Manner, Reception
 from postroom.smtpd.transaction import Transaction
 from postroom.wire.smtp.replies import Reply
 
 HANDSHAKE_SECONDS: Final = 30.0
-_PLAIN_PARAMETERS: Final = frozenset({"SIZE", "BODY"})
-_LOGIN_PARAMETERS: Final = _PLAIN_PARAMETERS | {"AUTH"}
-_NO_PARAMETERS: Final[frozenset[str]] = frozenset()
 
 
 class Guest(Protocol):
@@ -72,32 +69,18 @@ class Surroundings:
         """Take these limits for new sessions; texts are made once here, not per connection."""
         self.limits = limits
         self.caps = Caps(limits.connections, limits.connections_per_client, networks(list(limits.trusted)))
-        self._ehlo_plain = self._ehlo(secured=False)
-        self._ehlo_secured = self._ehlo(secured=True)
-
-    def _ehlo(self, *, secured: bool) -> Reply:
-        lines = [
-            self.host_name,
-            f"SIZE {self.limits.message_octets}",
-            "8BITMIME",
-            "PIPELINING",
-            "ENHANCEDSTATUSCODES",
-        ]
-        if self.manner.starttls and not secured:
-            lines.append("STARTTLS")
-        if self.manner.login and secured:
-            lines.append("AUTH PLAIN LOGIN")
-        return Reply(250, "", "\n".join(lines))
+        self._offers = tuple(
+            extensions.offer(self.manner, limits, secured=secured) for secured in (False, True)
+        )
+        self._ehlo = tuple(Reply(250, "", "\n".join((self.host_name, *one.words))) for one in self._offers)
 
     def ehlo_reply(self, secured: bool) -> Reply:
-        """What EHLO is answered with."""
-        return self._ehlo_secured if secured else self._ehlo_plain
+        """Return the reply to EHLO, in clear or under TLS."""
+        return self._ehlo[secured]
 
-    def mail_parameters(self, client: Client) -> frozenset[str]:
-        """Parameters of MAIL that were announced to this client."""
-        if not client.extended:
-            return _NO_PARAMETERS
-        return _LOGIN_PARAMETERS if self.manner.login else _PLAIN_PARAMETERS
+    def offer(self, client: Client) -> extensions.Offer:
+        """Return the extensions that this client may use."""
+        return self._offers[client.secured] if client.extended else extensions.NO_EXTENSIONS
 
     def tls_context(self) -> ssl.SSLContext:
         """The server's certificates."""

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from postroom.mail.address import Address
 from postroom.wire.smtp.client import path
 from postroom.wire.smtp.commands import (
+    NO_PARAMETERS,
     POSTMASTER,
     CommandError,
     parse_command,
@@ -15,8 +16,7 @@ from postroom.wire.smtp.commands import (
     xtext,
     xtext_decoded,
 )
-
-EXTENSIONS = frozenset({"SIZE", "BODY"})
+from postroom.wire.smtp.parameters import SIZE_AND_BODY
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_lines_refused(line: bytes) -> None:
     ],
 )
 def test_mail(argument: str, sender: Address | None, size: int, body: str) -> None:
-    mail = parse_mail(argument, EXTENSIONS)
+    mail = parse_mail(argument, SIZE_AND_BODY)
     assert (mail.sender, mail.size, mail.body) == (sender, size, body)
 
 
@@ -97,15 +97,15 @@ def test_mail(argument: str, sender: Address | None, size: int, body: str) -> No
 )
 def test_mail_refused(argument: str, code: int) -> None:
     with pytest.raises(CommandError) as caught:
-        parse_mail(argument, EXTENSIONS)
+        parse_mail(argument, SIZE_AND_BODY)
     assert caught.value.reply.code == code
 
 
 def test_rcpt() -> None:
-    assert parse_rcpt("TO:<Postmaster>", frozenset()).address is POSTMASTER
-    assert parse_rcpt("TO:<a@b.example>", frozenset()).address == Address("a", "b.example")
-    assert parse_rcpt("TO:postmaster", frozenset()).address is POSTMASTER
-    assert parse_rcpt("TO: a@b.example.", frozenset()).address == Address("a", "b.example")
+    assert parse_rcpt("TO:<Postmaster>", NO_PARAMETERS).address is POSTMASTER
+    assert parse_rcpt("TO:<a@b.example>", NO_PARAMETERS).address == Address("a", "b.example")
+    assert parse_rcpt("TO:postmaster", NO_PARAMETERS).address is POSTMASTER
+    assert parse_rcpt("TO: a@b.example.", NO_PARAMETERS).address == Address("a", "b.example")
     for argument in (
         "TO:",
         "TO:other",
@@ -115,7 +115,7 @@ def test_rcpt() -> None:
         "TO:<host!user>",
     ):
         with pytest.raises(CommandError):
-            parse_rcpt(argument, frozenset())
+            parse_rcpt(argument, NO_PARAMETERS)
 
 
 @pytest.mark.parametrize(
@@ -166,9 +166,9 @@ def test_x10_whatever_a_client_calls_itself_is_one_harmless_word(octets: bytes) 
 )
 def test_what_is_taken_can_be_sent_on(text: str) -> None:
     """The form that RFC 5321 demands is what goes out, so that a strict next hop takes it and finds the same again."""
-    address = parse_mail(f"FROM:<{text}>", EXTENSIONS).sender
+    address = parse_mail(f"FROM:<{text}>", SIZE_AND_BODY).sender
     sent = path(str(address)).decode()
-    assert parse_rcpt(f"TO:{sent}", frozenset()).address == address
+    assert parse_rcpt(f"TO:{sent}", NO_PARAMETERS).address == address
 
 
 @given(st.binary(max_size=120))
@@ -180,7 +180,7 @@ def test_any_line_is_a_command_or_refused(line: bytes) -> None:
         return
     for parse in (parse_mail, parse_rcpt):
         try:
-            parse(command.argument, EXTENSIONS)
+            parse(command.argument, SIZE_AND_BODY)
         except CommandError as error:
             assert error.reply.code in (501, 555)
 

@@ -1,4 +1,4 @@
-"""Command lines and the parameters of MAIL and RCPT. RFC 5321 sections 4.1.1 and 4.1.2, RFC 1870, 6152, 3461.
+"""Command lines: verbs, paths, parameters. RFC 5321 sections 4.1.1 and 4.1.2, RFC 3461 section 4.
 
 Room rule: strict in form, liberal in names. A line that is not what the grammar says is refused with a reply of its
 own, never repaired; the liberties are white space behind `FROM:` and `TO:` and inside of the angle brackets, a path
@@ -6,8 +6,8 @@ without them, and the names that clients give themselves, since many programs se
 """
 
 import re
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
 
 from postroom.mail.address import Address, AddressError, parse_path
 from postroom.wire.smtp.replies import Reply
@@ -34,10 +34,13 @@ BAD_LINE: Final = Reply(500, "5.5.2", "Syntax error, command unrecognized")
 BAD_SENDER: Final = Reply(501, "5.1.7", "Bad sender address syntax")
 BAD_RECIPIENT: Final = Reply(501, "5.1.3", "Bad recipient address syntax")
 NOT_IMPLEMENTED: Final = Reply(555, "5.5.4", "Parameter not recognized or not implemented")
-BAD_SIZE: Final = Reply(501, "5.5.4", "SIZE needs a number")
-BAD_BODY: Final = Reply(501, "5.5.4", "BODY is 7BIT or 8BITMIME")
 
 POSTMASTER: Final = Address("postmaster", "")  # `<postmaster>` without a domain, RFC 5321 section 4.1.1.3
+
+
+# The parameters that a command may have: keyword to a parser of its value, "" where the client gives none
+Grammar = Mapping[str, Callable[[str], Any]]
+NO_PARAMETERS: Final[Grammar] = {}
 
 
 class CommandError(ValueError):
@@ -56,19 +59,19 @@ class Command(NamedTuple):
 
 
 class Mail(NamedTuple):
-    """MAIL FROM. `sender` is None for the null sender; `size` is 0 when not declared."""
+    """MAIL FROM. `sender` is None for the null sender; `size` is 0 when not declared. `parameters`: parsed values."""
 
     sender: Address | None
     size: int = 0
     body: str = "7BIT"
-    parameters: Mapping[str, str] = {}
+    parameters: Mapping[str, Any] = {}
 
 
 class Recipient(NamedTuple):
     """RCPT TO. `address` may be POSTMASTER."""
 
     address: Address
-    parameters: Mapping[str, str] = {}
+    parameters: Mapping[str, Any] = {}
 
 
 def parse_command(line: bytes) -> Command:
@@ -100,35 +103,25 @@ def parse_helo(argument: str) -> str:
     return _HARMFUL.sub("?", argument[:_MAX_HELO])
 
 
-def parse_mail(argument: str, extensions: frozenset[str]) -> Mail:
-    """What follows `MAIL`. `extensions`: parameter keywords that were announced. Raises CommandError."""
+def parse_mail(argument: str, grammar: Grammar) -> Mail:
+    """Parse what follows `MAIL`. `grammar`: the parameters of the extensions that were offered. Raises CommandError."""
     path, rest = _path(argument, "FROM:", BAD_SENDER)
     sender = _address(path, BAD_SENDER) if path else None
-    parameters = parse_parameters(rest, extensions)
-    size = parameters.get("SIZE")
-    if size is None:
-        octets = 0
-    elif size.isdecimal() and len(size) <= 20:  # RFC 1870 section 3
-        octets = int(size)
-    else:
-        raise CommandError(BAD_SIZE)
-    body = parameters.get("BODY", "7BIT").upper()
-    if body not in ("7BIT", "8BITMIME"):
-        raise CommandError(BAD_BODY)
-    return Mail(sender, octets, body, parameters)
+    parameters = parse_parameters(rest, grammar)
+    return Mail(sender, parameters.get("SIZE", 0), parameters.get("BODY", "7BIT"), parameters)
 
 
-def parse_rcpt(argument: str, extensions: frozenset[str]) -> Recipient:
-    """What follows `RCPT`. Raises CommandError."""
+def parse_rcpt(argument: str, grammar: Grammar) -> Recipient:
+    """Parse what follows `RCPT`. Raises CommandError."""
     path, rest = _path(argument, "TO:", BAD_RECIPIENT)
     address = POSTMASTER if path.lower() == "postmaster" else _address(path, BAD_RECIPIENT)
-    return Recipient(address, parse_parameters(rest, extensions))
+    return Recipient(address, parse_parameters(rest, grammar))
 
 
-def parse_parameters(text: str, extensions: frozenset[str]) -> dict[str, str]:
-    """`KEY=value KEY` as a mapping with keys in upper case.
+def parse_parameters(text: str, grammar: Grammar) -> dict[str, Any]:
+    """Parse `KEY=value KEY` into a mapping with keys in upper case.
 
-    Raises CommandError: malformed, unknown or given twice.
+    Raises CommandError: malformed, unknown, given twice, or a value that the keyword's own parser refuses.
     """
     found: dict[str, str] = {}
     for word in text.split():
@@ -136,12 +129,12 @@ def parse_parameters(text: str, extensions: frozenset[str]) -> dict[str, str]:
         if match is None:
             raise CommandError(SYNTAX)
         key = match[1].upper()
-        if key not in extensions:
+        if key not in grammar:
             raise CommandError(NOT_IMPLEMENTED)
         if key in found:
             raise CommandError(SYNTAX)
         found[key] = match[2] or ""
-    return found
+    return {key: grammar[key](value) for key, value in found.items()}
 
 
 def xtext_decoded(text: str) -> str:

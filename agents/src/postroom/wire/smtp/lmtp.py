@@ -13,12 +13,11 @@ from postroom.wire.smtp import commands
 from postroom.wire.smtp.answers import answer
 from postroom.wire.smtp.commands import Command, CommandError, Mail, Recipient
 from postroom.wire.smtp.data import DataScanner
+from postroom.wire.smtp.parameters import SIZE_AND_BODY
 from postroom.wire.smtp.replies import Reply
 
 MAX_IDENT: Final = 255
 
-_PARAMETERS: Final = frozenset({"SIZE", "BODY"})
-_NO_PARAMETERS: Final[frozenset[str]] = frozenset()
 _FORWARDED: Final = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "IDENT", "SOURCE")
 _OK: Final = Reply(250, "2.0.0", "OK")
 _SENDER_OK: Final = Reply(250, "2.1.0", "Sender OK")
@@ -221,7 +220,7 @@ class LmtpSession:
             raise CommandError(_HELLO_FIRST)
         if self._transaction:
             raise CommandError(_ORDER)
-        mail = commands.parse_mail(command.argument, _PARAMETERS)
+        mail = commands.parse_mail(command.argument, SIZE_AND_BODY)
         if mail.size > self._limits.message_bytes:
             self._say(answer(MessageTooLarge()))
             return
@@ -231,7 +230,7 @@ class LmtpSession:
     def _rcpt(self, command: Command) -> None:
         if self._transaction is None:
             raise CommandError(_ORDER)
-        recipient = commands.parse_rcpt(command.argument, _NO_PARAMETERS)
+        recipient = commands.parse_rcpt(command.argument, commands.NO_PARAMETERS)
         if len(self._transaction.targets) >= self._limits.recipients:
             self._say(answer(TooManyRecipients()))
             return

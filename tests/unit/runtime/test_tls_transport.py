@@ -5,10 +5,11 @@ import random
 import ssl
 
 import pytest
-from postroom.runtime import transports
+from postroom.runtime import plain_transport
 from postroom.runtime.connections import Caps, Connection, Listener
 from postroom.runtime.log import Log
-from postroom.runtime.transports import LARGE, SMALL, TlsTransport
+from postroom.runtime.plain_transport import LARGE, SMALL
+from postroom.runtime.tls_transport import TlsTransport
 
 from . import tls_site
 from .test_connections import echo
@@ -146,7 +147,7 @@ async def test_one_who_takes_nothing_is_not_written_to_without_end(serve: Serve)
     client.send(await client.shake())
     client.writer.transport.pause_reading()  # type: ignore[attr-defined]
     await asyncio.wait_for(over.wait(), 30)
-    assert max(sizes) <= transports.HIGH_WATER + 2000
+    assert max(sizes) <= plain_transport.HIGH_WATER + 2000
 
 
 def test_connections_read_into_the_same_buffers() -> None:
@@ -154,7 +155,7 @@ def test_connections_read_into_the_same_buffers() -> None:
         log, caps = Log("test"), Caps(total=1, per_client=1)
         stranger, friend = (Connection("192.0.2.1", Listener(log, echo, caps)) for _ in range(2))
         friend.trust()
-        return tuple(transports.Inlet(one).get_buffer(-1) for one in (stranger, friend))  # type: ignore[return-value]
+        return tuple(plain_transport.PlainTransport(one).get_buffer(-1) for one in (stranger, friend))  # type: ignore[return-value]
 
     small, large = asyncio.run(windows())
     assert (len(small), len(large)) == (SMALL, LARGE)

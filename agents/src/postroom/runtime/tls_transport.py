@@ -1,58 +1,21 @@
-"""What stands between a socket and a conversation: reading into shared buffers, and TLS on the server's side.
+"""TLS on the server's side, between a socket and a conversation. The handshake is bounded in time, all else in memory.
 
-The event loop's own way keeps up to a megabyte for one TLS connection of a stranger. Here all connections of a worker
-read into the same two buffers, since what has come is taken out of them before the loop reads again; how much is
-read at once depends on who is speaking.
+The event loop's own TLS keeps up to a megabyte for each connection of a stranger; this one deciphers into the buffers
+that all connections of a worker share.
 """
 
 import asyncio
 import contextlib
 import socket
 import ssl
-import threading
-from typing import Any, Final, NamedTuple, Protocol, cast
+from typing import Any, Final, NamedTuple, cast
 
-SMALL: Final = 2048  # octets read at once from a peer who may be anybody
-LARGE: Final = 65_536  # and from one who sends what was asked for: a message
+from postroom.runtime.plain_transport import BUFFERS, HIGH_WATER, PlainTransport, Receiver
+
 RECORD: Final = 16_384  # plain octets of one TLS record at most (RFC 8446 section 5.1)
-HIGH_WATER: Final = 16_384  # octets that wait for a peer who may be anybody, and then no more are written
-HIGH_WATER_BULK: Final = 524_288  # and for one who has asked for messages
 UNASKED: Final = 65_536  # octets that TLS answers by itself to a peer who does not read
 UNHEARD: Final = 65_536  # octets that a peer may send after our last words
 SHUTDOWN_SECONDS: Final = 30.0  # for a peer to take the last octets and to close its side
-
-
-class Receiver(Protocol):
-    """A conversation's side of a connection. `bulk`: a message is expected, so much is read at once."""
-
-    bulk: bool
-
-    def connection_made(self, transport: asyncio.BaseTransport, /) -> None:
-        """The transport to write to; when TLS has begun on it, again with the one that encrypts."""
-
-    def data_received(self, data: bytes, /) -> None:
-        """Octets have come."""
-
-    def eof_received(self) -> bool | None:
-        """No more will come; true keeps the other direction open, but not under TLS."""
-
-    def connection_lost(self, exc: Exception | None, /) -> None:
-        """The end."""
-
-    def pause_writing(self) -> None:
-        """The peer takes less than is written."""
-
-    def resume_writing(self) -> None:
-        """It has caught up."""
-
-
-class _Rooms(threading.local):
-    """The buffers of this thread's event loop: for what is read from a socket, and for what is deciphered."""
-
-    def __init__(self) -> None:
-        self.read = memoryview(bytearray(LARGE))
-        self.clear = memoryview(bytearray(LARGE))
-        self.read_small, self.clear_small = self.read[:SMALL], self.clear[:SMALL]
 
 
 class _Channel(NamedTuple):
@@ -63,45 +26,12 @@ class _Channel(NamedTuple):
     outgoing: ssl.MemoryBIO
 
 
-_rooms = _Rooms()
-
-
-class Inlet(asyncio.BufferedProtocol):
-    """Reads for a conversation in clear."""
-
-    def __init__(self, receiver: Receiver) -> None:
-        self._receiver = receiver
-        self._small, self._large = _rooms.read_small, _rooms.read
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        cast(asyncio.Transport, transport).set_write_buffer_limits(HIGH_WATER)
-        self._receiver.connection_made(transport)
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._large if self._receiver.bulk else self._small
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self._receiver.data_received(self._large[:nbytes].tobytes())
-
-    def eof_received(self) -> bool | None:
-        return self._receiver.eof_received()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._receiver.connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        self._receiver.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._receiver.resume_writing()
-
-
-class TlsTransport(Inlet, asyncio.Transport):
+class TlsTransport(PlainTransport, asyncio.Transport):
     """To the socket's transport a protocol, to the conversation its transport, made known when TLS has begun."""
 
     def __init__(self, receiver: Receiver, context: ssl.SSLContext, seconds: float) -> None:
         """`seconds` are for the handshake."""
-        Inlet.__init__(self, receiver)
+        PlainTransport.__init__(self, receiver)
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         tls = context.wrap_bio(incoming, outgoing, server_side=True)
         self._channel: _Channel | None = _Channel(
@@ -198,7 +128,7 @@ class TlsTransport(Inlet, asyncio.Transport):
 
     def _hand_on(self, channel: _Channel, octets: memoryview) -> None:
         tls, incoming, _ = channel
-        clear = _rooms.clear if self._receiver.bulk else _rooms.clear_small
+        clear = BUFFERS.clear if self._receiver.bulk else BUFFERS.clear_small
         held = 0
         while not self._paused and self._channel is not None:
             if not incoming.pending and not tls.pending():

@@ -6,11 +6,12 @@ import socket
 import ssl
 
 import pytest
-from postroom.runtime import transports
+from postroom.runtime import tls_transport
 from postroom.runtime.connections import Caps, Connection, Listener
 from postroom.runtime.log import Log
+from postroom.runtime.plain_transport import PlainTransport
 from postroom.runtime.tls import TlsStore
-from postroom.runtime.transports import Inlet, TlsTransport, begin_tls
+from postroom.runtime.tls_transport import TlsTransport, begin_tls
 
 from . import tls_site
 from .test_connections import echo
@@ -69,7 +70,7 @@ async def test_a_peer_who_never_stops_is_cut_off(serve: Serve) -> None:
 
 
 async def test_a_peer_who_does_not_close_is_cut_off(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transports, "SHUTDOWN_SECONDS", 0.05)
+    monkeypatch.setattr(tls_transport, "SHUTDOWN_SECONDS", 0.05)
     lost = asyncio.Event()
 
     async def handler(connection: Connection) -> None:
@@ -84,7 +85,7 @@ async def test_a_peer_who_does_not_close_is_cut_off(serve: Serve, monkeypatch: p
 async def test_a_peer_who_ends_it_and_takes_nothing_is_cut_off(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, polite: bool
 ) -> None:
-    monkeypatch.setattr(transports, "SHUTDOWN_SECONDS", 0.2)
+    monkeypatch.setattr(tls_transport, "SHUTDOWN_SECONDS", 0.2)
     made: list[asyncio.Transport] = []
 
     async def handler(connection: Connection) -> None:
@@ -180,7 +181,9 @@ async def test_a_peer_who_left_before_the_handshake_is_a_lost_connection(store: 
     ours, theirs = socket.socketpair()
     theirs.close()
     connection = Connection("192.0.2.1", Listener(Log("test"), echo, Caps(1, 1)))
-    transport, _ = await asyncio.get_running_loop().create_connection(lambda: Inlet(connection), sock=ours)
+    transport, _ = await asyncio.get_running_loop().create_connection(
+        lambda: PlainTransport(connection), sock=ours
+    )
     transport.abort()
     await until(lambda: connection._eof)
     with pytest.raises(ConnectionResetError):
