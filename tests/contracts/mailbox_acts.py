@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from postroom.contracts.store import Delivery, Store
+from postroom.contracts.store import Copy, Delivery, Store
 
 NOW = 1_700_000_000
 SEEN, DELETED, FLAGGED = "\\Seen", "\\Deleted", "\\Flagged"
@@ -15,12 +15,14 @@ def delivery(number: int, account: str = "ada", **other: object) -> Delivery:
         "account": account,
         "queue_id": f"q{number}",
         "recipient": f"{account}@alpha.example",
-        "mailbox": "INBOX",
         "prefix": PREFIX,
         "content": MESSAGE,
         "arrived": NOW,
         **other,
     }
+    mailbox, flags = values.pop("mailbox", None), values.pop("flags", frozenset())
+    if mailbox or flags:
+        values["copies"] = (Copy(mailbox or "INBOX", flags),)  # type: ignore[arg-type]
     return Delivery(**values)  # type: ignore[arg-type]
 
 

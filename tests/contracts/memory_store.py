@@ -22,7 +22,7 @@ from postroom.contracts.account import (
     Stored,
 )
 from postroom.contracts.clock import Clock
-from postroom.contracts.store import Delivery
+from postroom.contracts.store import Copy, Delivery
 from postroom.mail.dates import clamped
 from postroom.mail.flags import DELETED, SEEN, keywords
 from postroom.mail.mime_scan import scan
@@ -326,22 +326,42 @@ class MemoryAccount:
         """One delivery; the refusal is returned."""
         if (item.queue_id, item.recipient) in self.delivered:
             return None
-        try:
-            box = self._box(item.mailbox)
-        except errors.MailboxError:
-            box = self.boxes["INBOX"]
+        targets: dict[str, frozenset[str]] = {}
+        for copy in item.copies:
+            name = self._target(copy)
+            targets[name] = targets.get(name, frozenset()) | copy.flags
         content = item.prefix + item.content
         try:
-            self._demand(len(content), item.quota_bytes)
+            self._demand(len(content) * len(targets), item.quota_bytes)
         except errors.QuotaExceeded:
             return errors.RecipientOverQuota()
         self.delivered.add((item.queue_id, item.recipient))
-        flags = box.spelled(item.flags)
-        if len(box.keywords.union(keywords(flags))) > MOST_KEYWORDS:
-            flags = flags.difference(set(keywords(flags)) - box.keywords)
-        self._put(box, content, flags, item.arrived, next(self.modseqs))
+        modseq = next(self.modseqs)
+        for name, wanted in targets.items():
+            box = self._made(name)
+            flags = box.spelled(wanted)
+            if len(box.keywords.union(keywords(flags))) > MOST_KEYWORDS:
+                flags = flags.difference(set(keywords(flags)) - box.keywords)
+            self._put(box, content, flags, item.arrived, modseq)
         self.told()
         return None
+
+    def _target(self, copy: Copy) -> str:
+        try:
+            name = mailbox_name(copy.mailbox)
+        except errors.MailboxNameInvalid:
+            return "INBOX"
+        box = self.boxes.get(name)
+        return name if copy.create or (box is not None and box.selectable) else "INBOX"
+
+    def _made(self, name: str) -> Box:
+        box = self.boxes.get(name)
+        if box is not None and box.selectable:
+            return box
+        for parent in parents(name):
+            if parent not in self.boxes:
+                self._make(parent)
+        return self._make(name)
 
 
 class MemoryStore:

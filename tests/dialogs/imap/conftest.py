@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from postroom.contracts.auth import Login, LoginAttempt
 from postroom.contracts.directory import Account, Domain, Entry, Rights
 from postroom.contracts.errors import LoginRefused, LoginThrottled
-from postroom.contracts.store import Delivery, Store
+from postroom.contracts.store import Copy, Delivery, Store
 from postroom.imap.config import ImapConfig
 from postroom.imap.context import ImapContext
 from postroom.imap.dispatch import Dispatcher
@@ -139,10 +139,10 @@ class Server:
                     account,
                     f"q{self._serial}",
                     f"{account}@alpha.example",
-                    mailbox,
                     b"",
                     content,
                     1_700_000_000,
+                    (Copy(mailbox),),
                 )
             ]
         )

@@ -119,7 +119,7 @@ async def test_from_login_to_the_end_of_the_agent(host: Host) -> None:
     assert b"login: account=ada@a.example" in await host.line("imap")
 
     store = open_store(f"{host.folder}/accounts", Notices(f"{host.folder}/notice"), SystemClock())
-    mail = Delivery("ada", "q1", "ada@a.example", "INBOX", b"", b"Subject: x\r\n\r\n", 1)
+    mail = Delivery("ada", "q1", "ada@a.example", b"", b"Subject: x\r\n\r\n", 1)
     assert await store.deliver([mail]) == (None,)
     await store.close()
     assert await asyncio.to_thread(client.readline) == b"* 1 EXISTS\r\n"
@@ -202,7 +202,7 @@ async def test_who_waits_in_one_worker_hears_what_is_done_in_the_other(host: Hos
 
     await asyncio.to_thread(idle)
     store = open_store(f"{host.folder}/accounts", Notices(f"{host.folder}/notice"), SystemClock())
-    mail = Delivery("ada", "q1", "ada@a.example", "INBOX", b"", b"Subject: x\r\n\r\n", 1)
+    mail = Delivery("ada", "q1", "ada@a.example", b"", b"Subject: x\r\n\r\n", 1)
     assert await store.deliver([mail]) == (None,)
     await store.close()
 

@@ -49,7 +49,7 @@ class Server:
     async def deliver(self, account: str, messages: tuple[bytes, ...]) -> None:
         store = open_store(str(self.folder / "accounts"), Silence(), SystemClock())
         for number, content in enumerate(messages):
-            delivery = Delivery(account, f"{account}-{number}", account, "INBOX", b"", content, 1)
+            delivery = Delivery(account, f"{account}-{number}", account, b"", content, 1)
             assert await store.deliver([delivery]) == (None,)
         await store.close()
 

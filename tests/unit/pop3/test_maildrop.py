@@ -19,9 +19,9 @@ LETTERS = [b"Subject: %d\r\n\r\nx\r\n" % number for number in range(4)]
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     opened = open_store(str(tmp_path), Silence(), SystemClock())
     for number, content in enumerate(LETTERS):
-        assert await opened.deliver(
-            [Delivery("ada", f"q{number}", "ada", "INBOX", b"P: x\r\n", content, 1)]
-        ) == (None,)
+        assert await opened.deliver([Delivery("ada", f"q{number}", "ada", b"P: x\r\n", content, 1)]) == (
+            None,
+        )
     yield opened
     await opened.close()
 

@@ -39,7 +39,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 
 
 def delivery(number: int, account: str = "ada", content: bytes = MESSAGE) -> Delivery:
-    return Delivery(account, f"q{number}", f"{account}@x", "INBOX", b"", content, 1_700_000_000)
+    return Delivery(account, f"q{number}", f"{account}@x", b"", content, 1_700_000_000)
 
 
 def message_files(folder: Path) -> list[Path]:

@@ -34,7 +34,7 @@ async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 async def deliver(store: SqliteStore, first: int, count: int) -> None:
     wanted = [
-        Delivery("ada", f"q{number}", "a@x", "INBOX", b"", b"Subject: x\r\n\r\n", 1)
+        Delivery("ada", f"q{number}", "a@x", b"", b"Subject: x\r\n\r\n", 1)
         for number in range(first, first + count)
     ]
     assert set(await store.deliver(wanted)) == {None}

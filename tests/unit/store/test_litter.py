@@ -37,7 +37,7 @@ async def main():
     for number in range(3):
         if number == 2:
             adding._commit = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-        await store.deliver([Delivery("ada", f"q{number}", "a@x", "INBOX", b"", b"Subject: x\\r\\n\\r\\n", 1)])
+        await store.deliver([Delivery("ada", f"q{number}", "a@x", b"", b"Subject: x\\r\\n\\r\\n", 1)])
 
 asyncio.run(main())
 """
@@ -54,7 +54,7 @@ class Past(SystemClock):
 
 
 def delivery(queue: str) -> Delivery:
-    return Delivery("ada", queue, "a@x", "INBOX", b"", MESSAGE, 1)
+    return Delivery("ada", queue, "a@x", b"", MESSAGE, 1)
 
 
 class Told:
@@ -241,7 +241,7 @@ async def test_what_is_no_message_file_is_left(store: SqliteStore, tmp_path: Pat
 
 async def test_deliveries_go_on_meanwhile(store: SqliteStore, tmp_path: Path) -> None:
     killed(tmp_path, 3 * HOUR)
-    wanted = [Delivery("ada", f"n{number}", "a@x", "INBOX", b"", MESSAGE, 1) for number in range(100)]
+    wanted = [Delivery("ada", f"n{number}", "a@x", b"", MESSAGE, 1) for number in range(100)]
     results = await asyncio.gather(*(store.deliver([one]) for one in wanted))
     assert results == [(None,)] * 100
     await until(lambda: len(list(messages(tmp_path).iterdir())) == 102)

@@ -35,9 +35,7 @@ def accounts(tmp_path: Path) -> Path:
         store = open_store(str(tmp_path), Silence(), FixedClock())
         ada = await store.account("ada", 0)
         for n in range(5):
-            await store.deliver(
-                [Delivery("ada", f"q{n}", "a@x", "INBOX", b"P: x\r\n", MESSAGE % n, 1_700_000_000)]
-            )
+            await store.deliver([Delivery("ada", f"q{n}", "a@x", b"P: x\r\n", MESSAGE % n, 1_700_000_000)])
         await ada.copy(1, [2], "Archive")
         await ada.store(1, [1], FlagMode.ADD, frozenset({"\\Seen"}))
         await ada.store(1, [3], FlagMode.ADD, frozenset({"\\Deleted"}))

@@ -7,7 +7,7 @@ from postroom.contracts.account import Quota
 from postroom.contracts.clock import Clock
 from postroom.contracts.directory import Directory
 from postroom.contracts.errors import MailError, MailLoop, RecipientOverQuota, Unavailable
-from postroom.contracts.store import Delivery, Store
+from postroom.contracts.store import Copy, Delivery, Store
 from postroom.mail.ids import queue_id
 from postroom.mda import filing, over_quota
 from postroom.mda.filing import Target
@@ -64,10 +64,10 @@ class Deliverer:
                     account=target.account.id,
                     queue_id=ident,
                     recipient=target.key,
-                    mailbox=filing.mailbox_for(target, junk),
                     prefix=filing.prefix(asked.mail.sender, target.address),
                     content=asked.content,
                     arrived=arrived,
+                    copies=(Copy(filing.mailbox_for(target, junk)),),
                     quota_bytes=target.account.quota_bytes,
                 )
             )

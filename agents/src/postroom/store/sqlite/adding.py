@@ -18,13 +18,14 @@ from postroom.contracts.errors import (
     RecipientOverQuota,
     TooManyKeywords,
 )
-from postroom.contracts.store import Delivery
+from postroom.contracts.store import Copy, Delivery
 from postroom.mail.dates import clamped
 from postroom.mail.flags import DELETED_BIT, SEEN_BIT, keywords, system_bits
 from postroom.mail.mime import Envelope, Part
 from postroom.mail.mime_scan import scan, shifted
 from postroom.store.blobs.files import Folder, SyncFailed
 from postroom.store.names import INBOX, mailbox_name
+from postroom.store.sqlite import mailboxes
 from postroom.store.sqlite.database import Box, Database, as_refusal
 
 _PRUNE_EVERY: Final = 500  # UIDs, so that nothing has to be counted while accounts come and go
@@ -97,13 +98,18 @@ class Job(NamedTuple):
     name: str  # for the file
 
 
-def deliver(database: Database, jobs: Sequence[Job], remember_since: int) -> list[Exception | None]:
-    """Deliver to one account in one commit; per job None or why not."""
+def deliver(database: Database, jobs: Sequence[Job], now: int, remember_since: int) -> list[Exception | None]:
+    """Deliver to one account in one commit; return per job None or why it was refused.
+
+    `now` and `remember_since` in seconds since 1970.
+    """
     with database.folder.in_use():
-        return _deliver(database, jobs, remember_since)
+        return _deliver(database, jobs, now, remember_since)
 
 
-def _deliver(database: Database, jobs: Sequence[Job], remember_since: int) -> list[Exception | None]:
+def _deliver(
+    database: Database, jobs: Sequence[Job], now: int, remember_since: int
+) -> list[Exception | None]:
     results: list[Exception | None] = [None] * len(jobs)
     written: dict[int, NewFile] = {}
     try:
@@ -116,7 +122,7 @@ def _deliver(database: Database, jobs: Sequence[Job], remember_since: int) -> li
                 results[place] = as_refusal(error)
         if written:
             database.folder.sync()
-            _commit(database, jobs, written, results, remember_since)
+            _commit(database, jobs, written, results, now, remember_since)
     except SyncFailed:
         raise
     except Exception as error:
@@ -140,7 +146,7 @@ def _refused(database: Database, delivery: Delivery, results: list[Exception | N
     """Whether a large file need not be written at all; for the others only the commit looks."""
     if _seen(database, delivery):
         return True
-    size = len(delivery.prefix) + len(delivery.content)
+    size = len(delivery.prefix) + len(delivery.content)  # of one copy at least
     if delivery.quota_bytes and database.used()[0] + size > delivery.quota_bytes:
         results[place] = RecipientOverQuota("mailbox full")
     return results[place] is not None
@@ -154,22 +160,23 @@ def _seen(database: Database, delivery: Delivery) -> bool:
     return row is not None
 
 
-def _commit(
+def _commit(  # noqa: PLR0913, PLR0917
     database: Database,
     jobs: Sequence[Job],
     written: dict[int, NewFile],
     results: list[Exception | None],
+    now: int,
     remember_since: int,
 ) -> None:
     sql = database.sql
     forget = False
     with database.writing():
-        for place, file in written.items():
-            delivery = jobs[place].delivery
+        for index, file in written.items():
+            delivery = jobs[index].delivery
+            targets, used, modseq = _targets(database, delivery)
             size = len(file.prefix) + file.size
-            box, used, modseq = database.arrival(_plain_name(delivery.mailbox))
-            if delivery.quota_bytes and used + size > delivery.quota_bytes:
-                results[place] = (
+            if delivery.quota_bytes and used + size * len(targets) > delivery.quota_bytes:
+                results[index] = (
                     _SecondCopy() if _seen(database, delivery) else RecipientOverQuota("mailbox full")
                 )
                 continue
@@ -178,15 +185,47 @@ def _commit(
                 (delivery.queue_id, delivery.recipient, clamped(delivery.arrived)),
             )
             if not cursor.rowcount:
-                results[place] = _SecondCopy()
+                results[index] = _SecondCopy()
                 continue
-            if box is None:
-                box = database.box(INBOX)
-            flags = _fitting(database, box, delivery.flags) if delivery.flags else delivery.flags
-            uid = _insert(database, box, flags, delivery.arrived, file, modseq)
-            forget |= uid % _PRUNE_EVERY == 0
+            content = _insert_content(database, file, len(targets))
+            for target in targets:
+                box = target.box or mailboxes.make(database, target.name, now)
+                flags = _fitting(database, box, target.flags) if target.flags else target.flags
+                message = _Message(flags, delivery.arrived, size, content)
+                uid = _insert(database, box, message, modseq)
+                forget |= uid % _PRUNE_EVERY == 0
         if forget:
             sql.execute("DELETE FROM deliveries WHERE time < ?", (remember_since,))
+
+
+class _Target(NamedTuple):
+    """A mailbox that a delivery goes to; without a box it has to be made."""
+
+    name: str
+    box: Box | None
+    flags: frozenset[str]
+
+
+def _targets(database: Database, delivery: Delivery) -> tuple[list[_Target], int, int]:
+    """Return the mailboxes, each once, the octets used so far, and the next mod-sequence."""
+    first, *others = delivery.copies
+    box, used, modseq = database.arrival(_plain_name(first.mailbox))
+    if box is not None and not others:
+        return [_Target(box.name, box, first.flags)], used, modseq
+    found: dict[str, _Target] = {}
+    for copy in delivery.copies:
+        target = _target(database, copy)
+        known = found.get(target.name)
+        found[target.name] = target if known is None else target._replace(flags=known.flags | target.flags)
+    return list(found.values()), used, modseq
+
+
+def _target(database: Database, copy: Copy) -> _Target:
+    name = _plain_name(copy.mailbox)
+    box = database.arrival(name)[0]
+    if box is None and not (copy.create and mailboxes.may_make(database, name)):
+        name, box = INBOX, database.box(INBOX)
+    return _Target(name, box, copy.flags)
 
 
 def _fitting(database: Database, box: Box, flags: frozenset[str]) -> frozenset[str]:
@@ -220,21 +259,34 @@ def _digest(content: bytes) -> bytes:
     return running.digest()
 
 
-def _insert(  # noqa: PLR0913, PLR0917
-    database: Database, box: Box, flags: frozenset[str], internal_date: int, file: NewFile, modseq: int
-) -> int:
-    """Rows of a new message; its UID."""
-    content = database.sql.execute(
-        "INSERT INTO contents (file, size, digest, refs, prefix, detail) VALUES (?, ?, ?, 1, ?, ?)",
-        (file.name, file.size, file.digest, file.prefix, file.detail),
-    ).lastrowid
-    size, bits, words = len(file.prefix) + file.size, system_bits(flags), keywords(flags)
+def _insert_content(database: Database, file: NewFile, copies: int) -> int:
+    """Insert the row of a file that so many messages share; return its id."""
+    cursor = database.sql.execute(
+        "INSERT INTO contents (file, size, digest, refs, prefix, detail) VALUES (?, ?, ?, ?, ?, ?)",
+        (file.name, file.size, file.digest, copies, file.prefix, file.detail),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+class _Message(NamedTuple):
+    """What the row of a new message says."""
+
+    flags: frozenset[str]
+    internal_date: int
+    size: int  # as served
+    content: int
+
+
+def _insert(database: Database, box: Box, message: _Message, modseq: int) -> int:
+    """Insert the row of a new message; return its UID."""
+    bits, words = system_bits(message.flags), keywords(message.flags)
     if words:
         words = database.spelled(box.id, words)
         database.learn_keywords(box.id, words)
+    date, size = clamped(message.internal_date), message.size
     database.sql.execute(
         "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
-        (box.first_key | box.uidnext, bits, " ".join(words), modseq, clamped(internal_date), size, content),
+        (box.first_key | box.uidnext, bits, " ".join(words), modseq, date, size, message.content),
     )
     database.sql.execute(
         "UPDATE mailboxes SET uidnext = uidnext + 1, modseq = ?, messages = messages + 1, unseen = unseen + ?,"
@@ -281,7 +333,8 @@ def _append(
         box = database.box(name)
         uidvalidity = box.uidvalidity
         date = now if message.internal_date is None else message.internal_date
-        uids.append(_insert(database, box, message.flags, date, file, modseq))
+        content = _insert_content(database, file, 1)
+        uids.append(_insert(database, box, _Message(message.flags, date, file.size, content), modseq))
     return Appended(uidvalidity, tuple(uids))
 
 
@@ -290,4 +343,5 @@ def adopt(database: Database, mailbox: str, content: bytes, internal_date: int, 
     new = NewFile(file, len(content), _digest(content), b"", _encode(scan(content)))
     with database.writing():
         box = database.box(mailbox)
-        _insert(database, box, frozenset(), internal_date, new, database.next_modseq())
+        message = _Message(frozenset(), internal_date, new.size, _insert_content(database, new, 1))
+        _insert(database, box, message, database.next_modseq())

@@ -51,14 +51,31 @@ def create(database: Database, name: str, special_use: str, now: int) -> Mailbox
         known = _find(database, name)
         if known and known[1]:
             raise MailboxExists("mailbox exists")
-        for parent in parents(name):
-            if _find(database, parent) is None:
-                _insert(database, parent, "", now)
-        if known:
-            database.sql.execute("DELETE FROM mailboxes WHERE id = ?", (known[0],))
-        _insert(database, name, special_use, now)
+        _make(database, name, special_use, now)
         _demand_few(database, "mailboxes")
     return next(box for box in all_mailboxes(database) if box.name == name)
+
+
+def may_make(database: Database, name: str) -> bool:
+    """Return whether there is room for a mailbox of this name and the parents it lacks."""
+    count: int = database.sql.execute("SELECT count(*) FROM mailboxes").fetchone()[0]
+    return count + 1 + len(parents(name)) <= MOST_NAMES
+
+
+def make(database: Database, name: str, now: int) -> Box:
+    """Make a mailbox that does not exist, and the parents it lacks, within a write transaction."""
+    _make(database, name, "", now)
+    return database.box(name)
+
+
+def _make(database: Database, name: str, special_use: str, now: int) -> None:
+    known = _find(database, name)
+    for parent in parents(name):
+        if _find(database, parent) is None:
+            _insert(database, parent, "", now)
+    if known:  # only a parent so far
+        database.sql.execute("DELETE FROM mailboxes WHERE id = ?", (known[0],))
+    _insert(database, name, special_use, now)
 
 
 def _demand_few(database: Database, table: str) -> None:

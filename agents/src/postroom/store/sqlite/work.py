@@ -51,7 +51,7 @@ def carry_out(  # noqa: PLR0913, PLR0917
         database = entry.database
         if database is None:
             database = entry.database = Database(path, int(now), busy_seconds)
-        _deliver(database, [work for work in works if work.job], int(now - remember))
+        _deliver(database, [work for work in works if work.job], int(now), int(now - remember))
         for work in works:
             if work.call:
                 _call(database, work, work.call)
@@ -61,9 +61,9 @@ def carry_out(  # noqa: PLR0913, PLR0917
             work.error = work.error or refusal
 
 
-def _deliver(database: Database, works: list[Work], remember_since: int) -> None:
+def _deliver(database: Database, works: list[Work], now: int, remember_since: int) -> None:
     if works:
-        outcomes = adding.deliver(database, [work.job for work in works if work.job], remember_since)
+        outcomes = adding.deliver(database, [work.job for work in works if work.job], now, remember_since)
         for work, outcome in zip(works, outcomes, strict=True):
             work.result = outcome
 
