@@ -64,7 +64,7 @@ docs: $(STAMP) ## Write the pages that come from the code: commands, settings, t
 	@for page in commands settings manual; do $(BIN)/python tools/$${page}_page.py; done
 
 lint: $(DEVELOP) ## Types, style, directions of imports, roles
-	ruff check $(ROOMS) tools playbooks roles
+	ruff check $(ROOMS) tools playbooks plugins roles
 	ruff format --check -q $(ROOMS) tools
 	mypy agents/src/postroom
 	lint-imports

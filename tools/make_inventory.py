@@ -159,7 +159,7 @@ def shown(folder: Path) -> str:
 
 def load_rules() -> ModuleType:
     """Import what preflight judges names by."""
-    path = ROOT / "playbooks/filter_plugins/problems.py"
+    path = ROOT / "plugins/filter/problems.py"
     specification = importlib.util.spec_from_file_location("problems", path)
     assert specification
     assert specification.loader

@@ -144,7 +144,7 @@ def shown(value: Any) -> str:
     return f"[{', '.join(map(str, value))}]" if isinstance(value, list) else str(value) or '""'
 
 
-JUDGE = load("playbooks/filter_plugins/setting_faults.py")
+JUDGE = load("plugins/filter/setting_faults.py")
 SPECS = {name: spec for role in (*AGENTS, *OTHERS) for name, spec in options(role).items()}
 
 

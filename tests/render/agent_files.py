@@ -16,8 +16,7 @@ AGENTS = ("auth", "imap", "mda", "msa", "mta", "pop3", "relay")
 @cache
 def ready() -> DataLoader:
     init_plugin_loader([])
-    for role in ("agent", "relay"):
-        filter_loader.add_directory(str(ROLES / role / "filter_plugins"))
+    filter_loader.add_directory(str(ROOT / "plugins/filter"))
     return DataLoader()
 
 

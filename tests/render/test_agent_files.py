@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_files import ROLES
+from agent_files import ROOT
 from ansible.module_utils.testing import patch_module_args
 
-specification = importlib.util.spec_from_file_location("module", ROLES / "agent/library/agent_files.py")
+specification = importlib.util.spec_from_file_location("module", ROOT / "plugins/modules/agent_files.py")
 assert specification
 assert specification.loader
 module = importlib.util.module_from_spec(specification)

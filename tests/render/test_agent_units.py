@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_files import ROLES
+from agent_files import ROOT
 from ansible.module_utils.testing import patch_module_args
 
-specification = importlib.util.spec_from_file_location("units", ROLES / "agent/library/agent_units.py")
+specification = importlib.util.spec_from_file_location("units", ROOT / "plugins/modules/agent_units.py")
 assert specification
 assert specification.loader
 module = importlib.util.module_from_spec(specification)

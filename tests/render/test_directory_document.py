@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from postroom.directory.reading import read_document
 
-FILE = Path(__file__).resolve().parents[2] / "roles/directory/filter_plugins/directory_document.py"
+FILE = Path(__file__).resolve().parents[2] / "plugins/filter/directory_document.py"
 specification = importlib.util.spec_from_file_location("directory_document", FILE)
 assert specification
 assert specification.loader

@@ -10,7 +10,7 @@ from ansible.template import Templar, trust_as_template
 def rules(host: str, **given: Any) -> list[str]:
     """The lines of the packet filter that accept a TCP or UDP port."""
     ready()
-    filter_loader.add_directory(str(ROOT / "playbooks/filter_plugins"))
+    filter_loader.add_directory(str(ROOT / "plugins/filter"))
     variables = {
         "inventory_hostname": host,
         "playbook_dir": str(ROOT / "playbooks"),

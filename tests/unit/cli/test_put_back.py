@@ -40,9 +40,9 @@ def load(path: str) -> ModuleType:
     return module
 
 
-contents = load("playbooks/filter_plugins/vault_contents.py")
-documents = load("roles/directory/filter_plugins/directory_document.py")
-module = load("roles/directory/library/directory_apply.py")
+contents = load("plugins/filter/vault_contents.py")
+documents = load("plugins/filter/directory_document.py")
+module = load("plugins/modules/directory_apply.py")
 
 
 class Company:

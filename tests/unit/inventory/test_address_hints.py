@@ -10,7 +10,7 @@ import pytest
 
 from .conftest import ROOT, load
 
-addresses = load("playbooks/filter_plugins/address_hints.py")
+addresses = load("plugins/filter/address_hints.py")
 
 
 def hosts(ipv4: str = "", ipv6: str = "") -> dict[str, dict[str, str]]:

@@ -11,7 +11,7 @@ from cryptography.x509.oid import NameOID
 
 from .conftest import load
 
-holds = load("roles/tls/filter_plugins/certificates.py").certificate_holds
+holds = load("plugins/filter/certificates.py").certificate_holds
 
 NOW = datetime(2026, 11, 23)
 NAMES = ["mail.alpha.example", "alpha.example"]

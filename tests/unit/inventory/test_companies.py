@@ -2,7 +2,7 @@
 
 from .conftest import load
 
-companies = load("playbooks/filter_plugins/companies.py")
+companies = load("plugins/filter/companies.py")
 
 ALPHA = {"company_name": "Alpha", "company_domains": {"alpha.example": {}}, "host_ipv4": "192.0.2.1"}
 HOSTVARS = {

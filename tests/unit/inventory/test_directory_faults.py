@@ -6,8 +6,8 @@ import pytest
 
 from .conftest import load
 
-directory_faults = load("playbooks/filter_plugins/directory_faults.py")
-directory_document = load("roles/directory/filter_plugins/directory_document.py")
+directory_faults = load("plugins/filter/directory_faults.py")
+directory_document = load("plugins/filter/directory_document.py")
 
 HOME = "mail.alpha.example"
 DOMAINS = {

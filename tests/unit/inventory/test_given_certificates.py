@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from .conftest import load
 
-PLUGIN = load("playbooks/filter_plugins/given_certificates.py")
+PLUGIN = load("plugins/filter/given_certificates.py")
 faults, foreign_names = PLUGIN.given_faults, PLUGIN.foreign_names
 
 AUTHORITY = trustme.CA()

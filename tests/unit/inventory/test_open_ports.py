@@ -7,7 +7,7 @@ import yaml
 
 from .conftest import ROOT, load
 
-open_ports = load("playbooks/filter_plugins/open_ports.py")
+open_ports = load("plugins/filter/open_ports.py")
 
 OPTIONS: dict[str, Any] = {}
 for role in ("imap", "pop3", "mta", "msa"):

@@ -9,7 +9,7 @@ import pytest
 
 from .conftest import ROOT, load
 
-problems = load("playbooks/filter_plugins/problems.py")
+problems = load("plugins/filter/problems.py")
 
 Company = dict[str, Any]
 Hosts = dict[str, dict[str, str]]
@@ -126,7 +126,7 @@ def test_variables_that_nothing_reads_are_typing_mistakes() -> None:
 
 
 def test_the_variables_of_companies_and_of_the_site_are_those_that_are_read() -> None:
-    assert load("playbooks/filter_plugins/companies.py").COMPANY_KEYS == problems.COMPANY_VARIABLES
+    assert load("plugins/filter/companies.py").COMPANY_KEYS == problems.COMPANY_VARIABLES
     playbooks = [path.read_text() for path in sorted((ROOT / "playbooks").glob("*.yml"))]
     read = set(re.findall(r"\bsite_[a-z_]+", "".join(playbooks)))
     assert read == problems.SITE_VARIABLES

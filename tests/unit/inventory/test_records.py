@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from .conftest import load
 
-model = load("playbooks/filter_plugins/records.py")
-vault = load("playbooks/filter_plugins/vault_contents.py")
+model = load("plugins/filter/records.py")
+vault = load("plugins/filter/vault_contents.py")
 KEYS = vault.dkim_keys(2048)
 
 

@@ -7,8 +7,8 @@ import yaml
 
 from .conftest import ROOT, load
 
-settings = load("playbooks/filter_plugins/setting_faults.py")
-problems = load("playbooks/filter_plugins/problems.py")
+settings = load("plugins/filter/setting_faults.py")
+problems = load("plugins/filter/problems.py")
 
 SPECS: dict[str, Any] = {}
 for path in sorted((ROOT / "roles").glob("*/meta/argument_specs.yml")):

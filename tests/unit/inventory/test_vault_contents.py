@@ -6,8 +6,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from .conftest import load
 
-vault = load("playbooks/filter_plugins/vault_contents.py")
-records = load("playbooks/filter_plugins/records.py")
+vault = load("plugins/filter/vault_contents.py")
+records = load("plugins/filter/records.py")
 
 
 def completed(

@@ -8,9 +8,9 @@ import yaml
 
 from .conftest import load
 
-words = load("playbooks/filter_plugins/yaml_words.py")
-problems = load("playbooks/filter_plugins/problems.py")
-companies = load("playbooks/filter_plugins/companies.py")
+words = load("plugins/filter/yaml_words.py")
+problems = load("plugins/filter/problems.py")
+companies = load("plugins/filter/companies.py")
 
 SOUND = """
 company_name: Alpha

@@ -6,8 +6,8 @@ import dns.zone
 
 from .conftest import load
 
-zones = load("playbooks/filter_plugins/zones.py")
-model = load("playbooks/filter_plugins/records.py")
+zones = load("plugins/filter/zones.py")
+model = load("plugins/filter/records.py")
 
 NAME_SERVERS = ["ns.example"]
 EXTRA = [{"name": "."}, {"name": "example."}]

@@ -20,7 +20,7 @@ def networks(*words: str) -> Networks:
 # RFC 1918, RFC 6598 (providers' NAT), RFC 4193
 PRIVATE = networks("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 # RFC 5737, RFC 3849, RFC 9637
-EXAMPLES = networks("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20")
+EXAMPLE_NETWORKS = networks("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20")
 
 
 def address_problems(hosts: Mapping[str, Mapping[str, str]]) -> list[str]:
@@ -41,7 +41,7 @@ def address_hints(
     """
     found = []
     for host, variable, address in given(hosts):
-        if any(address in network for network in EXAMPLES):
+        if any(address in network for network in EXAMPLE_NETWORKS):
             found.append(f"{variable} of {host} is {address}, an address for examples: enter the host's own")
         elif not private_dns and any(address in network for network in PRIVATE):
             found.append(behind_nat(host, variable, address, listening.get(host, [])))
