@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from postroom.imap import bodies
-from postroom.store.database import Database
+from postroom.store.sqlite.database import Database
 
 from .conftest import Server, ask, logged_in
 from .test_lost_files import REPLY, Told, selected
