@@ -1,4 +1,4 @@
-"""Plays dialogs: text files in which a client (`C`) and a server (`S`) take turns.
+"""Plays dialogs: text files (`*.dialog`) in which a client (`C`) and a server (`S`) take turns.
 
     # a comment
     C: a LOGIN ada secret         a line is sent, CR LF is added

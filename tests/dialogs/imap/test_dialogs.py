@@ -7,7 +7,7 @@ import pytest
 from ..runner import Peer, play
 from .conftest import Server
 
-SCRIPTS = sorted(Path(__file__).parent.glob("*.txt"))
+SCRIPTS = sorted(Path(__file__).parent.glob("*.dialog"))
 MESSAGE = b"From: Ada <ada@alpha.example>\r\nTo: bob@alpha.example\r\nSubject: one\r\n\r\nHello\r\n"
 
 

@@ -7,7 +7,7 @@ import pytest
 from ...smtp_site import Site
 from ..runner import Peer, play
 
-SCRIPTS = sorted(Path(__file__).parent.glob("*.txt"))
+SCRIPTS = sorted(Path(__file__).parent.glob("*.dialog"))
 
 
 @pytest.mark.parametrize("size", [None, 1], ids=["whole", "octets"])
