@@ -21,7 +21,7 @@ REVIEWED = {
     ("auth/secrets.py", "statement"): "constants at every call",
     ("directory/reader.py", "statement"): "constants at every call",
     ("queue/sqlite/admin.py", "condition"): "names of columns with parameters",
-    ("queue/sqlite/reader.py", "others"): 'a row of "?"',
+    ("queue/sqlite/claiming.py", "others"): 'a row of "?"',
     ("store/sqlite/mailboxes.py", "table"): "constants at every call",
     ("store/sqlite/reading.py", "columns"): "constants at every call",
     ("store/sqlite/reading.py", "condition"): "constants and int()",

@@ -31,7 +31,10 @@ MailError
 └── Unavailable               (temporary) disk full, directory, store, auth or DNS not to be had
 """
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import ClassVar, TypeVar
+
+T = TypeVar("T")
 
 
 class MailError(Exception):
@@ -170,3 +173,8 @@ class Unavailable(MailError):
 
 class StorageFull(Unavailable):
     """The disk has no room for it now."""
+
+
+def nearest(table: Mapping[type[MailError], T], error: MailError) -> T | None:
+    """Return the table's entry for the class of the error, or else for its closest ancestor; None without any."""
+    return next((table[kind] for kind in type(error).__mro__ if kind in table), None)

@@ -72,8 +72,6 @@ _GENERAL: Final = no(b"Not possible", b"CANNOT")
 
 
 def reply_to(error: errors.MailError) -> Reply:
-    """The reply for an error; subclasses answer as their nearest ancestor in the table."""
-    for kind in type(error).__mro__:
-        if kind in REFUSALS:
-            return REFUSALS[kind]
-    return REFUSALS[errors.Unavailable] if error.temporary else _GENERAL
+    """Return the reply for an error; one outside the table counts as unavailable or as not possible."""
+    general = REFUSALS[errors.Unavailable] if error.temporary else _GENERAL
+    return errors.nearest(REFUSALS, error) or general

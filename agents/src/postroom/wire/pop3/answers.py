@@ -12,13 +12,13 @@ from postroom.contracts.errors import (
     MessageGone,
     MessageLost,
     Unavailable,
+    nearest,
 )
 
 END = b".\r\n"
 FAULT = b"-ERR [SYS/TEMP] internal error, the log says which\r\n"
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
-# From the most special to the root: the first class that fits speaks.
 REFUSALS: Mapping[type[MailError], str] = {
     LoginRefused: "[AUTH] authentication failed",
     LoginThrottled: "[SYS/TEMP] too many failures, try again later",
@@ -42,8 +42,8 @@ def err(text: str) -> bytes:
 
 
 def refusal(error: MailError) -> bytes:
-    """What POP3 says to an error of ours."""
-    return err(next(text for kind, text in REFUSALS.items() if isinstance(error, kind)))
+    """Return the POP3 reply for an error."""
+    return err(nearest(REFUSALS, error) or REFUSALS[MailError])
 
 
 def listing(head: str, lines: Iterable[str]) -> bytes:

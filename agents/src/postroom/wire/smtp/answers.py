@@ -46,12 +46,8 @@ ANSWERS: Final[Mapping[type[errors.MailError], Reply]] = {
 
 
 def answer(error: errors.MailError) -> Reply:
-    """The reply to an error; a PolicyRefused, MessageMalformed or NotOurDomain may bring its own words."""
-    for kind in type(error).__mro__:
-        if reply := ANSWERS.get(kind):
-            break
-    else:
-        reply = ANSWERS[errors.MailError]
+    """Return the reply to an error; a PolicyRefused or MessageMalformed may bring its own words."""
+    reply = errors.nearest(ANSWERS, error) or ANSWERS[errors.MailError]
     if isinstance(error, errors.PolicyRefused | errors.MessageMalformed) and error.args:
         return Reply(reply.code, reply.enhanced, str(error.args[0]))
     return reply
