@@ -12,11 +12,10 @@ from postroom.contracts.errors import (
 TABLE = {MailError: "root", MailboxError: "mailbox", NoSuchMailbox: "none"}
 
 
-class Stranger(NoSuchMailbox):
-    """An error that no table knows."""
-
-
 def test_the_nearest_ancestor_counts_whatever_the_order_of_the_table() -> None:
+    class Stranger(NoSuchMailbox):
+        pass
+
     for table in (TABLE, dict(reversed(TABLE.items()))):
         assert nearest(table, NoSuchMailbox()) == "none"
         assert nearest(table, Stranger()) == "none"
