@@ -53,6 +53,27 @@ def test_one_angle_address_at_the_end_is_the_author(text: bytes, name: bytes) ->
         (b"=?utf-8?b?YUB4LmV4YW1wbGU=?=, [c] <b@y.example>", (b"x.example", b"y.example")),
         (b"a@[192.0.2.1]", (b"[192.0.2.1]",)),
         (b"<a@x.example b@y.example>", (b"x.example", b"y.example")),
+        # nobody in the angle brackets: the name is what a reader sees
+        (b"ceo@bank.example <>", (b"bank.example",)),
+        (b'"ceo@bank.example" <root>', (b"bank.example",)),
+        (b"=?utf-8?q?ceo=40bank.example?= <>", (b"bank.example",)),
+        (b"root @ home <>", ()),
+        # a quote or bracket without an end may swallow the angle address
+        (b"ceo@bank.example ( <a@x.example>", (b"bank.example", b"x.example")),
+        (b'ceo@bank.example " <a@x.example>', (b"bank.example", b"x.example")),
+        (b"ceo@bank.example [(y) <a@x.example>", (b"bank.example", b"x.example")),
+        (b"(ceo@bank.example <a@x.example>", (b"x.example",)),
+        (b"ceo@bank.example [y] (z) <a@x.example>", (b"x.example",)),
+        # encoded words that belong together, hold blanks or lack their end
+        (b"=?utf-8?q?ceo=40ba?= =?utf-8?q?nk.example?=", (b"ba", b"bank.example")),
+        (b"=?utf-8?q?ceo=40?=bank.example", (b"bank.example",)),
+        (b"ceo@=?utf-8?q?bank.example?=", (b"bank.example",)),
+        (b"=?utf-8?q?ceo=40bank.example ?=", (b"bank.example",)),
+        (b"=?utf-8?b?Y2VvQGJhbmsuZXhhbXBsZQ?=", (b"bank.example",)),
+        # what looks like an @, and marks that readers take away
+        ("ceo\uff20bank.example".encode(), (b"bank.example",)),
+        (b"=?utf-8?q?ceo=EF=B9=ABbank.example?=", (b"bank.example",)),
+        (b"ceo@bank\\.example", (b"bank", b"bank.example")),
     ],
 )
 def test_everybody_who_could_be_shown_is_found(text: bytes, domains: tuple[bytes, ...]) -> None:
@@ -149,6 +170,38 @@ def test_x30_what_is_tidied_names_one_author_whom_nobody_can_misread(pieces: lis
 )
 def test_x27_a_domain_that_goes_on_in_strange_octets_counts_without_them(domain: bytes) -> None:
     assert author(read_headers(b"From: ceo@" + domain + b"\r\n\r\n")).domains == ("bank.example",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'=?x?q?"?= <ceo@bank.example>, "<a@x.example>',
+        b'=?x?q?" ?= <ceo@bank.example>, "<a@x.example>',
+        b"=?x?q?(?= <ceo@bank.example> =?x?q?)?= <a@x.example>",
+        b"a@x.example (<ceo@bank.example>)",
+        b'a@x.example (y ("<ceo@bank.example>"))',
+        b"=?x?q?ceo<ceo@bank.example>?= <a@x.example>",
+    ],
+)
+def test_x27_a_field_that_readers_read_differently_names_all_whom_they_see(text: bytes) -> None:
+    found = author(read_headers(b"From: " + text + b"\r\n\r\n"))
+    assert set(found.domains) == {"bank.example", "x.example"}
+    assert found.only is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'=?utf-8?q?A_"B"?= <a@x.example>',
+        b"=?utf-8?q?A_(B)?= <a@x.example> (c <d>)",
+        b'"A (<ceo@bank.example>" <a@x.example>',
+        b'=?utf-8?q?A?= "B" <a@x.example> (d@y.example)',
+    ],
+)
+def test_what_all_read_alike_has_one_author(text: bytes) -> None:
+    only = author(read_headers(b"From: " + text + b"\r\n\r\n")).only
+    assert only is not None
+    assert only.address == b"a@x.example"
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=14))

@@ -7,12 +7,12 @@ comments are counted, not descended into.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from postroom.mail.headers import HeaderBlock
-from postroom.mail.untidy import read_untidy
+from postroom.mail.untidy import everybody, read_untidy, words_masked
 
 MAX_COMMENT_DEPTH: Final = 32
 MAX_MAILBOXES: Final = 1000
@@ -29,6 +29,7 @@ _DOMAIN: Final = re.compile(
     rb"[A-Za-z0-9_.\x80-\xff-]+|\[.*\]"
 )  # others could be shown as shorter than they are
 _COMMENT_STEP: Final = re.compile(rb"(?:[^()\\\x00-\x08\x0a-\x1f\x7f]|\\[\t -~\x80-\xff])*+([()])")
+_SPECIAL: Final = re.compile(rb'["(\[]')
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _ESCAPE: Final = re.compile(rb"\\(.)", re.DOTALL)
 
@@ -99,11 +100,42 @@ def author(block: HeaderBlock) -> Author:
     fields = block.all(b"from")
     found, malformed = _together(field.value for field in fields)
     sound = not malformed and all(_DOMAIN.fullmatch(box.domain) for box in found)
-    if len(fields) != 1 or malformed in _LIMITS or (found and sound):
+    if len(fields) != 1 or malformed in _LIMITS:
         return Author(len(fields), found, malformed)
-    untidy = read_untidy(fields[0].value)
+    value = fields[0].value
+    tidy = bool(found) and sound
+    if tidy and _has_one_reading(value, found):
+        return Author(1, found)
+    untidy = everybody(value) if tidy else read_untidy(value)
     boxes = tuple(Mailbox(b"", domain) for domain in untidy.domains)
     return Author(1, boxes, untidy=True, doubtful=untidy.doubtful)
+
+
+def _has_one_reading(value: bytes, found: tuple[Mailbox, ...]) -> bool:
+    """Whether readers who take liberties with a well-formed field see the same authors.
+
+    Some see encoded words before quotes and comments, others the address in angle brackets within a comment.
+    """
+    if b"(" in value and any(b"<" in one and b"@" in one for one in _comments(value)):
+        return False
+    if b"=?" not in value or not _SPECIAL.search(value):
+        return True
+    other = parse_address_list(words_masked(value))
+    return not other.malformed and [box.domain for box in other.mailboxes] == [box.domain for box in found]
+
+
+def _comments(text: bytes) -> Iterator[bytes]:
+    """The comments of a well-formed field."""
+    position = 0
+    while opening := _SPECIAL.search(text, position):
+        at = opening.start()
+        if opening[0] == b"(":
+            position = _comment_end(text, at, MAX_COMMENT_DEPTH)
+            yield text[at:position]
+        else:
+            position = (
+                match.end() if (match := _QUOTED.match(text, at) or _LITERAL.match(text, at)) else at + 1
+            )
 
 
 def senders(block: HeaderBlock) -> AddressList:

@@ -12,14 +12,20 @@ _COMMENT_PASSES: Final = 8  # comments in comments that are looked through
 
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _ENCODED: Final = re.compile(rb"=\?([^?\s<>@]++)\?([bBqQ])\?([^?\s]*+)\?=")
-# an escaped octet outside of quotes stays as it is, and is no end of anything
-_OPAQUE: Final = re.compile(rb'\\.|"(?:[^"\\]|\\.)*+"|' + _ENCODED.pattern, re.DOTALL)
+# as lenient readers take them: with blanks inside, and without the white space between two of them
+_SPACED_WORD: Final = re.compile(rb"=\?([^?\s<>@]++)\?([bBqQ])\?([^?]*+)\?=(?:[ \t]++(?==\?))?")
+# an escaped octet outside of quotes stays as it is, and is no end of anything; angle brackets in a word may be seen
+_OPAQUE: Final = re.compile(rb'\\.|"(?:[^"\\]|\\.)*+"|=\?[^?\s<>@]++\?[bBqQ]\?[^?\s<>]*+\?=', re.DOTALL)
 _COMMENT: Final = re.compile(rb"\([^()<>@\\,;]*+\)")
 _LABEL: Final = rb"[A-Za-z0-9_\x80-\xff-]++"
 _SPACED: Final = re.compile(rb"@([ \t.]*+" + _LABEL + rb"(?:[ \t]*+\.[ \t.]*+" + _LABEL + rb")*+)")
 _CLOSE: Final = re.compile(rb"@[ \t]*+([A-Za-z0-9_.\x80-\xff-]++)")
 _LITERAL: Final = re.compile(rb"@[ \t]*+(\[[^\[\]@]*+\])")
 _BLANKS: Final = b" \t"
+_PAIR: Final = re.compile(rb"\([^()]*+\)|\[[^\[\]]*+\]")
+_OPENED: Final = re.compile(rb"[\"(\[]")
+_NOT_BASE64: Final = re.compile(rb"[^A-Za-z0-9+/]")
+_AT_SIGNS: Final = re.compile(rb"\xef\xbc\xa0|\xef\xb9\xab")  # U+FF20 and U+FE6B look like one
 _WIDE: Final = (b"utf-7", b"utf-16", b"utf-32")  # an @ need not be one octet in them
 
 
@@ -40,21 +46,45 @@ class Untidy(NamedTuple):
 def read_untidy(text: bytes) -> Untidy:
     """Read an unfolded field; any octets have an answer.
 
-    One angle address at the end is the author, whatever stands before it. What stands before a comma or semicolon
-    there counts too, since a reader may take it for an author of its own.
+    One angle address at the end is the author, whatever stands before it. What stands there before a comma or
+    semicolon counts too, since a reader may take it for an author of its own, and so does what stands before a
+    quote or bracket that nothing closes, and all of it when the angle brackets hold no address.
     """
     masked = _masked(text).rstrip(b" \t,;")
     opening = masked.find(b"<")
     if masked.count(b"<") != 1 or masked.count(b">") != 1 or not masked.endswith(b">"):
-        return Untidy(_domains(text), doubtful=_is_doubtful(text))
+        return everybody(text)
     name, angle = text[:opening], text[opening + 1 : len(masked) - 1]
-    earlier = name[: max(masked.rfind(b",", 0, opening), masked.rfind(b";", 0, opening), 0)]
-    others = tuple(one for one in _domains(earlier) if b"." in one)  # `x @ y; z` is a name and no address
-    domains = tuple(dict.fromkeys((*others, *_domains(angle))))
+    earlier = name[: _end_of_others(masked[:opening])]
+    inside = _domains(angle)
+    # `x @ y; z` is a name and no address
+    others = tuple(one for one in _domains(earlier if inside else name) if b"." in one)
+    domains = tuple(dict.fromkeys((*others, *inside)))
     doubtful = _is_doubtful(earlier) or _is_doubtful(angle)
     if others or doubtful:
         return Untidy(domains, doubtful=doubtful)
     return Untidy(domains, name.strip(_BLANKS), angle.strip(_BLANKS))
+
+
+def everybody(text: bytes) -> Untidy:
+    """Read an unfolded field in which any address may be shown as the author."""
+    return Untidy(_domains(text), doubtful=_is_doubtful(text))
+
+
+def _end_of_others(name: bytes) -> int:
+    """How much of a masked name somebody may read as addresses of its own."""
+    end = max(name.rfind(b","), name.rfind(b";"), 0)
+    for _ in range(_COMMENT_PASSES):
+        name, count = _PAIR.subn(lambda found: b" " * len(found[0]), name)
+        if not count:
+            break
+    opened = _OPENED.search(name)
+    return max(end, opened.start()) if opened else end
+
+
+def words_masked(text: bytes) -> bytes:
+    """The text with an atom in place of each encoded word, for readers who see those before quotes and comments."""
+    return _SPACED_WORD.sub(lambda found: b"q" + b" " * found[0][-1:].isspace(), text)
 
 
 def without_quotes(text: bytes) -> bytes:
@@ -84,24 +114,33 @@ def _without_comments(text: bytes) -> bytes:
 def _domains(text: bytes) -> tuple[bytes, ...]:
     """What stands behind every @, read in each of the ways in which somebody may read it.
 
-    With and without white space around dots, with and without control octets, also in encoded words.
+    With and without white space around dots, quotes, backslashes and control octets; encoded words alone and in place.
     """
-    plain = _without_comments(b" ".join((text, *map(_decoded, _ENCODED.findall(text)))))
-    if _CONTROL.search(plain):
-        plain += b" " + _CONTROL.sub(b"", plain)
+    text = _AT_SIGNS.sub(b"@", text)
+    readings = [text]
+    if b"=?" in text:
+        readings += map(_decoded, _ENCODED.findall(text))
+        readings.append(_SPACED_WORD.sub(lambda found: _decoded((found[1], found[2], found[3])), text))
+    plain = _without_comments(_AT_SIGNS.sub(b"@", b",".join(readings)))
     if b"@" not in plain:
         return ()
+    if _CONTROL.search(plain):
+        plain += b"," + _CONTROL.sub(b"", plain)
+    if b'"' in plain or b"\\" in plain:
+        plain += b"," + plain.translate(None, b'"\\')
     found = (*_LITERAL.findall(plain), *_SPACED.findall(plain), *_CLOSE.findall(plain))
     domains = (one.translate(None, _BLANKS).rstrip(b".").lower() for one in found)
     return tuple(dict.fromkeys(filter(None, domains)))
 
 
 def _decoded(word: tuple[bytes, bytes, bytes]) -> bytes:
+    """The octets of an encoded word, also of one whose end is missing."""
     _, encoding, octets = word
-    try:
-        return binascii.a2b_base64(octets) if encoding in b"bB" else binascii.a2b_qp(octets, header=True)
-    except binascii.Error:
-        return b""
+    if encoding in b"qQ":
+        return binascii.a2b_qp(octets, header=True)
+    digits = _NOT_BASE64.sub(b"", octets)
+    whole = digits[: len(digits) - (len(digits) % 4 == 1)]
+    return binascii.a2b_base64(whole + b"=" * (-len(whole) % 4))
 
 
 def _is_doubtful(text: bytes) -> bool:
