@@ -120,6 +120,7 @@ TIDIED = [
     (b"From: bob, ada@x.example\r\n", b"From: <ada@x.example>\r\n"),
     (b"From: a\x07b: <ada@x.example>\r\n", b'From: "a?b:" <ada@x.example>\r\n'),
     (b'From: [x] <"a b"@x.example>\r\n', b'From: "[x]" <"a b"@x.example>\r\n'),
+    (b"From: =?utf-8?q?bob=40x.example?=:; ada@x.example\r\n", b"From: <ada@x.example>\r\n"),
     (b"From: ada@x.example;\r\n", b"From: <ada@x.example>\r\n"),
     (b"From: ada@x.example., \r\n", b"From: <ada@x.example>\r\n"),
     (b"From: [x] <ada@x.example.>\r\n", b'From: "[x]" <ada@x.example>\r\n'),

@@ -55,7 +55,7 @@ def _is_ambiguous(value: bytes, mailboxes: int) -> bool:
         value.count(b"@") != mailboxes
         or value.count(b"<") > mailboxes
         or value.count(b",") != max(0, mailboxes - 1)
-        or (b";" in value and b":" not in value)
+        or b";" in value
     )
 
 
