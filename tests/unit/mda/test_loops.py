@@ -14,6 +14,7 @@ OURS = NOW.replace(b"id 2", b"id 1")
 SUBMITTED = b"Received: by Mail.Beta.Example (Postroom) with local id 1;\r\n\tMon, 23 Nov 2026\r\n"
 NAMESAKE = b"Received: from y by mail.beta.example (Postfix) with ESMTP id 9; Sun, 22 Nov 2026\r\n"
 OTHER = b"Received: from mail.beta.example (mail.beta.example [192.0.2.9]) by mx.old.example; Sun, 22 Nov 2026\r\n"
+FETCHED = b"Received: from old.example [192.0.2.7]\r\n\tby mail.beta.example with IMAP (fetchmail-6.4.37)\r\n\tfor <bob@localhost> (single-drop); Mon, 23 Nov 2026\r\n"
 FILED = b"Delivered-To: bob@beta.example\r\n"
 REST = b"From: x@outside.example\r\nSubject: again\r\n"
 
@@ -29,6 +30,8 @@ REST = b"From: x@outside.example\r\nSubject: again\r\n"
         (NOW, FILED, NAMESAKE, NAMESAKE),
         (NOW, b"Delivered-To: ada@beta.example\r\n", OURS),  # it was in another mailbox
         (NOW, b"X-Delivered-To: bob@beta.example\r\n", OURS),
+        (NOW, FETCHED, FILED, OTHER),
+        (NOW, FETCHED.replace(b"IMAP", b"POP3"), OTHER, FILED),
         (NOW, OURS),
         (NOW, NOW.replace(b"mail.beta", b"mail.beta.example.evil"), FILED),
     ],

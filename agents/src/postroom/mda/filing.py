@@ -22,6 +22,7 @@ _VERDICT: Final = VERDICT_FIELD.encode("ascii") + b":"
 _STAMP: Final = b"received"
 _TRAIL: Final = frozenset({_STAMP, b"delivered-to"})
 _MAX_TRAIL: Final = 1000  # more than any agent of ours lets pass
+_FETCHED: Final = re.compile(rb"[ \t)]with[ \t]++(?:imap|pop)", re.IGNORECASE)
 _BY: Final = re.compile(rb"(?:\A|[ \t)])by[ \t]++([A-Za-z0-9.-]++)([ \t]++\(Postroom\))?", re.IGNORECASE)
 
 
@@ -95,7 +96,8 @@ def demand_no_loop(head: bytes, address: Address, host_name: str) -> None:
 
     A Delivered-To alone proves nothing: mail that is fetched over from an old account carries it too. The Received
     field of this pass does not count, which stands topmost and above every Delivered-To. Below a Delivered-To only
-    our own stamp counts, since the old account may have been on a host of the same name.
+    our own stamp counts, since the old account may have been on a host of the same name. A stamp of a program that
+    has fetched the message by IMAP or POP3 tells of no delivery.
     """
     if b"elivered-" not in head and b"ELIVERED-" not in head:
         return
@@ -118,9 +120,9 @@ def _is_filing(one: Field, key: bytes) -> bool:
 def _names(received: Field, host_name: str, *, ours: bool = False) -> bool:
     """Whether this host has written a Received field; with `ours` this program on it."""
     found = _BY.search(received.value)
-    return (
-        found is not None and found[1].decode().lower() == host_name.lower() and (not ours or bool(found[2]))
-    )
+    if found is None or found[1].decode().lower() != host_name.lower():
+        return False
+    return bool(found[2]) or not (ours or _FETCHED.search(received.value))
 
 
 def prefix(sender: Address | None, address: Address) -> bytes:
