@@ -87,10 +87,15 @@ def test_everybody_who_could_be_shown_is_found(text: bytes, domains: tuple[bytes
         b"=?utf-7?q?ceo+AEA-bank?=",
         b"=?UTF-16?b?AEA=?=, x <a@x.example>",
         b"<a\x1b@x>",
+        b"=?utf-7?q?ceo+AEA-bank.example?= <>",
     ],
 )
 def test_what_may_look_like_an_address_to_others_is_doubtful(text: bytes) -> None:
     assert read_untidy(text).doubtful
+
+
+def test_a_report_may_have_a_name_in_a_charset_with_escapes() -> None:
+    assert not read_untidy(b"=?iso-2022-jp?b?GyRCJUYlOSVIGyhC?= <>").doubtful
 
 
 TIDIED = [
@@ -122,6 +127,8 @@ TIDIED = [
     (b'From: [x] <"a b"@x.example>\r\n', b'From: "[x]" <"a b"@x.example>\r\n'),
     (b"From: =?utf-8?q?bob=40x.example?=:; ada@x.example\r\n", b"From: <ada@x.example>\r\n"),
     (b"From: ada@x.example;\r\n", b"From: <ada@x.example>\r\n"),
+    (b"From: ada@x.example.\r\n", b"From: <ada@x.example>\r\n"),
+    (b"From: Ada <ada@x.example.>\r\n", b'From: "Ada" <ada@x.example>\r\n'),
     (b"From: ada@x.example., \r\n", b"From: <ada@x.example>\r\n"),
     (b"From: [x] <ada@x.example.>\r\n", b'From: "[x]" <ada@x.example>\r\n'),
     (

@@ -11,9 +11,10 @@ from postroom.mail.phrases import tidy_phrase
 from postroom.mail.untidy import read_untidy
 
 # most fields: plain words or a quoted name, and one address
+_DOMAIN: Final = rb"[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)*+"
 _SIMPLE: Final = re.compile(
-    rb"[A-Za-z0-9.+_=-]+@[A-Za-z0-9.-]+"
-    rb"|(?:\"[^\"\\@<>,;\x00-\x1f\x7f]*\"|[A-Za-z0-9 '_=?*/+-]*)[ \t]*<[A-Za-z0-9.+_=-]+@[A-Za-z0-9.-]+>"
+    rb"[A-Za-z0-9.+_=-]+@" + _DOMAIN + rb"|(?:\"[^\"\\@<>,;\x00-\x1f\x7f]*\"|[A-Za-z0-9 '_=?*/+-]*)[ \t]*"
+    rb"<[A-Za-z0-9.+_=-]+@" + _DOMAIN + rb">"
 )
 
 _END: Final = b" \t.,;"  # what may stand behind the last address without a meaning

@@ -60,7 +60,7 @@ def read_untidy(text: bytes) -> Untidy:
     # `x @ y; z` is a name and no address
     others = tuple(one for one in _domains(earlier if inside else name) if b"." in one)
     domains = tuple(dict.fromkeys((*others, *inside)))
-    doubtful = _is_doubtful(earlier) or _is_doubtful(angle)
+    doubtful = _is_doubtful(earlier) or _is_doubtful(angle) or (not inside and _has_wide_words(name))
     if others or doubtful:
         return Untidy(domains, doubtful=doubtful)
     return Untidy(domains, name.strip(_BLANKS), angle.strip(_BLANKS))
@@ -146,6 +146,8 @@ def _decoded(word: tuple[bytes, bytes, bytes]) -> bytes:
 def _is_doubtful(text: bytes) -> bool:
     """Whether readers may see an address that is not read here: behind control octets, or in wide characters."""
     words = _ENCODED.findall(text)
-    return _CONTROL.search(b"".join((text, *map(_decoded, words)))) is not None or any(
-        charset.lower().startswith(_WIDE) for charset, _, _ in words
-    )
+    return _CONTROL.search(b"".join((text, *map(_decoded, words)))) is not None or _has_wide_words(text)
+
+
+def _has_wide_words(text: bytes) -> bool:
+    return any(charset.lower().startswith(_WIDE) for charset, _, _ in _ENCODED.findall(text))
