@@ -21,6 +21,8 @@ def networks(*words: str) -> Networks:
 PRIVATE = networks("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 # RFC 5737, RFC 3849, RFC 9637
 EXAMPLE_NETWORKS = networks("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20")
+# RFC 1122 section 3.2.1.3, RFC 1112 section 4, RFC 3879
+NOBODYS = networks("0.0.0.0/8", "240.0.0.0/4", "fec0::/10")
 
 
 def address_problems(hosts: Mapping[str, Mapping[str, str]]) -> list[str]:
@@ -69,6 +71,10 @@ def no_hosts(address: Address) -> str:
         return "which belongs to a group of machines"
     if address.is_link_local:
         return "which is valid on one cable alone"
+    if isinstance(address, ipaddress.IPv6Address) and (within := address.ipv4_mapped):
+        return f"which is the IPv4 address {within} in other words"
+    if any(address in network for network in NOBODYS):
+        return "which nobody has"
     return ""
 
 

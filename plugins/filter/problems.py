@@ -136,7 +136,7 @@ def company_problems(company: Company) -> Iterator[str]:
         yield f"company_administrator of {name} is missing: name the person who gets root, postmaster and abuse mail"
     elif is_no_text(administrator):
         pass
-    elif administrator not in people:
+    elif not isinstance(administrator, str) or administrator not in people:
         yield (
             f"company_administrator of {name} is {administrator!r}, who is not in company_people: "
             f"use one of its keys{listed(people)}"
@@ -151,7 +151,7 @@ def company_problems(company: Company) -> Iterator[str]:
         f"company_client_services of {name}", {"it": company["client_services"]}, ("it",)
     )
     for service in listing(company["client_services"]):
-        if service not in CLIENT_SERVICES:
+        if service not in CLIENT_SERVICES and not is_no_text(service):
             yield f"company_client_services of {name} has {service!r}: use some of {', '.join(CLIENT_SERVICES)}"
     yield from dkim_problems("company_dkim_rsa_bits", name, company["dkim_rsa_bits"])
 
@@ -172,7 +172,8 @@ def domain_problems(company: Company, hosts: Hosts) -> Iterator[str]:
             if host not in hosts:
                 yield f"{where}: mx has {host!r}, which is no host of the inventory: add the host or drop it here"
         alias = options.get("alias_of")
-        leads_on = not is_no_text(alias) and (alias not in domains or mapping(domains[alias]).get("alias_of"))
+        known = isinstance(alias, str) and alias in domains
+        leads_on = not is_no_text(alias) and (not known or mapping(domains[alias]).get("alias_of"))
         if alias is not None and leads_on:
             yield f"{where}: alias_of is {alias!r}: name a domain of the same company that is no alias itself"
         if options.get("catch_all") is not None and not is_no_text(options["catch_all"]):
@@ -233,6 +234,8 @@ def people_problems(company: Company, known: set[str]) -> Iterator[str]:
         yield from person_rights_problems(where, options)
         if options.get("name") in (None, ""):
             yield f"{where}: name is missing: write the person's name"
+        elif is_nested(options["name"]):
+            yield f"{where}: name is {options['name']!r}: write the person's name, without brackets or braces"
         yield from own_address_problems(f"{where}: address", options.get("address"), company, known)
         yield from list_problems(where, options, ("aliases", "send_as"))
         for alias in listing(options.get("aliases")):
@@ -328,7 +331,8 @@ def own(company: Company) -> Iterator[tuple[str, str]]:
         if known.get("state") == "deleted":  # the addresses are free for others
             continue
         for address in [known.get("address"), *listing(known.get("aliases"))]:
-            yield str(address), f"company_people of {company['name']}: {person}"
+            if isinstance(address, str):
+                yield address, f"company_people of {company['name']}: {person}"
     for alias in mapping(company["aliases"]):
         yield alias, f"company_aliases of {company['name']}"
 
@@ -345,12 +349,21 @@ def is_no_text(value: Any) -> bool:
 
 def list_problems(where: str, options: Mapping[str, Any], names: tuple[str, ...]) -> Iterator[str]:
     for name in names:
-        if options.get(name) is not None and not is_no_text(options[name]) and not isinstance(options[name], list):
-            yield f"{where}: {name} is {options[name]!r}: write a list, such as [{options[name]}]"
+        value = options.get(name)
+        if value is not None and not is_no_text(value) and not isinstance(value, list):
+            yield f"{where}: {name} is {value!r}: write a list, such as [{value}]"
+        for entry in value if isinstance(value, list) else ():
+            if is_nested(entry):
+                yield f"{where}: {name} has {entry!r}: write one word there, without brackets or braces"
+
+
+def is_nested(value: Any) -> bool:
+    return value is None or isinstance(value, list | Mapping)
 
 
 def listing(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+    """The entries of a list that are single values; `list_problems` tells the others."""
+    return [entry for entry in value if not is_nested(entry)] if isinstance(value, list) else []
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ TEXT_OPTIONS = (
     "name", "address", "aliases", "state", "send_as",
     "home", "mx", "alias_of", "catch_all", "separator", "spf_include", "policy", "subdomain_policy", "reports",
 )  # fmt: skip
-TEXT_VARIABLES = ("company_name", "company_administrator")
+TEXT_VARIABLES = ("company_name", "company_administrator", "company_client_services")
 QUOTE = "put the text in quotes"
 # What a key that is no word should be: quotes alone would not make it right.
 MAPPINGS = {
@@ -38,8 +38,9 @@ def yaml_problems(hostvars: Mapping[str, Mapping[str, Any]], names: list[str]) -
     for host in names:
         variables = hostvars[host]
         for variable in TEXT_VARIABLES:
-            if variable in variables:
-                found.update(dict.fromkeys(value_problems(variable, variables[variable])))
+            value = variables.get(variable)
+            for entry in value if isinstance(value, list) else [value]:
+                found.update(dict.fromkeys(value_problems(variable, entry)))
         for variable, remedy in MAPPINGS.items():
             where = f"{variable} of {written(variables.get('company_name'))}"
             found.update(dict.fromkeys(key_problems(where, variables.get(variable), remedy)))

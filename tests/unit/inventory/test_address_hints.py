@@ -50,6 +50,8 @@ def test_an_address_of_the_documentation_is_a_hint(given: dict[str, str]) -> Non
 @pytest.mark.parametrize(
     "given",
     [
+        {"ipv4": "255.255.255.255"}, {"ipv4": "240.0.0.1"}, {"ipv4": "0.1.2.3"}, {"ipv6": "fec0::1"},
+        {"ipv6": "::ffff:192.0.2.1"},
         {"ipv4": "127.0.1.1"}, {"ipv4": "0.0.0.0"}, {"ipv4": "169.254.1.1"}, {"ipv4": "224.0.0.1"},
         {"ipv6": "::1"}, {"ipv6": "::"}, {"ipv6": "fe80::1"}, {"ipv6": "ff02::1"},
     ],

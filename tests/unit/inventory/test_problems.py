@@ -1,7 +1,7 @@
 """Every kind of wrong inventory is told, with the variable, its value and a remedy."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from typing import Any
 
@@ -87,6 +87,18 @@ SPOILT: list[tuple[str, Callable[[Company, Hosts], None], list[str]]] = [
     ("host without address", host(ipv4="", ipv6=""), ["mail.alpha.example", "host_ipv4", "missing"]),
     ("no IPv4 address", host(ipv4="192.0.2.300"), ["host_ipv4", "192.0.2.300", "IPv4"]),
     ("wrong family", host(ipv6="192.0.2.7"), ["host_ipv6", "192.0.2.7", "IPv6"]),
+    (
+        "several administrators",
+        top(administrator=["ada", "mary"]),
+        ["company_administrator", "['ada', 'mary']", "ada"],
+    ),
+    ("several alias targets", domain(alias_of=["alpha.example"]), ["alias_of", "['alpha.example']"]),
+    (
+        "exchangers in braces",
+        domain(mx=[{"mail.alpha.example": 10}]),
+        ["mx has", "without brackets or braces"],
+    ),
+    ("name in brackets", person(name=["Ada"]), ["name is ['Ada']", "without brackets"]),
     ("address of two hosts", host(ipv4="192.0.2.53"), ["host_ipv4", "192.0.2.53", "ns.example"]),
 ]
 
@@ -191,3 +203,66 @@ def test_quota_in_octets(value: Any, octets: int) -> None:
 def test_no_quota(value: Any) -> None:
     with pytest.raises(ValueError, match="is not a size"):
         problems.quota_bytes(value)
+
+
+def test_people_without_an_address_do_not_share_one(company: Company, hosts: Hosts) -> None:
+    company["people"]["ada"]["address"] = company["people"]["mary"]["address"] = None
+    found = problems.problems([company], hosts)
+    assert not any("one owner" in sentence for sentence in found), found
+
+
+FULL: Company = {
+    "company_name": "Alpha",
+    "company_administrator": "ada",
+    "company_domains": {
+        "alpha.example": {
+            "home": "mail.alpha.example",
+            "mx": ["mail.alpha.example"],
+            "catch_all": "ada@alpha.example",
+            "dmarc": {"policy": "none", "subdomain_policy": "none", "reports": "ada@alpha.example"},
+            "spf_include": ["spf.example"],
+            "dkim_rsa_bits": 2048,
+            "separator": "+",
+        },
+        "other.example": {"home": "mail.alpha.example", "alias_of": "alpha.example"},
+    },
+    "company_people": {
+        "ada": {
+            "name": "Ada",
+            "address": "ada@alpha.example",
+            "aliases": ["a@alpha.example"],
+            "quota": "5 GB",
+            "enabled": True,
+            "state": "active",
+            "send_as": ["x@alpha.example"],
+            "messages_per_day": 5,
+        }
+    },
+    "company_aliases": {"t@alpha.example": ["ada@alpha.example"]},
+    "company_client_services": ["imaps"],
+    "company_dkim_rsa_bits": 2048,
+    "host_ipv4": "192.0.2.1",
+    "host_ipv6": "2001:db8::1",
+}
+
+
+def places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if way:
+        yield way
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield from places(value[key], (*way, key))
+
+
+@pytest.mark.parametrize("way", list(places(FULL)), ids=lambda way: ".".join(map(str, way)))
+def test_a_value_of_any_kind_at_any_place_is_judged(way: tuple[Any, ...]) -> None:
+    companies = load("playbooks/filter_plugins/companies.py")
+    for odd in (None, True, 0, -1.5, "", "x", [], [None], [["x"]], [{"a": 1}], {}, {"a": "b"}, {None: 1}):
+        spoilt = deepcopy(FULL)
+        inner = spoilt
+        for key in way[:-1]:
+            inner = inner[key]
+        inner[way[-1]] = odd
+        hostvars = {"mail.alpha.example": spoilt}
+        read = companies.companies(hostvars, list(hostvars))
+        found = problems.problems(read, companies.hosts(hostvars, list(hostvars)))
+        assert all(isinstance(sentence, str) for sentence in found)

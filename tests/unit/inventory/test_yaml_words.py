@@ -78,6 +78,18 @@ def test_an_inventory_in_order_is_silent() -> None:
         ("administrator: ada", "administrator: yes", "company_administrator is true, ", BOOLEAN),
         ("administrator: ada", "administrator: no", "company_administrator is false, ", BOOLEAN),
         (
+            "host_ipv4",
+            "company_client_services: no\nhost_ipv4",
+            "company_client_services is false, ",
+            BOOLEAN,
+        ),
+        (
+            "host_ipv4",
+            "company_client_services: [imaps, 1]\nhost_ipv4",
+            "company_client_services is 1, ",
+            INTEGER,
+        ),
+        (
             "home: mail.alpha.example",
             "home: 1",
             "company_domains of Alpha: alpha.example: home is 1, ",
