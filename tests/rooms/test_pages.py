@@ -40,7 +40,10 @@ def test_man_understands_the_manual_page() -> None:
     )  # fmt: skip
     assert shown.stderr == ""
     text = " ".join(shown.stdout.split())
-    assert "postroom queue delete [OPTIONS] [ID]... Remove messages for good, without a report to their senders." in text
+    assert (
+        "postroom queue delete [OPTIONS] [ID]... Remove messages for good, without a report to their senders."
+        in text
+    )
     assert "EXIT STATUS 0 Done." in text
 
 

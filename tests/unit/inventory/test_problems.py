@@ -255,7 +255,7 @@ def places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("way", list(places(FULL)), ids=lambda way: ".".join(map(str, way)))
 def test_a_value_of_any_kind_at_any_place_is_judged(way: tuple[Any, ...]) -> None:
-    companies = load("playbooks/filter_plugins/companies.py")
+    companies = load("plugins/filter/companies.py")
     for odd in (None, True, 0, -1.5, "", "x", [], [None], [["x"]], [{"a": 1}], {}, {"a": "b"}, {None: 1}):
         spoilt = deepcopy(FULL)
         inner = spoilt
