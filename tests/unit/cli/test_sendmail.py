@@ -167,6 +167,7 @@ async def test_names_and_senders(site: Site) -> None:
         (["-t"], b"Subject: x\n\nx\n", 65),
         (["-t"], b"To: <broken\n\nx\n", 65),
         (["root"], b"a\0b\n", 65),
+        (["a b", "root"], b"x\n", 64),
         (["nobody"], b"x\n", 67),
         (["-f", "\u00fc@x.example", "root"], b"x\n", 65),
         (["-bi"], b"", 0),

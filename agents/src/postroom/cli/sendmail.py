@@ -146,7 +146,7 @@ def _set(options: Options, letter: str, value: str) -> None:
 
 def _send(options: Options, path: str) -> int:
     message = Message(read_message(sys.stdin.buffer.read(), ignore_dots=options.ignore_dots))
-    wanted = [address for words in options.recipients for address in addresses(words.encode())]
+    wanted = [address for words in options.recipients for address in _named(words)]
     if options.from_header:
         wanted += message.recipients()
         message.tidy()
@@ -162,6 +162,14 @@ def _send(options: Options, path: str) -> int:
     for reply in refused:
         _tell(reply)
     return EX_NOUSER if refused else EX_OK
+
+
+def _named(words: str) -> list[str]:
+    """Return the addresses of one argument. Raises Refused: words that name nobody would be lost without a sign."""
+    found = addresses(words.encode())
+    if not found and words.strip(" ,;"):
+        raise Refused(EX_USAGE, "an argument holds no address")
+    return found
 
 
 def read_message(octets: bytes, *, ignore_dots: bool) -> bytes:
