@@ -117,8 +117,15 @@ async def test_ten_thousand_bodies_at_a_raw_sink(tmp_path: Path) -> None:
     server.close()
 
 
-async def test_mail_that_has_come_too_far_is_a_loop() -> None:
-    head = b"Received: x\r\n" * 51 + HEAD
+@pytest.mark.parametrize("above", [b"", b"X-Postroom-Verdict: ham\r\n"])
+async def test_mail_that_intake_has_let_in_is_no_loop(above: bytes) -> None:
+    head = above + b"Received: x\r\n" * 50 + HEAD  # intake takes 49 and adds one
+    await maker().make(claim(), MemoryContent(head))
+
+
+@pytest.mark.parametrize("above", [b"", b"X-Postroom-Verdict: ham\r\n"])
+async def test_mail_that_has_come_too_far_is_a_loop(above: bytes) -> None:
+    head = above + b"Received: x\r\n" * 51 + HEAD
     with pytest.raises(Unfit) as unfit:
         await maker().make(claim(), MemoryContent(head))
     assert unfit.value.reply.enhanced == "5.4.6"

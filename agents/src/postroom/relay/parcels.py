@@ -77,7 +77,7 @@ class ParcelMaker:
         return self._parcel(claim, converted, await self._look(claim, converted, signs=signs))
 
     def _parcel(self, claim: Claim, content: Content, findings: _Findings) -> Parcel:
-        if content.head.lower().count(b"\nreceived:") >= self._max_hops:
+        if (b"\n" + content.head.lower()).count(b"\nreceived:") > self._max_hops:
             raise Unfit(Reply(554, "5.4.6", f"more than {self._max_hops} hops: mail loops"))
         repairs = not findings.clean
         if repairs and claim.message.origin not in _REPAIRABLE:
