@@ -189,6 +189,8 @@ def test_x27_a_domain_that_goes_on_in_strange_octets_counts_without_them(domain:
         b"a@x.example (<ceo@bank.example>)",
         b'a@x.example (y ("<ceo@bank.example>"))',
         b"=?x?q?ceo<ceo@bank.example>?= <a@x.example>",
+        b"=?x?q?ceo=40bank.example=2C?=a@x.example",
+        b"<a+=?x?b?LCBjZW9AYmFuay5leGFtcGxl?=@x.example>",
     ],
 )
 def test_x27_a_field_that_readers_read_differently_names_all_whom_they_see(text: bytes) -> None:

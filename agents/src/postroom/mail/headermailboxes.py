@@ -114,8 +114,11 @@ def author(block: HeaderBlock) -> Author:
 def _has_one_reading(value: bytes, found: tuple[Mailbox, ...]) -> bool:
     """Whether readers who take liberties with a well-formed field see the same authors.
 
-    Some see encoded words before quotes and comments, others the address in angle brackets within a comment.
+    Some see encoded words before quotes and comments, or decode them within an address, where RFC 2047 section 5
+    forbids them, and others see the address in angle brackets within a comment.
     """
+    if any(b"=?" in box.local for box in found):
+        return False
     if b"(" in value and any(b"<" in one and b"@" in one for one in _comments(value)):
         return False
     if b"=?" not in value or not _SPECIAL.search(value):
