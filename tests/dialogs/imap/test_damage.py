@@ -154,6 +154,30 @@ async def test_a_row_of_another_kind(
     assert (await ask(peer, b"SEARCH SINCE 1-Jan-1970 SMALLER 10000")).endswith(b"q OK SEARCH completed\r\n")
 
 
+async def test_keywords_that_are_no_text(server: Server, told: Told, account: Path) -> None:
+    change(account, "UPDATE messages SET keywords = CAST(x'ff6b' AS TEXT) WHERE key & 3 = 2")
+    peer = await selected(server)
+    heard = await ask(peer, b"FETCH 1:3 (FLAGS BODY.PEEK[TEXT])")
+    assert heard.count(b"body of") == 3
+    assert b"* 2 FETCH (FLAGS (\\Recent k) " in heard
+    assert heard.endswith(b"q OK FETCH completed\r\n")
+    assert await ask(peer, b"SEARCH UNSEEN") == b"* SEARCH 1 2 3\r\nq OK SEARCH completed\r\n"
+    assert (await ask(peer, b"STORE 1:3 +FLAGS.SILENT (\\Seen)")).endswith(b"q OK STORE completed\r\n")
+    assert told.errors == []
+
+
+@pytest.mark.parametrize("name", ["CAST(x'ff41' AS TEXT)", "hex(zeroblob(300))", "'a/b'"])
+async def test_a_name_of_no_file(server: Server, told: Told, account: Path, name: str) -> None:
+    (account / "messages/a").touch()
+    change(account, f"UPDATE contents SET file = {name} WHERE id = 2")
+    peer = await selected(server)
+    heard = await ask(peer, b"FETCH 1:3 (UID BODY.PEEK[])")
+    assert heard.count(b"body of") == 2
+    assert b"* 2 FETCH (UID 2)\r\n" in heard
+    assert heard.endswith(b"\r\nq " + REPLY + b"\r\n")
+    assert await ask(peer, b"SEARCH BODY body") == b"* SEARCH 1 3\r\nq " + SEARCHED + b"\r\n"
+
+
 async def test_a_mistake_of_ours_in_one_answer(server: Server, told: Told, account: Path) -> None:
     """The name of a file that no system call takes stands for what nobody has thought of."""
     change(account, "UPDATE contents SET file = 'a' || char(0) WHERE id = 2")

@@ -72,7 +72,7 @@ class SqliteAccount:
         if database is None:
             return None
         try:
-            return call(database)
+            return database.carry_out(call)
         except Exception as error:
             refusal = as_refusal(error)
             if refusal is error:

@@ -1,9 +1,9 @@
 """One account's database and files, opened. Everything here blocks and is called from one thread at a time."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from postroom.contracts.account import MOST_KEYWORDS
 from postroom.contracts.errors import (
@@ -29,6 +29,7 @@ _ARRIVAL: Final = (
     " FROM (SELECT sum(size) AS used, max(max(modseq), (SELECT modseq FROM account)) AS top FROM mailboxes)"
     " LEFT JOIN mailboxes AS box ON box.name = ? AND box.selectable"
 )
+T = TypeVar("T")
 
 
 class Box(NamedTuple):
@@ -80,6 +81,23 @@ class Database:
     def id(self) -> str:
         """The account's id, which is the name of its folder."""
         return self.path.rpartition("/")[2]
+
+    def carry_out(self, call: "Callable[[Database], T]") -> T:
+        """Return the call's result; damaged text costs a second call, and later ones read what is left of it.
+
+        Otherwise one text that is no UTF-8 would hide all rows that are read together with its own.
+        """
+        try:
+            return call(self)
+        except sqlite3.OperationalError as error:
+            if self.sql.text_factory is not str or "decode to UTF-8" not in str(error):
+                raise
+            self.read_damaged_text()
+            return call(self)
+
+    def read_damaged_text(self) -> None:
+        """From now on leave out octets that are no UTF-8; this makes reading slower."""
+        self.sql.text_factory = lambda octets: octets.decode(errors="ignore")
 
     def close(self) -> None:
         self.confirm()

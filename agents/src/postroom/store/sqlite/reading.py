@@ -30,6 +30,8 @@ _DAMAGE: Final = (
     errno.EPERM,
     errno.ELOOP,
     errno.EISDIR,
+    errno.ENOTDIR,
+    errno.ENAMETOOLONG,
     errno.EBADMSG,
     errno.EUCLEAN,
 )  # of one file, which no waiting will mend

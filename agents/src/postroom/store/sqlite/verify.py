@@ -72,6 +72,7 @@ def _verify(path: str, account_id: str, repair: bool, progress: Progress) -> Ite
         yield Finding(account_id, "database damaged", f"rebuilt, {kept} messages in {salvage.MAILBOX}", True)
         return
     with contextlib.closing(database):
+        database.read_damaged_text()
         damage = rows.integrity(database, repair)
         if damage is not None:
             yield Finding(account_id, damage.kind, damage.text, damage.repaired)

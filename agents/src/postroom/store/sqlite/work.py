@@ -70,7 +70,7 @@ def _deliver(database: Database, works: list[Work], now: int, remember_since: in
 
 def _call(database: Database, work: Work, call: Callable[[Database], Any]) -> None:
     try:
-        work.result = call(database)
+        work.result = database.carry_out(call)
     except Exception as error:
         work.error = as_refusal(error)
         if isinstance(work.error, SyncFailed):
