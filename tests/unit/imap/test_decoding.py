@@ -60,6 +60,20 @@ def test_what_is_not_in_the_charset_is_read_as_latin_1() -> None:
     assert any("über ÿ alles".casefold() in piece for piece in pieces(octets, "8bit", 12))
 
 
+@pytest.mark.parametrize(
+    ("charset", "octets"),
+    [
+        ("iso-2022-jp", b"\x1b$B-!F|K\\\x1b(B"),  # NEC's row 13, which mail from Japan has
+        ("shift_jis", "\u65e5\u672c".encode("cp932") + b"\xff"),
+        ("ks_c_5601-1987", b"\xff" + "\u65e5\u672c".encode("cp949")),
+        ("gb2312", "\u65e5\u672c".encode("gb18030") + b"\xff"),
+        ("big5", "\u65e5\u672c".encode("big5") + b"\xff"),
+    ],
+)
+def test_a_character_that_nobody_knows_costs_itself_alone(charset: str, octets: bytes) -> None:
+    assert "\u65e5\u672c" in decoding.plain_text(octets, charset)
+
+
 def test_an_escape_is_never_parted() -> None:
     octets = b"".join(b"=%02X" % octet for octet in b"ein Wort ohne Ende" * 4)
     assert "ein wort ohne ende" * 4 in "".join(pieces(octets, "quoted-printable", 0))

@@ -18,6 +18,7 @@ _WORD: Final = re.compile(rb"=\?([A-Za-z0-9_.:+-]{1,40})(?:\*[^?]{0,40})?\?([bBq
 _BETWEEN: Final = re.compile(rb"\?=[ \t\r\n]++=\?")
 _FOLD: Final = re.compile(rb"\r?\n[ \t]?")
 _NAME: Final = re.compile(rb"[!-9;-~]++\Z")
+_EAST_ASIAN: Final = ("big5", "cp9", "euc", "gb", "hz", "iso2022", "johab", "shift")  # beginnings of codecs
 PIECE: Final = 1 << 18  # octets of a part that are decoded in one step
 _NOT_BASE64: Final = bytes(
     set(range(256)).difference(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
@@ -39,11 +40,16 @@ def header_text(value: bytes) -> str:
 
 
 def plain_text(octets: bytes, charset: str = "utf-8") -> str:
-    """Return octets as text. ASCII and unknown charsets are UTF-8; what is not in the charset is read as Latin-1."""
+    """Return octets as text. ASCII and unknown charsets are UTF-8; what is not in the charset is read as Latin-1.
+
+    In a charset of East Asia a character that Python does not know costs itself alone, such as NEC's circled figures
+    in ISO-2022-JP: as Latin-1 nothing of such a text would be found.
+    """
+    codec = _codec(charset)
     try:
-        return octets.decode(_codec(charset))
+        return octets.decode(codec)
     except (UnicodeError, ValueError):
-        return octets.decode("latin-1")
+        return octets.decode(codec, "replace") if codec.startswith(_EAST_ASIAN) else octets.decode("latin-1")
 
 
 def header_values(header: bytes, name: bytes) -> Iterator[str]:
@@ -106,7 +112,7 @@ def _overlapping(texts: Iterator[str], longest: int) -> Iterator[str]:
 
 
 def _text_pieces(content: bytes, part: Part, charset: str) -> Iterator[str]:
-    """As `plain_text` reads the whole; what turns out not to be in the charset begins anew as Latin-1."""
+    """As `plain_text` reads the whole, but what turns out not to be in any charset begins anew as Latin-1."""
     try:
         decoder = codecs.getincrementaldecoder(_codec(charset))()
         for octets in _octet_pieces(content, part):
