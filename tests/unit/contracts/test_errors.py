@@ -12,10 +12,11 @@ from postroom.contracts.errors import (
 TABLE = {MailError: "root", MailboxError: "mailbox", NoSuchMailbox: "none"}
 
 
-def test_the_nearest_ancestor_counts_whatever_the_order_of_the_table() -> None:
-    class Stranger(NoSuchMailbox):
-        pass
+class Stranger(NoSuchMailbox):
+    """An error that no table knows."""
 
+
+def test_the_nearest_ancestor_counts_whatever_the_order_of_the_table() -> None:
     for table in (TABLE, dict(reversed(TABLE.items()))):
         assert nearest(table, NoSuchMailbox()) == "none"
         assert nearest(table, Stranger()) == "none"
