@@ -5,7 +5,7 @@ from postroom.contracts.directory import Account, Domain, Entry, Kind
 from postroom.contracts.errors import MailError, NoSuchRecipient, NotOurDomain, RecipientDisabled
 from postroom.contracts.queue import Hop
 from postroom.mail.address import parse_address
-from postroom.policy.route import Ask, Destination, route
+from postroom.policy.route import Ask, Destination, Reason, Route, route
 
 HOST = "mail.alpha.example"
 ADA = Account("ada", "ada@alpha.example")
@@ -43,7 +43,7 @@ ENTRIES = {
 }
 
 
-def outcome(address: str, may_relay: bool = False) -> tuple[Destination, ...] | MailError:
+def routed(address: str, may_relay: bool = False) -> Route:
     steps = route(parse_address(address), HOST, may_relay)
     try:
         need = next(steps)
@@ -51,6 +51,11 @@ def outcome(address: str, may_relay: bool = False) -> tuple[Destination, ...] | 
             need = steps.send((DOMAINS if need.what is Ask.DOMAIN else ENTRIES).get(need.key))
     except StopIteration as end:
         return end.value
+
+
+def outcome(address: str, may_relay: bool = False) -> tuple[Destination, ...] | MailError:
+    found = routed(address, may_relay)
+    return found.refusal or found.destinations
 
 
 def reached(address: str, may_relay: bool = False) -> list[str]:
@@ -120,3 +125,61 @@ def test_another_home_host_is_a_hop() -> None:
     found = outcome("eve@else.example")
     assert isinstance(found, tuple)
     assert [(d.hop, d.host) for d in found] == [(Hop.HOME, "mail.else.example")]
+
+
+def steps_to(address: str, may_relay: bool = False) -> dict[str, list[Reason]]:
+    """The reasons for each destination, by its address."""
+    found = routed(address, may_relay)
+    return {str(one.address): [step.reason for step in one.via] for one in found.destinations}
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("ada@alpha.example", {"ada@alpha.example": [Reason.MAILBOX]}),
+        ("ada+tag@alpha.example", {"ada+tag@alpha.example": [Reason.SUBADDRESS, Reason.MAILBOX]}),
+        ("odd+tag@alpha.example", {"odd+tag@alpha.example": [Reason.MAILBOX]}),
+        (
+            "ada+x@alias.example",
+            {"ada+x@alpha.example": [Reason.DOMAIN_ALIAS, Reason.SUBADDRESS, Reason.MAILBOX]},
+        ),
+        ("eve@else.example", {"eve@else.example": [Reason.HOME]}),
+        ("anything@catch.example", {"ada@alpha.example": [Reason.CATCH_ALL, Reason.MAILBOX]}),
+        (
+            "postmaster@alpha.example",
+            {"ada@alpha.example": [Reason.POSTMASTER, Reason.ALIAS, Reason.MAILBOX]},
+        ),
+        ("news@alpha.example", {"x@outside.example": [Reason.LIST, Reason.FORWARDED]}),
+        ("half@alpha.example", {"bob@alpha.example": [Reason.ALIAS, Reason.MAILBOX]}),
+    ],
+)
+def test_every_destination_says_how_it_was_reached(address: str, expected: dict[str, list[Reason]]) -> None:
+    assert steps_to(address) == expected
+
+
+def test_what_a_login_sends_outside_says_so() -> None:
+    assert steps_to("x@outside.example", may_relay=True) == {"x@outside.example": [Reason.RELAYED]}
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("nobody@alpha.example", [[Reason.UNKNOWN]]),
+        ("nobody@alias.example", [[Reason.DOMAIN_ALIAS, Reason.UNKNOWN]]),
+        ("gone@alpha.example", [[Reason.DISABLED]]),
+        ("x@outside.example", [[Reason.NOT_OURS]]),
+        ("one@alpha.example", [[Reason.ALIAS, Reason.ALIAS, Reason.SEEN]]),
+        ("half@alpha.example", [[Reason.ALIAS, Reason.DISABLED]]),
+        ("all@alpha.example", [[Reason.ALIAS, Reason.ALIAS, Reason.SEEN]]),
+    ],
+)
+def test_what_leads_nowhere_says_why(address: str, expected: list[list[Reason]]) -> None:
+    assert [[step.reason for step in via] for via in routed(address).dead_ends] == expected
+
+
+def test_a_step_names_what_it_led_to() -> None:
+    (news,) = routed("news@alpha.example").destinations
+    first, last = news.via
+    assert (str(first.address), first.to) == ("news@alpha.example", ("x@outside.example",))
+    assert first.sender == "news-owner@alpha.example"
+    assert (str(last.address), last.to) == ("x@outside.example", ("outside.example",))

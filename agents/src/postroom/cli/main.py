@@ -14,6 +14,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {  # name: where it lives, what
     "directory": ("postroom.cli.directory:directory", "Domains, people and addresses as one document."),
     "domain": ("postroom.cli.domain:domain", "Mail domains."),
     "queue": ("postroom.cli.queue:queue", "Mail on its way out."),
+    "route": ("postroom.cli.route:route", "Where mail for an address goes, and why."),
     "sandbox": ("postroom.cli.sandbox.command:sandbox", "Whole mail domains on this machine, for trying."),
     "store": ("postroom.cli.store:store", "Mailboxes on this host."),
     "user": ("postroom.cli.user:user", "People and their passwords."),

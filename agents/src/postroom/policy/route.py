@@ -1,13 +1,14 @@
 """Where a recipient's mail goes: aliases, lists, teams, catch-all, domain aliases, subaddresses, outside addresses.
 
-Addresses are resolved once, at intake (RFC 5321 section 3.9). `route` is a generator: it yields what it wants to
+Addresses are resolved once, at intake (RFC 5321 section 3.9). `route` is a generator: it yields what it needs to
 know of the directory and is sent what was found, so that it can be tested with a dict and run on any directory.
+Every destination, and every address that leads nowhere, carries the steps by which it was reached.
 """
 
 from collections.abc import Generator
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from postroom.contracts.directory import Account, Domain, Entry, Kind
 from postroom.contracts.errors import MailError, NoSuchRecipient, NotOurDomain, RecipientDisabled, Unavailable
@@ -33,8 +34,56 @@ class Need(NamedTuple):
     key: str
 
 
-Found = Domain | Entry | None
-Steps = Generator[Need, Found, "tuple[Destination, ...] | MailError"]
+class Reason(Enum):
+    """Why an address led to another one, or where it ended. The names are part of `postroom route --json`."""
+
+    DOMAIN_ALIAS = "domain-alias"  # the domain is another name for a domain of ours
+    SUBADDRESS = "subaddress"  # the address with a detail (RFC 5233) belongs to the address without it
+    ALIAS = "alias"
+    LIST = "list"
+    TEAM = "team"
+    CATCH_ALL = "catch-all"
+    POSTMASTER = "postmaster"  # the host's postmaster stands in for the domain's
+    THIS_HOST = "this-host"  # `postmaster` without a domain, or one of the host's own address literals
+    SRS_RETURN = "srs-return"  # an address made by SRS leads back to the first sender
+
+    MAILBOX = "mailbox"  # on this host
+    HOME = "home"  # on the domain's home host
+    RELAYED = "relayed"  # an outside recipient, from a client that may relay
+    FORWARDED = "forwarded"  # an outside address behind one of ours
+    SRS = "srs"  # the envelope sender is rewritten for the way outside
+
+    NOT_OURS = "not-ours"  # an outside recipient, from a client that may not relay
+    DISABLED = "disabled"
+    UNKNOWN = "unknown"
+    SEEN = "seen"  # expanded already: a second way to it, or a circle
+    ENDLESS = "endless"
+    BAD_SRS = "bad-srs"  # an SRS address that is too old or not made by us
+
+
+class Step(NamedTuple):
+    """One step: what applied to an address, and what it led to (addresses, a domain, a host or an account)."""
+
+    reason: Reason
+    address: Address
+    to: tuple[str, ...] = ()
+    sender: str = ""  # the envelope sender from here on, where the step changes it
+
+
+Via = tuple[Step, ...]
+# The last step as a plain tuple, behind the trail of the steps before it: nearly free for the many routes that
+# nobody asks about.
+Trail = tuple[Any, Reason, Address, tuple[str, ...], str] | None
+
+
+def steps(trail: Trail) -> Via:
+    """Return a trail as steps, the first one first."""
+    found = []
+    while trail is not None:
+        before, reason, address, to, sender = trail
+        found.append(Step(reason, address, to, sender))
+        trail = before
+    return tuple(reversed(found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,61 +96,172 @@ class Destination:
     account: Account | None = None
     forwarded: bool = False
     sender: str | None = None  # replaces the envelope sender: a list's owner
+    trail: Trail = None
+
+    @property
+    def via(self) -> Via:
+        """Return the steps that led here."""
+        return steps(self.trail)
+
+
+class Route(NamedTuple):
+    """What became of one recipient. `refusal` is set when there are no destinations.
+
+    `ends`: the trails that led nowhere, whether the recipient is refused or not.
+    """
+
+    destinations: tuple[Destination, ...] = ()
+    refusal: MailError | None = None
+    ends: tuple[Trail, ...] = ()
+
+    @property
+    def dead_ends(self) -> tuple[Via, ...]:
+        """Return the ways that led nowhere."""
+        return tuple(map(steps, self.ends))
+
+
+Found = Domain | Entry | None
+Steps = Generator[Need, Found, Route]
 
 
 class _Pending(NamedTuple):
+    """An address that waits to be resolved."""
+
     address: Address
     depth: int
     sender: str | None
+    trail: Trail
 
 
-def route(recipient: Address, host_name: str, may_relay: bool = False) -> Steps:
-    """The destinations of one recipient, or the reason for refusing it.
+def route(recipient: Address, host_name: str, may_relay: bool = False, trail: Trail = None) -> Steps:
+    """Return the destinations of one recipient, or the reason for refusing it.
 
-    host_name: this host. may_relay: the client may send to foreign domains.
-    Errors returned: NotOurDomain, NoSuchRecipient, RecipientDisabled, Unavailable (the expansion is endless).
+    `host_name` is this host; `may_relay`: the client may send to foreign domains; `trail`: steps taken before.
+    Refusals: NotOurDomain, NoSuchRecipient, RecipientDisabled, Unavailable (the expansion is endless).
     """
     domain = yield from _domain(recipient.domain)
     if domain is None:
         if may_relay:
-            return (Destination(recipient, Hop.WORLD, recipient.domain),)
-        return NotOurDomain()
-    found: dict[str, Destination] = {}
-    seen: set[str] = set()
-    pending = [_Pending(recipient, 0, None)]
-    disabled = False
-    while pending:
-        now = pending.pop()
-        if now.depth > MAX_DEPTH or len(seen) > MAX_EXPANSION:
-            return Unavailable("address expands without end")
-        domain = yield from _domain(now.address.domain)
-        if domain is None:
-            outside = Destination(
-                now.address, Hop.WORLD, now.address.domain, forwarded=True, sender=now.sender
-            )
-            found.setdefault(now.address.key, outside)
-            continue
-        entry, address = yield from _entry(now.address, domain)
+            trail = (trail, Reason.RELAYED, recipient, (recipient.domain,), "")
+            return Route((Destination(recipient, Hop.WORLD, recipient.domain, trail=trail),))
+        return Route((), NotOurDomain(), ((trail, Reason.NOT_OURS, recipient, (recipient.domain,), ""),))
+    return (yield from _Expansion(host_name).of(recipient, trail))
+
+
+class _Expansion:
+    """The addresses behind one recipient of ours, each looked at once."""
+
+    def __init__(self, host_name: str) -> None:
+        self._host_name = host_name
+        self._found: dict[str, Destination] = {}
+        self._seen: set[str] = set()
+        self._pending: list[_Pending] = []
+        self._ends: list[Trail] = []
+        self._disabled = False
+
+    def of(self, recipient: Address, trail: Trail) -> Steps:
+        """Resolve everything behind the recipient."""
+        self._pending.append(_Pending(recipient, 0, None, trail))
+        while self._pending:
+            now = self._pending.pop()
+            if now.depth > MAX_DEPTH or len(self._seen) > MAX_EXPANSION:
+                end = (now.trail, Reason.ENDLESS, now.address, (), "")
+                return Route((), Unavailable("address expands without end"), (end,))
+            domain = yield from _domain(now.address.domain)
+            if domain is None:
+                self._forward(now)
+            else:
+                yield from self._resolve(now, domain)
+        return self._route()
+
+    def _route(self) -> Route:
+        refusal: MailError | None = None
+        if not self._found:
+            refusal = RecipientDisabled() if self._disabled else NoSuchRecipient()
+        return Route(tuple(self._found.values()), refusal, tuple(self._ends))
+
+    def _resolve(self, now: _Pending, domain: Domain) -> Generator[Need, Found, None]:
+        """Resolve an address in a domain of ours by what the directory has for it."""
+        now = _in_real_domain(now, domain)
+        entry, now = yield from _entry(now, domain)
         if entry is None:
-            members = domain.catch_all
-            if not members and now.address.local.lower() == POSTMASTER:
-                members = yield from _postmaster(now.address, host_name)
-            if address.key in seen:
-                continue
-            seen.add(address.key)
-            pending.extend(_behind(members, now))
+            yield from self._nobody(now, domain)
         elif entry.account is not None:
-            disabled = disabled or not entry.account.enabled
-            if entry.account.enabled:
-                local = _local(address, domain, entry.account, now.sender, host_name)
-                found.setdefault(entry.account.id + "/" + address.key, local)
-        elif entry.address not in seen:
-            seen.add(entry.address)
-            sender = entry.owner if entry.kind is Kind.LIST and entry.owner else now.sender
-            pending.extend(_behind(entry.members, now, sender))
-    if found:
-        return tuple(found.values())
-    return RecipientDisabled() if disabled else NoSuchRecipient()
+            self._mailbox(now, domain, entry.account)
+        else:
+            self._shared(now, entry)
+
+    def _forward(self, now: _Pending) -> None:
+        """End at an address in a foreign domain."""
+        address, domain = now.address, now.address.domain
+        trail = (now.trail, Reason.FORWARDED, address, (domain,), "")
+        outside = Destination(address, Hop.WORLD, domain, forwarded=True, sender=now.sender, trail=trail)
+        self._end(address.key, outside, now)
+
+    def _mailbox(self, now: _Pending, domain: Domain, account: Account) -> None:
+        """End at a mailbox. The address keeps its domain and detail, so that the mda can file by it."""
+        if not account.enabled:
+            self._disabled = True
+            self._ends.append((now.trail, Reason.DISABLED, now.address, (account.id,), ""))
+            return
+        address, home = now.address, domain.home
+        hop, reason = _HERE if home == self._host_name else _ELSEWHERE
+        trail = (now.trail, reason, address, (account.id, home), "")
+        local = Destination(address, hop, home, account, sender=now.sender, trail=trail)
+        self._end(f"{account.id}/{address.key}", local, now)
+
+    def _end(self, key: str, destination: Destination, now: _Pending) -> None:
+        """Keep a destination, unless another way has led to it."""
+        if self._found.setdefault(key, destination) is not destination:
+            self._ends.append((now.trail, Reason.SEEN, now.address, (), ""))
+
+    def _shared(self, now: _Pending, entry: Entry) -> None:
+        """Go on with the members of an alias, a list or a team."""
+        if not self._first_time(entry.address, now):
+            return
+        owner = entry.owner if entry.kind is Kind.LIST else ""
+        self._expand(now, _SHARED[entry.kind], entry.members, owner)
+
+    def _nobody(self, now: _Pending, domain: Domain) -> Generator[Need, Found, None]:
+        """Go on with the catch-all of the domain, or with the host's postmaster."""
+        reason, members = Reason.CATCH_ALL, domain.catch_all
+        if not members and now.address.local.lower() == POSTMASTER:
+            reason, members = Reason.POSTMASTER, (yield from self._postmaster(now.address))
+        if not self._first_time(now.address.key, now):
+            return
+        if members:
+            self._expand(now, reason, members)
+        else:
+            self._ends.append((now.trail, Reason.UNKNOWN, now.address, (), ""))
+
+    def _postmaster(self, address: Address) -> Generator[Need, Found, tuple[str, ...]]:
+        """Return the host's own postmaster, which stands in for a domain's; nothing when there is none."""
+        own = Address(POSTMASTER, self._host_name)
+        if own.key == address.key:
+            return ()
+        found = yield Need(Ask.ENTRY, own.key)
+        return (own.key,) if found is not None else ()
+
+    def _first_time(self, key: str, now: _Pending) -> bool:
+        if key in self._seen:
+            self._ends.append((now.trail, Reason.SEEN, now.address, (), ""))
+            return False
+        self._seen.add(key)
+        return True
+
+    def _expand(self, now: _Pending, reason: Reason, members: tuple[str, ...], owner: str = "") -> None:
+        trail = (now.trail, reason, now.address, members, owner)
+        sender = owner or now.sender
+        for member in members:
+            try:
+                self._pending.append(_Pending(parse_path(member), now.depth + 1, sender, trail))
+            except AddressError:
+                continue  # the directory refuses such members when it is applied
+
+
+_HERE = (Hop.MAILBOX, Reason.MAILBOX)
+_ELSEWHERE = (Hop.HOME, Reason.HOME)
+_SHARED = {Kind.ALIAS: Reason.ALIAS, Kind.LIST: Reason.LIST, Kind.TEAM: Reason.TEAM}
 
 
 def _domain(name: str) -> Generator[Need, Found, Domain | None]:
@@ -110,46 +270,26 @@ def _domain(name: str) -> Generator[Need, Found, Domain | None]:
     return found
 
 
-def _entry(address: Address, domain: Domain) -> Generator[Need, Found, tuple[Entry | None, Address]]:
-    """The entry for the address itself, else without its detail; the address in the domain that holds it.
+def _in_real_domain(now: _Pending, domain: Domain) -> _Pending:
+    """Return the address in the domain that holds it, where its own domain is an alias."""
+    if not domain.alias_of:
+        return now
+    real = Address(now.address.local, domain.alias_of)
+    return now._replace(address=real, trail=(now.trail, Reason.DOMAIN_ALIAS, now.address, (str(real),), ""))
+
+
+def _entry(now: _Pending, domain: Domain) -> Generator[Need, Found, tuple[Entry | None, _Pending]]:
+    """Return the entry for the address itself, or else for the address without its detail.
 
     The detail stays in the address returned, since the mda files by it.
     """
-    if domain.alias_of:
-        address = Address(address.local, domain.alias_of)
-    plain, _ = address.split_detail(domain.separator)
-    for candidate in (address, plain) if plain is not address else (address,):
+    plain, _ = now.address.split_detail(domain.separator)
+    for candidate in (now.address, plain) if plain is not now.address else (now.address,):
         found = yield Need(Ask.ENTRY, candidate.key)
         assert found is None or isinstance(found, Entry)
-        if found is not None:
-            return found, address
-    return None, address
-
-
-def _postmaster(address: Address, host_name: str) -> Generator[Need, Found, tuple[str, ...]]:
-    """The host's own postmaster stands in for a domain's."""
-    own = Address(POSTMASTER, host_name)
-    if own.key == address.key:
-        return ()
-    found = yield Need(Ask.ENTRY, own.key)
-    return (own.key,) if found is not None else ()
-
-
-def _behind(members: tuple[str, ...], now: _Pending, sender: str | None = None) -> list[_Pending]:
-    pending = []
-    for member in members:
-        try:
-            pending.append(
-                _Pending(parse_path(member), now.depth + 1, sender if sender is not None else now.sender)
-            )
-        except AddressError:
-            continue  # the directory refuses such members when it is applied
-    return pending
-
-
-def _local(
-    address: Address, domain: Domain, account: Account, sender: str | None, host_name: str
-) -> Destination:
-    """A mailbox. `address` keeps the domain and detail under which it was reached, so that the mda can file by it."""
-    here = domain.home == host_name
-    return Destination(address, Hop.MAILBOX if here else Hop.HOME, domain.home, account, sender=sender)
+        if found is None:
+            continue
+        if candidate is not now.address:
+            now = now._replace(trail=(now.trail, Reason.SUBADDRESS, now.address, (str(plain),), ""))
+        return found, now
+    return None, now

@@ -61,9 +61,8 @@ class Deliveries:
             attempt, attempted = await self._attempt(lane, claim, content, taken)
         except MailError as error:
             attempt, attempted = _nothing(claim, unreadable(error)), False
-        except (
-            Exception
-        ) as error:  # a fault of ours must neither remove the message from the queue nor stop the relay
+        # A fault of ours must neither remove the message from the queue nor stop the relay.
+        except Exception as error:
             self._services.log.error(f"{claim.message.id}: {where(error)}", QUEUE_ID=claim.message.id)
             attempt, attempted = _nothing(claim, fault("")), True
         if taken:

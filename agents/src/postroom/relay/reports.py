@@ -19,9 +19,8 @@ from postroom.policy.trace import date
 from postroom.relay.judgement import Verdict, status_of
 from postroom.runtime.log import Log
 
-DOUBLE_BOUNCE: Final = (
-    "double-bounce"  # `client` of reports to the postmaster: when those fail, no report follows
-)
+# The `client` of reports to the postmaster: when one of those fails, no report follows.
+DOUBLE_BOUNCE: Final = "double-bounce"
 _POSTMASTER: Final = Address("postmaster", "")  # the host's, RFC 5321 section 4.5.1
 _UNKNOWN_SENDER: Final = (
     "This message came from outside and nothing vouches for its sender\r\n<{}>,\r\nwho therefore is not told."

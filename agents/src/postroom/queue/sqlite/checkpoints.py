@@ -19,9 +19,8 @@ class Checkpointer:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._lock = schema.WriteLock(
-            path
-        )  # of its own: threads that share a file lock do not exclude each other
+        # A lock of its own: threads that share a file lock do not exclude each other.
+        self._lock = schema.WriteLock(path)
         self._log = f"{path}-wal"
         self._due = threading.Event()
         self._stop = False
@@ -47,9 +46,8 @@ class Checkpointer:
     def _run(self) -> None:
         database: sqlite3.Connection | None = None
         while self._due.wait() and not self._stop:
-            with suppress(
-                sqlite3.Error, OSError
-            ):  # nothing is lost: the log keeps everything until the next checkpoint
+            # Nothing is lost after an error: the log keeps everything until the next checkpoint.
+            with suppress(sqlite3.Error, OSError):
                 database = database or schema.connect(self._path, durable=True)
                 checkpoint(database, self._lock, self._log)
             if not self._stop:

@@ -17,9 +17,8 @@ from postroom.contracts.queue import Hop, Origin
 from postroom.queue.sqlite.content import StoredContent
 
 AT_ONCE: Final = 16_384  # octets up to which a body comes with its claim
-AT_ONCE_HERE: Final = (
-    65_536  # the same for mailboxes of this host: few such claims are held, for a short time
-)
+# The same for mailboxes of this host: few such claims are held, for a short time.
+AT_ONCE_HERE: Final = 65_536
 RETRY_NOW: Final = 0.0  # the `due` of a row that an operator wants tried now
 MOST_RECIPIENTS: Final = 100  # per transaction: what every server must take (RFC 5321 section 4.5.3.1.8)
 

@@ -20,9 +20,8 @@ from postroom.queue.sqlite.notices import RelayNotices
 from postroom.queue.sqlite.reserve import free
 from postroom.queue.sqlite.siblings import Siblings
 
-LARGEST_BATCH: Final = (
-    200  # messages in one transaction: bounds how long the other side waits for the write lock
-)
+# Messages in one transaction; bounds how long the relay waits for the write lock.
+LARGEST_BATCH: Final = 200
 # An envelope that SQLite cannot hold: half a surrogate pair in a text, a number beyond 64 bits.
 _UNFIT: Final = (
     ValueError,

@@ -67,13 +67,14 @@ CREATE TABLE recipient (
 ) WITHOUT ROWID;
 CREATE INDEX recipient_due ON recipient (due, destination, owner);
 """
+# The ids of messages that left this host: one that is sent again gets its 250 and is not sent on again.
 _ADDED: Final = """
 CREATE TABLE IF NOT EXISTS finished (
   seq INTEGER PRIMARY KEY,
   id TEXT NOT NULL UNIQUE,
   time REAL NOT NULL
 );
-"""  # ids of messages that left this host: one that is sent again gets its 250 and is not sent on again
+"""
 
 
 class NotYet(sqlite3.DatabaseError):
