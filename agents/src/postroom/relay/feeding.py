@@ -76,7 +76,7 @@ class Feeder:
                     return
                 pause = None
                 await asyncio.sleep(TROUBLE)
-            if pause:
+            if pause and not self._stopping:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(feed.awake.wait(), pause)
             if not self._stopping and self._clock.steady() - began < PAUSE and self._busy():
