@@ -29,7 +29,7 @@ def delivery(number: int, account: str = "ada", **other: object) -> Delivery:
 async def filled(store: Store, count: int) -> int:
     """Deliver messages into Ada's INBOX; its id."""
     await store.deliver([delivery(number) for number in range(count)])
-    return (await (await store.account("ada", 0)).select("INBOX", True)).mailbox.id
+    return (await (await store.account("ada", "ada")).select("INBOX", True)).mailbox.id
 
 
 def uids(rows: Iterable[object]) -> list[int]:

@@ -1,8 +1,10 @@
 """The mailbox contract in memory: so that what the contract says is more than what SQLite does."""
 
+import asyncio
 import itertools
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 
 import msgspec
 from postroom.contracts import errors
@@ -10,11 +12,13 @@ from postroom.contracts.account import (
     MOST_KEYWORDS,
     Appended,
     Changes,
+    Content,
     Copied,
     Detail,
     FlagMode,
     Mailbox,
     NewMessage,
+    Piece,
     Quota,
     Row,
     Selected,
@@ -22,12 +26,14 @@ from postroom.contracts.account import (
     Stored,
 )
 from postroom.contracts.clock import Clock
-from postroom.contracts.store import Copy, Delivery
+from postroom.contracts.search import Found, Key
+from postroom.contracts.store import Copy, Delivery, Quotas
 from postroom.mail.dates import clamped
 from postroom.mail.flags import DELETED, SEEN, keywords
 from postroom.mail.mime_scan import scan
 from postroom.store import Notices
 from postroom.store.names import account_folder, mailbox_name, parents
+from postroom.store.sqlite.engine import NoQuotas
 
 from .memory_box import Box
 
@@ -44,17 +50,18 @@ FIRST = {
 class MemoryAccount:
     """One account; `told` is called after each change."""
 
-    def __init__(self, quota_bytes: int, clock: Clock, told: Callable[[], None]) -> None:
-        self.limit = quota_bytes
+    def __init__(self, limit: Callable[[], Awaitable[int]], clock: Clock, told: Callable[[], None]) -> None:
+        self.limit = limit
         self.clock = clock
         self.told = told
         self.boxes: dict[str, Box] = {}
         self.subscribed = set(FIRST)
-        self.owner = ""
+        self.locked = False
         self.being_read: dict[tuple[int, int], bytes] = {}
         self.delivered: set[tuple[str, str]] = set()
         self.numbers = itertools.count(1)
         self.modseqs = itertools.count(1)
+        self.content_ids = itertools.count(1)
         for name, use in FIRST.items():
             self._make(name, use)
 
@@ -83,18 +90,25 @@ class MemoryAccount:
     def _used(self) -> int:
         return sum(row.size for box in self.boxes.values() for row in box.rows.values())
 
-    def _demand(self, octets: int, limit: int | None = None) -> None:
-        limit = self.limit if limit is None else limit
+    async def _demand(self, octets: int) -> None:
+        limit = await self.limit()
         if limit and self._used() + octets > limit:
             raise errors.QuotaExceeded
 
-    def _put(self, box: Box, content: bytes, flags: frozenset[str], date: int | None, modseq: int) -> int:
+    def _put(
+        self,
+        box: Box,
+        content: bytes,
+        flags: frozenset[str],
+        date: int | None,
+        modseq: int,
+        content_id: int = 0,
+    ) -> int:
         flags = box.spelled(flags)
         box.learn(flags, box.rows.values())
         uid, box.uidnext = box.uidnext, box.uidnext + 1
-        box.rows[uid] = Row(
-            uid, flags, modseq, clamped(int(self.clock.now()) if date is None else date), len(content)
-        )
+        when = clamped(int(self.clock.now()) if date is None else date)
+        box.rows[uid] = Row(uid, flags, modseq, when, len(content), content_id or next(self.content_ids))
         box.contents[uid] = content
         box.modseq = modseq
         return uid
@@ -184,6 +198,10 @@ class MemoryAccount:
     async def status(self, name: str) -> Status:
         return self._status(self._box(name))
 
+    async def statuses(self, names: Sequence[str]) -> dict[str, Status]:
+        known = {name: self.boxes.get(name) for name in names}
+        return {name: self._status(box) for name, box in known.items() if box and box.selectable}
+
     async def select(self, name: str, writable: bool) -> Selected:
         box = self._box(name)
         status = self._status(box)
@@ -228,6 +246,40 @@ class MemoryAccount:
     async def head(self, mailbox: int, uid: int, octets: int) -> bytes:
         return (await self.content(mailbox, uid))[:octets]
 
+    async def contents(self, mailbox: int, uids: Sequence[int], octets: int) -> tuple[Content, ...]:
+        found: list[Content] = []
+        for uid in uids:
+            try:
+                content = await self.content(mailbox, uid)
+            except errors.MessageGone as error:
+                found.append(Content(uid, error=error))
+                continue
+            octets -= len(content)
+            if octets < 0 and found:
+                break
+            found.append(Content(uid, content))
+        return tuple(found)
+
+    async def heads(self, mailbox: int, uids: Sequence[int], octets: int) -> tuple[Content, ...]:
+        read = await self.contents(mailbox, uids, 1 << 40)
+        return tuple(Content(one.uid, one.octets[:octets], one.error) for one in read)
+
+    async def _whole(self, content: bytes | tuple[Piece, ...]) -> bytes:
+        if isinstance(content, bytes):
+            return content
+        return b"".join(
+            [
+                one
+                if isinstance(one, bytes)
+                else (await self.content(one.mailbox, one.uid))[one.start : one.end]
+                for one in content
+            ]
+        )
+
+    async def search(self, mailbox: int, key: Key, uids: Sequence[int]) -> Found:
+        """Without an index: everything is left to the caller."""
+        return Found((), tuple(row.uid for row in self._chosen(self._by_id(mailbox), uids)))
+
     async def piece(self, mailbox: int, uid: int, start: int, end: int) -> bytes:
         begun = (mailbox, uid)
         content = self.being_read.pop(begun, None) or await self.content(mailbox, uid)
@@ -237,11 +289,12 @@ class MemoryAccount:
 
     async def append(self, name: str, messages: Sequence[NewMessage]) -> Appended:
         box = self._box(name)
-        self._demand(sum(len(message.content) for message in messages))
+        contents = [await self._whole(message.content) for message in messages]
+        await self._demand(sum(map(len, contents)))
         modseq = next(self.modseqs)
         uids = [
-            self._put(box, message.content, message.flags, message.internal_date, modseq)
-            for message in messages
+            self._put(box, content, message.flags, message.internal_date, modseq)
+            for message, content in zip(messages, contents, strict=True)
         ]
         self.told()
         return Appended(box.uidvalidity, tuple(uids))
@@ -294,7 +347,8 @@ class MemoryAccount:
     def _transfer(self, box: Box, uids: Sequence[int], target: Box, *, move: bool) -> Copied:
         rows, modseq = self._chosen(box, uids), next(self.modseqs)
         targets = [
-            self._put(target, box.contents[row.uid], row.flags, row.internal_date, modseq) for row in rows
+            self._put(target, box.contents[row.uid], row.flags, row.internal_date, modseq, row.content_id)
+            for row in rows
         ]
         sources = tuple(row.uid for row in rows)
         if move and sources:
@@ -304,25 +358,26 @@ class MemoryAccount:
 
     async def copy(self, mailbox: int, uids: Sequence[int], target: str) -> Copied:
         box, goal = self._by_id(mailbox), self._box(target)
-        self._demand(sum(row.size for row in self._chosen(box, uids)))
+        await self._demand(sum(row.size for row in self._chosen(box, uids)))
         return self._transfer(box, uids, goal, move=False)
 
     async def move(self, mailbox: int, uids: Sequence[int], target: str) -> Copied:
         return self._transfer(self._by_id(mailbox), uids, self._box(target), move=True)
 
     async def quota(self) -> Quota:
-        return Quota(self._used(), self.limit, sum(len(box.rows) for box in self.boxes.values()))
+        return Quota(self._used(), await self.limit(), sum(len(box.rows) for box in self.boxes.values()))
 
-    async def lock_maildrop(self, owner: str) -> None:
-        if self.owner not in ("", owner):
+    @asynccontextmanager
+    async def maildrop(self) -> AsyncIterator[None]:
+        if self.locked:
             raise errors.MailboxInUse
-        self.owner = owner
+        self.locked = True
+        try:
+            yield
+        finally:
+            self.locked = False
 
-    async def unlock_maildrop(self, owner: str) -> None:
-        if self.owner == owner:
-            self.owner = ""
-
-    def deliver(self, item: Delivery) -> Exception | None:
+    async def deliver(self, item: Delivery) -> Exception | None:
         """One delivery; the refusal is returned."""
         if (item.queue_id, item.recipient) in self.delivered:
             return None
@@ -332,17 +387,17 @@ class MemoryAccount:
             targets[name] = targets.get(name, frozenset()) | copy.flags
         content = item.prefix + item.content
         try:
-            self._demand(len(content) * len(targets), item.quota_bytes)
+            await self._demand(len(content) * len(targets))
         except errors.QuotaExceeded:
             return errors.RecipientOverQuota()
         self.delivered.add((item.queue_id, item.recipient))
-        modseq = next(self.modseqs)
+        modseq, content_id = next(self.modseqs), next(self.content_ids)
         for name, wanted in targets.items():
             box = self._made(name)
             flags = box.spelled(wanted)
             if len(box.keywords.union(keywords(flags))) > MOST_KEYWORDS:
                 flags = flags.difference(set(keywords(flags)) - box.keywords)
-            self._put(box, content, flags, item.arrived, modseq)
+            self._put(box, content, flags, item.arrived, modseq, content_id)
         self.told()
         return None
 
@@ -367,32 +422,50 @@ class MemoryAccount:
 class MemoryStore:
     """All accounts, as long as the process lives."""
 
-    def __init__(self, _: str, notices: Notices, clock: Clock, **_options: object) -> None:
+    def __init__(
+        self, _: str, notices: Notices, clock: Clock, *, quotas: Quotas | None = None, **_options: object
+    ) -> None:
         self._notices = notices
         self._clock = clock
+        self._quotas = quotas or NoQuotas()
         self._accounts: dict[str, MemoryAccount] = {}
+        self._watching: dict[str, set[Callable[[], None]]] = {}
 
     def _account(self, account_id: str) -> MemoryAccount:
         account_folder(account_id)
         if account_id not in self._accounts:
-            self._accounts[account_id] = MemoryAccount(0, self._clock, lambda: self._notices.send(account_id))
+            self._accounts[account_id] = MemoryAccount(
+                lambda: self._quotas.limit(account_id), self._clock, lambda: self._tell(account_id)
+            )
         return self._accounts[account_id]
 
-    async def account(self, account_id: str, quota_bytes: int) -> MemoryAccount:
+    def _tell(self, account_id: str) -> None:
+        self._notices.send(account_id)
+        for callback in tuple(self._watching.get(account_id, ())):
+            asyncio.get_running_loop().call_soon(callback)
+
+    async def account(self, account_id: str, person: str) -> MemoryAccount:
         """The account, made when new."""
-        account = self._account(account_id)
-        account.limit = quota_bytes
-        return account
+        return self._account(account_id)
 
     async def deliver(self, deliveries: Sequence[Delivery]) -> tuple[Exception | None, ...]:
         """Deliver each."""
-        return tuple(map(self._deliver, deliveries))
+        return tuple([await self._deliver(item) for item in deliveries])
 
-    def _deliver(self, item: Delivery) -> Exception | None:
+    async def _deliver(self, item: Delivery) -> Exception | None:
         try:
-            return self._account(item.account).deliver(item)
+            return await self._account(item.account).deliver(item)
         except errors.Unavailable as refusal:
             return refusal
 
+    def watch(self, account_id: str, callback: Callable[[], None]) -> None:
+        """Call back after each change."""
+        self._watching.setdefault(account_id, set()).add(callback)
+
+    def unwatch(self, account_id: str, callback: Callable[[], None]) -> None:
+        """Forget the callback."""
+        self._watching.get(account_id, set()).discard(callback)
+
     async def close(self) -> None:
-        """Nothing is open."""
+        """Close the notices."""
+        self._notices.close()

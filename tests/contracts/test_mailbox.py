@@ -1,11 +1,13 @@
 """What every Store must do with messages, run on every implementation that we have."""
 
+import asyncio
+
 import pytest
 from postroom.contracts import errors
 from postroom.contracts.account import FlagMode, MailAccount, NewMessage
 from postroom.contracts.store import Store
 
-from .conftest import Heard
+from .conftest import Heard, Limits
 from .mailbox_acts import DELETED, FLAGGED, MESSAGE, NOW, PREFIX, SEEN, delivery, filled, uids
 
 
@@ -71,7 +73,7 @@ async def test_one_message_for_several_accounts(store: Store) -> None:
     wanted = [delivery(1, name, prefix=b"Delivered-To: " + name.encode() * 3 + b"\r\n") for name in people]
     assert await store.deliver(wanted) == (None,) * 5
     for item in wanted:
-        account = await store.account(item.account, 0)
+        account = await store.account(item.account, item.account)
         box = await account.select("INBOX", False)
         served = await account.content(box.mailbox.id, 1)
         assert served == item.prefix + MESSAGE
@@ -79,11 +81,12 @@ async def test_one_message_for_several_accounts(store: Store) -> None:
         assert served[detail.structure.body : detail.structure.end] == b"Hello\r\n"
 
 
-async def test_quota_counts_what_is_there(store: Store) -> None:
+async def test_quota_counts_what_is_there(store: Store, limits: Limits) -> None:
     size = len(PREFIX + MESSAGE)
-    results = await store.deliver([delivery(number, quota_bytes=2 * size) for number in range(3)])
+    limits.octets["ada"] = 2 * size
+    results = await store.deliver([delivery(number) for number in range(3)])
     assert [type(result) for result in results] == [type(None), type(None), errors.RecipientOverQuota]
-    account = await store.account("ada", 2 * size)
+    account = await store.account("ada", "ada")
     quota = await account.quota()
     assert (quota.used, quota.limit, quota.messages) == (2 * size, 2 * size, 2)
     with pytest.raises(errors.QuotaExceeded):
@@ -95,13 +98,15 @@ async def test_quota_counts_what_is_there(store: Store) -> None:
     await account.store(inbox, [2], FlagMode.ADD, frozenset({DELETED}))
     await account.expunge(inbox)
     assert (await account.quota()).used == size
-    assert await store.deliver([delivery(2, quota_bytes=2 * size)]) == (None,)
+    assert await store.deliver([delivery(2)]) == (None,)
+    limits.octets["ada"] = 3 * size  # at once, for accounts that are open too
+    await account.copy((await account.select("Sent", True)).mailbox.id, [1], "Drafts")
 
 
-async def test_a_second_copy_is_success_even_when_full(store: Store, ada: MailAccount) -> None:
-    size = len(PREFIX + MESSAGE)
-    assert await store.deliver([delivery(1, quota_bytes=size)]) == (None,)
-    assert await store.deliver([delivery(1, quota_bytes=size)]) == (None,)
+async def test_a_second_copy_is_success_even_when_full(store: Store, limits: Limits) -> None:
+    limits.octets["ada"] = len(PREFIX + MESSAGE)
+    assert await store.deliver([delivery(1)]) == (None,)
+    assert await store.deliver([delivery(1)]) == (None,)
 
 
 async def test_recent_belongs_to_the_first_writable_session(store: Store, ada: MailAccount) -> None:
@@ -265,16 +270,39 @@ async def test_what_is_deleted_is_gone_for_open_sessions(ada: MailAccount) -> No
 
 
 async def test_the_maildrop_is_exclusive(store: Store, ada: MailAccount) -> None:
-    other = await store.account("ada", 0)
-    await ada.lock_maildrop("first")
-    await ada.lock_maildrop("first")
-    with pytest.raises(errors.MailboxInUse):
-        await other.lock_maildrop("second")
-    await other.unlock_maildrop("second")
-    with pytest.raises(errors.MailboxInUse):
-        await other.lock_maildrop("second")
-    await ada.unlock_maildrop("first")
-    await other.lock_maildrop("second")
+    other = await store.account("ada", "ada")
+    async with ada.maildrop():
+        for account in (other, ada):
+            with pytest.raises(errors.MailboxInUse):
+                async with account.maildrop():
+                    pytest.fail("two sessions have the maildrop")
+    with pytest.raises(ZeroDivisionError):
+        async with other.maildrop():
+            raise ZeroDivisionError
+    async with ada.maildrop():
+        pass
+
+
+async def test_a_maildrop_ends_with_its_holder(store: Store, ada: MailAccount) -> None:
+    """A session that is cancelled, at whatever step, leaves no lock behind."""
+
+    async def hold() -> None:
+        async with ada.maildrop():
+            await asyncio.Event().wait()
+
+    for steps in range(12):
+        holder = asyncio.ensure_future(hold())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        holder.cancel()
+        await asyncio.wait((holder,))
+        async with asyncio.timeout(5):
+            while True:
+                try:
+                    async with ada.maildrop():
+                        break
+                except errors.MailboxInUse:  # a thread that was locking it gives it back
+                    await asyncio.sleep(0)
 
 
 async def test_changes_are_told_and_reading_is_not(store: Store, ada: MailAccount, heard: Heard) -> None:
@@ -294,7 +322,7 @@ async def test_changes_are_told_and_reading_is_not(store: Store, ada: MailAccoun
 @pytest.mark.parametrize("account_id", ["", "..", "a/b", "A", ".x", "a" * 65, "a\0", "-a"])
 async def test_account_ids_that_cannot_be(store: Store, account_id: str) -> None:
     with pytest.raises(errors.Unavailable):
-        await store.account(account_id, 0)
+        await store.account(account_id, account_id)
     (result,) = await store.deliver([delivery(1, account_id)])
     assert isinstance(result, errors.Unavailable)
 
@@ -304,7 +332,7 @@ async def test_more_accounts_than_may_be_open(store: Store) -> None:
         wanted = [delivery(round_ * 100 + number, f"u{number % 12}") for number in range(36)]
         assert await store.deliver(wanted) == (None,) * 36
     for number in range(12):
-        account = await store.account(f"u{number}", 0)
+        account = await store.account(f"u{number}", f"u{number}")
         assert (await account.status("INBOX")).messages == 9
 
 

@@ -5,6 +5,7 @@ from postroom.contracts import errors
 from postroom.contracts.account import MailAccount
 from postroom.contracts.store import Copy, Store
 
+from .conftest import Limits
 from .mailbox_acts import FLAGGED, MESSAGE, PREFIX, SEEN, delivery
 
 
@@ -48,14 +49,18 @@ async def test_a_copy_without_a_mailbox_goes_to_inbox_once(store: Store, ada: Ma
     assert [row.flags for row in await ada.rows(inbox.mailbox.id)] == [{SEEN, FLAGGED}]
 
 
-async def test_quota_counts_every_copy_and_nothing_is_filed_by_halves(store: Store, ada: MailAccount) -> None:
+async def test_quota_counts_every_copy_and_nothing_is_filed_by_halves(
+    store: Store, ada: MailAccount, limits: Limits
+) -> None:
     size = len(PREFIX + MESSAGE)
     copies = (Copy("INBOX"), Copy("Made", create=True))
-    (result,) = await store.deliver([delivery(1, copies=copies, quota_bytes=2 * size - 1)])
+    limits.octets["ada"] = 2 * size - 1
+    (result,) = await store.deliver([delivery(1, copies=copies)])
     assert isinstance(result, errors.RecipientOverQuota)
     assert (await ada.quota()).messages == 0
     assert "Made" not in {mailbox.name for mailbox in await ada.mailboxes()}
-    assert await store.deliver([delivery(1, copies=copies, quota_bytes=2 * size)]) == (None,)
+    limits.octets["ada"] = 2 * size
+    assert await store.deliver([delivery(1, copies=copies)]) == (None,)
     assert (await ada.quota()).messages == 2
 
 

@@ -105,7 +105,7 @@ async def delivered(folder: Path) -> dict[int, Counter[int]]:
     store = open_store(str(folder / "accounts"), Silence(), SystemClock())
     found = {}
     for number in range(ACCOUNTS):
-        account = await store.account(f"u{number}", 0)
+        account = await store.account(f"u{number}", f"u{number}")
         inbox = await account.select("INBOX", False)
         details = await account.details(inbox.mailbox.id, inbox.uids)
         found[number] = Counter(int((detail.envelope.subject or b"").split()[-1]) for detail in details)

@@ -25,12 +25,11 @@ from postroom.imap.session import ImapSession
 from postroom.runtime.clock import SystemClock
 from postroom.runtime.connections import Caps, Connection, Listener
 from postroom.runtime.log import Log
-from postroom.runtime.notices import NoticeBoard, Notices
 from postroom.runtime.tls import TlsStore
-from postroom.store import open_store
+from postroom.store import DirectoryQuotas, News
 from postroom.wire.sasl import parse_plain
 
-from ...contracts.memory_store import MemoryStore
+from ...contracts.conftest import ENGINES
 from ..runner import PATIENCE, Peer
 
 PASSWORDS = {"ada@alpha.example": "secret", "bob@alpha.example": "geheim"}
@@ -190,12 +189,16 @@ async def server(request: pytest.FixtureRequest, tmp_path: Path, certificates: P
     for name in ("accounts", "notice"):
         (tmp_path / name).mkdir()
     config = ImapConfig(host_name="mail.alpha.example", max_message_bytes=1 << 20, login_timeout=20.0)
-    make_store = MemoryStore if getattr(request, "param", "sqlite") == "memory" else open_store
-    store = make_store(str(tmp_path / "accounts"), Notices(str(tmp_path / "notice")), SystemClock())
-    board = NoticeBoard(str(tmp_path / "notice"), "imap-1")
-    await board.start()
-    people, log, tls = People(), Log("imap", "error"), TlsStore(str(certificates))
-    context = ImapContext(config, SystemClock(), log, people, people, store, board, tls.context)
+    people = People()
+    make_store = ENGINES[getattr(request, "param", "sqlite")]
+    store = make_store(
+        str(tmp_path / "accounts"),
+        News(str(tmp_path / "notice")),
+        SystemClock(),
+        quotas=DirectoryQuotas(people),
+    )
+    log, tls = Log("imap", "error"), TlsStore(str(certificates))
+    context = ImapContext(config, SystemClock(), log, people, people, store, tls.context)
     sessions: set[Dispatcher] = set()
 
     async def serve(connection: Connection) -> None:
@@ -218,5 +221,4 @@ async def server(request: pytest.FixtureRequest, tmp_path: Path, certificates: P
     for listener in listeners:
         await listener.stop_accepting()
         await listener.wait_idle(0)
-    board.stop()
     await store.close()

@@ -20,8 +20,7 @@ from postroom.imap.app import ImapAgent
 from postroom.imap.config import ImapConfig
 from postroom.runtime.clock import SystemClock
 from postroom.runtime.config import ConfigError
-from postroom.runtime.notices import Notices
-from postroom.store import open_store
+from postroom.store import News, open_store
 
 from ...ports import free_port
 from .conftest import make_certificate
@@ -118,7 +117,7 @@ async def test_from_login_to_the_end_of_the_agent(host: Host) -> None:
     assert b"secret" not in line
     assert b"login: account=ada@a.example" in await host.line("imap")
 
-    store = open_store(f"{host.folder}/accounts", Notices(f"{host.folder}/notice"), SystemClock())
+    store = open_store(f"{host.folder}/accounts", News(f"{host.folder}/notice"), SystemClock())
     mail = Delivery("ada", "q1", "ada@a.example", b"", b"Subject: x\r\n\r\n", 1)
     assert await store.deliver([mail]) == (None,)
     await store.close()
@@ -201,7 +200,7 @@ async def test_who_waits_in_one_worker_hears_what_is_done_in_the_other(host: Hos
         assert watching.readline().startswith(b"+ ")
 
     await asyncio.to_thread(idle)
-    store = open_store(f"{host.folder}/accounts", Notices(f"{host.folder}/notice"), SystemClock())
+    store = open_store(f"{host.folder}/accounts", News(f"{host.folder}/notice"), SystemClock())
     mail = Delivery("ada", "q1", "ada@a.example", b"", b"Subject: x\r\n\r\n", 1)
     assert await store.deliver([mail]) == (None,)
     await store.close()

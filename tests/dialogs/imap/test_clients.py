@@ -122,7 +122,7 @@ async def test_mbsync_both_ways(server: Server, tmp_path: Path) -> None:
     new[0].rename(tmp_path / "near/INBOX/cur" / (new[0].name.partition(":")[0] + ":2,FS"))
     new[1].unlink()
     await run("mbsync", "-c", str(config), "c")
-    account = await server.store.account("ada", 0)
+    account = await server.store.account("ada", "ada")
     assert (await account.status("Sent")).messages == 1
     status = await account.status("INBOX")
     assert (status.messages, status.unseen) == (4, 3)

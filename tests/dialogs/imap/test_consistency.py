@@ -143,7 +143,7 @@ async def test_clients_agree_with_the_mailbox(server: Server, seed: int, condsto
         for (old_uid, old_flags), (uid, flags) in zip(believed, there, strict=True):
             assert old_uid in (0, uid)
             assert old_flags is None or old_flags == flags
-    account = await server.store.account("ada", 0)
+    account = await server.store.account("ada", "ada")
     selected = await account.select("INBOX", False)
     for client in clients:
         assert client.uids == list(selected.uids)
@@ -154,7 +154,7 @@ async def test_news_amid_a_fetch_do_not_go_out_before_older_flags(
     server: Server, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     """Another session changes flags before or behind a look at the rows of the second hundred messages."""
-    account = await server.store.account("ada", 0)
+    account = await server.store.account("ada", "ada")
     await account.append("INBOX", [NewMessage(MAIL, internal_date=1) for _ in range(150)])
     box = (await account.select("INBOX", True)).mailbox.id
     await account.store(box, range(1, 151, 2), FlagMode.ADD, frozenset({"\\Seen"}))

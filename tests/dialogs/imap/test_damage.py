@@ -42,7 +42,7 @@ def change(account: Path, statement: str) -> None:
 
 def file_of_two(account: Path) -> Path:
     database = Database(str(account), 0, 5.0)
-    name = database.sql.execute("SELECT file FROM contents WHERE id = 2").fetchone()[0]
+    name = database.sql.execute("SELECT file FROM contents ORDER BY id LIMIT 1 OFFSET 1").fetchone()[0]
     database.close()
     return account / "messages" / name
 
@@ -102,7 +102,10 @@ async def test_a_large_file_that_is_cut_short(
 async def test_a_structure_that_cannot_be_read_is_made_anew(
     server: Server, told: Told, account: Path, detail: str
 ) -> None:
-    change(account, f"UPDATE contents SET detail = {detail} WHERE id = 2")
+    change(
+        account,
+        f"UPDATE contents SET detail = {detail} WHERE id = (SELECT content FROM messages WHERE key = 4294967298)",
+    )
     peer = await selected(server)
     heard = await ask(peer, b"FETCH 1:3 (ENVELOPE BODYSTRUCTURE BODY.PEEK[1])")
     assert heard.count(b"ENVELOPE") == heard.count(b"body of") == 3
@@ -114,7 +117,10 @@ async def test_a_structure_that_cannot_be_read_is_made_anew(
 
 async def test_neither_structure_nor_file(server: Server, told: Told, account: Path) -> None:
     file_of_two(account).unlink()
-    change(account, "UPDATE contents SET detail = x'c1' WHERE id = 2")
+    change(
+        account,
+        "UPDATE contents SET detail = x'c1' WHERE id = (SELECT content FROM messages WHERE key = 4294967298)",
+    )
     peer = await selected(server)
     heard = await ask(peer, b"FETCH 1:3 (UID ENVELOPE)")
     assert heard.count(b"ENVELOPE") == 2
@@ -125,7 +131,7 @@ async def test_neither_structure_nor_file(server: Server, told: Told, account: P
 
 
 async def test_a_row_without_content(server: Server, told: Told, account: Path) -> None:
-    change(account, "DELETE FROM contents WHERE id = 2")
+    change(account, "DELETE FROM contents WHERE id = (SELECT content FROM messages WHERE key = 4294967298)")
     peer = await selected(server)
     heard = await ask(peer, b"FETCH 1:3 (UID ENVELOPE BODY.PEEK[])")
     assert heard.count(b"body of") == 2
@@ -180,7 +186,10 @@ async def test_a_name_of_no_file(server: Server, told: Told, account: Path, name
 
 async def test_a_mistake_of_ours_in_one_answer(server: Server, told: Told, account: Path) -> None:
     """The name of a file that no system call takes stands for what nobody has thought of."""
-    change(account, "UPDATE contents SET file = 'a' || char(0) WHERE id = 2")
+    change(
+        account,
+        "UPDATE contents SET file = 'a' || char(0) WHERE id = (SELECT content FROM messages WHERE key = 4294967298)",
+    )
     peer = await selected(server)
     heard = await ask(peer, b"FETCH 1:3 (UID BODY.PEEK[])")
     assert heard.count(b"body of") == 2

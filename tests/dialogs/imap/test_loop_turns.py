@@ -80,7 +80,7 @@ async def fill(server: Server, count: int) -> None:
     """A hundred messages, and copies of them."""
     for number in range(100):
         await server.deliver("ada", MESSAGE % (number, number))
-    ada = await server.store.account("ada", 0)
+    ada = await server.store.account("ada", "ada")
     selected = await ada.select("INBOX", True)
     while len(selected.uids) < count:
         await ada.copy(selected.mailbox.id, selected.uids[: count - len(selected.uids)], "INBOX")
@@ -127,7 +127,7 @@ async def test_no_command_holds_the_loop(server: Server, client: Client) -> None
             probe, work = await watched(client, command)
             assert probe.longest <= max(LONGEST, SHARE * work), (command, probe.longest, work)
             waits[command] = min(waits[command], probe.late)
-        ada = await server.store.account("ada", 0)
+        ada = await server.store.account("ada", "ada")
         for name in ("Archive", "Trash"):
             await ada.delete(name)
             await ada.create(name)

@@ -58,7 +58,7 @@ class Server:
 
         async def look() -> list[tuple[int, frozenset[str]]]:
             store = open_store(str(self.folder / "accounts"), Silence(), SystemClock())
-            account: MailAccount = await store.account(address.partition("@")[0], 0)
+            account: MailAccount = await store.account(address.partition("@")[0], address.partition("@")[0])
             selected = await account.select("INBOX", False)
             rows = await account.rows(selected.mailbox.id)
             await store.close()

@@ -24,7 +24,7 @@ def mailboxes(folder: Path, account: str) -> dict[str, list[bytes]]:
 
     async def read() -> dict[str, list[bytes]]:
         store = open_store(str(folder / "accounts"), Silence(), SystemClock())
-        opened = await store.account(account, 0)
+        opened = await store.account(account, account)
         found = {}
         for box in await opened.mailboxes():
             selected = await opened.select(box.name, False)
@@ -155,7 +155,7 @@ def test_a_full_mailbox_is_flagged_until_there_is_room(mda: Any, client: Any) ->
 def empty_trash(folder: Path, account: str) -> None:
     async def empty() -> None:
         store = open_store(str(folder / "accounts"), Silence(), SystemClock())
-        opened = await store.account(account, 0)
+        opened = await store.account(account, account)
         inbox = (await opened.select("INBOX", True)).mailbox.id
         await opened.create("old")
         await opened.move(inbox, [1], "old")

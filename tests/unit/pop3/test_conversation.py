@@ -1,6 +1,7 @@
 """What a session owes to time and to errors, on a scripted connection."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import pytest
 from postroom.contracts.account import Row
@@ -58,7 +59,7 @@ class EmptyMaildrop(Maildrop):
     """Nothing in it."""
 
     def __init__(self, failure: MailError | None = None) -> None:
-        super().__init__(None, "owner", 1, 1, ())  # type: ignore[arg-type]
+        super().__init__(None, AsyncExitStack(), 1, 1, ())  # type: ignore[arg-type]
         self.failure = failure
         self.given_back = 0
 
@@ -74,7 +75,7 @@ class Door(Entrance):
     """Lets in, or refuses with one error."""
 
     def __init__(self, error: MailError | None = None, maildrop: EmptyMaildrop | None = None) -> None:
-        super().__init__(None, None, None, lambda: "owner")  # type: ignore[arg-type]
+        super().__init__(None, None, None)  # type: ignore[arg-type]
         object.__setattr__(self, "error", error)
         object.__setattr__(self, "maildrop", maildrop or EmptyMaildrop())
 
@@ -205,7 +206,7 @@ class FullMaildrop(Maildrop):
 
     def __init__(self, account: OneMessage) -> None:
         row = Row(1, frozenset(), 1, 0, len(account.held))
-        super().__init__(account, "owner", 1, 1, (row,))  # type: ignore[arg-type]
+        super().__init__(account, AsyncExitStack(), 1, 1, (row,))  # type: ignore[arg-type]
 
     async def update(self) -> None:
         return

@@ -46,8 +46,8 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 
 
 def entrance(store: SqliteStore, folder: Path, login: Login) -> tuple[Entrance, Judge]:
-    judge, names = Judge(login), iter("abc")
-    return Entrance(judge, SqliteDirectory(folder / "directory.db"), store, lambda: next(names)), judge
+    judge = Judge(login)
+    return Entrance(judge, SqliteDirectory(folder / "directory.db"), store), judge
 
 
 @pytest.mark.parametrize("login", [Login("ada", "ada@a.example"), Login("ada@a.example", "ada@a.example")])

@@ -28,7 +28,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 
 @pytest.fixture
 async def account(store: SqliteStore) -> MailAccount:
-    return await store.account("ada", 0)
+    return await store.account("ada", "ada")
 
 
 async def flags(account: MailAccount) -> dict[int, set[str]]:
@@ -37,7 +37,7 @@ async def flags(account: MailAccount) -> dict[int, set[str]]:
 
 
 async def test_sizes_count_what_is_served(account: MailAccount) -> None:
-    maildrop = await Maildrop.open(account, "one")
+    maildrop = await Maildrop.open(account)
     content = await maildrop.content(1)
     maildrop.note_read(1)
     assert content == b"P: x\r\n" + LETTERS[0]
@@ -47,7 +47,7 @@ async def test_sizes_count_what_is_served(account: MailAccount) -> None:
 
 
 async def test_update_removes_the_deleted_and_marks_the_read(account: MailAccount) -> None:
-    maildrop = await Maildrop.open(account, "one")
+    maildrop = await Maildrop.open(account)
     for place in (1, 2):
         await maildrop.content(place)
         maildrop.note_read(place)
@@ -61,7 +61,7 @@ async def test_update_removes_the_deleted_and_marks_the_read(account: MailAccoun
 
 
 async def test_reset_takes_every_mark_back(account: MailAccount) -> None:
-    maildrop = await Maildrop.open(account, "one")
+    maildrop = await Maildrop.open(account)
     maildrop.delete(1)
     maildrop.undelete_all()
     await maildrop.update()
@@ -73,7 +73,7 @@ async def test_others_deletions_are_not_carried_out(account: MailAccount) -> Non
     """A message that IMAP marked as deleted and nobody expunged is not ours to remove."""
     selected = await account.select("INBOX", False)
     await account.store(selected.mailbox.id, [3], FlagMode.ADD, frozenset({"\\Deleted"}))
-    maildrop = await Maildrop.open(account, "one")
+    maildrop = await Maildrop.open(account)
     maildrop.delete(1)
     await maildrop.update()
     await maildrop.close()
@@ -81,7 +81,7 @@ async def test_others_deletions_are_not_carried_out(account: MailAccount) -> Non
 
 
 async def test_what_imap_expunged_meanwhile_is_gone_and_numbers_stay(account: MailAccount) -> None:
-    maildrop = await Maildrop.open(account, "one")
+    maildrop = await Maildrop.open(account)
     selected = await account.select("INBOX", False)
     await account.store(selected.mailbox.id, [2], FlagMode.ADD, frozenset({"\\Deleted"}))
     await account.expunge(selected.mailbox.id)
@@ -96,17 +96,17 @@ async def test_what_imap_expunged_meanwhile_is_gone_and_numbers_stay(account: Ma
 
 
 async def test_one_at_a_time(account: MailAccount) -> None:
-    first = await Maildrop.open(account, "one")
+    first = await Maildrop.open(account)
     with pytest.raises(MailboxInUse):
-        await Maildrop.open(account, "two")
+        await Maildrop.open(account)
     await first.close()
-    second = await Maildrop.open(account, "two")
+    second = await Maildrop.open(account)
     await second.close()
 
 
 @pytest.mark.parametrize("place", [0, 5, 4_294_967_295])
 async def test_numbers_that_nobody_has(account: MailAccount, place: int) -> None:
-    maildrop = await Maildrop.open(account, "one")
+    maildrop = await Maildrop.open(account)
     with pytest.raises(PeerError):
         maildrop.size(place)
     with pytest.raises(PeerError):

@@ -42,7 +42,7 @@ COPIES = (Copy("INBOX"), Copy("Lists/New", create=True))
 
 async def _counts(folder: Path) -> dict[str, int]:
     store = open_store(str(folder), Silence(), SystemClock())
-    account = await store.account("ada", 0)
+    account = await store.account("ada", "ada")
     names = [mailbox.name for mailbox in await account.mailboxes()]
     counts = {name: (await account.status(name)).messages for name in names}
     await store.close()

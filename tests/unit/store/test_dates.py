@@ -18,7 +18,7 @@ from ...contracts.mailbox_acts import MESSAGE, NOW, delivery
 async def test_a_row_with_such_a_date_is_shown_clamped(tmp_path: Path, stored: int, shown: int) -> None:
     store = open_store(str(tmp_path), Heard(), FixedClock())
     await store.deliver([delivery(1), delivery(2)])
-    ada = await store.account("ada", 0)
+    ada = await store.account("ada", "ada")
     inbox = (await ada.select("INBOX", True)).mailbox.id
     database = Database(str(tmp_path / "ada"), NOW, 5.0)
     with database.writing():

@@ -60,7 +60,7 @@ async def test_expunge_takes_the_file_away_when_the_last_copy_goes(
     store: SqliteStore, tmp_path: Path
 ) -> None:
     await store.deliver([delivery(1)])
-    ada = await store.account("ada", 0)
+    ada = await store.account("ada", "ada")
     await ada.copy(1, [1], "Sent")
     await ada.store(1, [1], FlagMode.ADD, frozenset({"\\Deleted"}))
     await ada.expunge(1)
@@ -85,7 +85,7 @@ async def test_an_account_at_rest_is_closed(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(resting, "SWEEP_SECONDS", 0.01)
     store = open_store(str(tmp_path), Silence(), FixedClock(), idle_seconds=-1.0)
     await store.deliver([delivery(1)])
-    ada = await store.account("ada", 0)
+    ada = await store.account("ada", "ada")
     while (tmp_path / "ada" / f"{files.DATABASE}-wal").exists():  # SQLite removes it with the last connection
         await asyncio.sleep(0.005)
     assert (await ada.status("INBOX")).messages == 1
@@ -104,7 +104,7 @@ async def test_waiting_deliveries_are_one_commit(store: SqliteStore, tmp_path: P
 
 
 async def test_another_process_sees_and_is_seen(store: SqliteStore, tmp_path: Path) -> None:
-    ada = await store.account("ada", 0)
+    ada = await store.account("ada", "ada")
     other = open_store(str(tmp_path), Silence(), FixedClock())
     try:
         since = (await ada.select("INBOX", True)).status.highestmodseq
@@ -115,10 +115,10 @@ async def test_another_process_sees_and_is_seen(store: SqliteStore, tmp_path: Pa
             *(other.deliver([delivery(number)]) for number in range(20, 50)),
         )
         assert (await ada.status("INBOX")).messages == 49
-        their = await other.account("ada", 0)
-        await ada.lock_maildrop("here")
-        with pytest.raises(errors.MailboxInUse):
-            await their.lock_maildrop("there")
+        their = await other.account("ada", "ada")
+        async with ada.maildrop():
+            with pytest.raises(errors.MailboxInUse):
+                await their.maildrop().__aenter__()
     finally:
         await other.close()
 
@@ -126,12 +126,12 @@ async def test_another_process_sees_and_is_seen(store: SqliteStore, tmp_path: Pa
 async def test_a_database_held_by_another_is_unavailable_and_nothing_stays(
     store: SqliteStore, tmp_path: Path
 ) -> None:
-    await store.account("ada", 0)
+    await store.account("ada", "ada")
     holder = sqlite3.connect(tmp_path / "ada" / files.DATABASE, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     (result,) = await store.deliver([delivery(1)])
     assert isinstance(result, errors.Unavailable)
-    ada = await store.account("ada", 0)
+    ada = await store.account("ada", "ada")
     with pytest.raises(errors.Unavailable):
         await ada.append("Drafts", [NewMessage(b"x")])
     assert (await ada.status("INBOX")).messages == 0
@@ -143,7 +143,7 @@ async def test_a_database_held_by_another_is_unavailable_and_nothing_stays(
 
 async def test_a_full_disk_is_unavailable_and_nothing_stays(store: SqliteStore, tmp_path: Path) -> None:
     """A file size limit stands in for the full disk: the write fails in its middle."""
-    ada = await store.account("ada", 0)
+    ada = await store.account("ada", "ada")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
     try:
@@ -159,7 +159,7 @@ async def test_a_full_disk_is_unavailable_and_nothing_stays(store: SqliteStore, 
 
 
 async def test_a_failing_database_write_leaves_nothing(store: SqliteStore, tmp_path: Path) -> None:
-    ada = await store.account("ada", 0)
+    ada = await store.account("ada", "ada")
     wal = tmp_path / "ada" / f"{files.DATABASE}-wal"
     await ada.subscribe("x", True)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -178,7 +178,7 @@ async def test_a_failing_database_write_leaves_nothing(store: SqliteStore, tmp_p
 async def test_a_failing_fsync_stops_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     store = open_store(str(tmp_path), Silence(), FixedClock(), on_fatal=told.append)
-    await store.account("ada", 0)
+    await store.account("ada", "ada")
 
     def broken(descriptor: int) -> None:
         raise OSError(5, "Input/output error")
@@ -190,20 +190,20 @@ async def test_a_failing_fsync_stops_the_store(tmp_path: Path, monkeypatch: pyte
     assert len(told) == 1
     assert "Input/output error" in told[0]
     with pytest.raises(errors.Unavailable):
-        await store.account("bob", 0)
+        await store.account("bob", "bob")
     (result,) = await store.deliver([delivery(2)])
     assert isinstance(result, errors.Unavailable)
     await store.close()
 
 
 async def test_whoever_stops_waiting_breaks_nothing(store: SqliteStore) -> None:
-    await store.account("ada", 0)
+    await store.account("ada", "ada")
     tasks = [asyncio.ensure_future(store.deliver([delivery(number)])) for number in range(10)]
     await asyncio.sleep(0)
     for task in tasks[::2]:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    ada = await store.account("ada", 0)
+    ada = await store.account("ada", "ada")
     assert await store.deliver([delivery(number) for number in range(10)]) == (None,) * 10
     assert (await ada.status("INBOX")).messages == 10
 
@@ -226,7 +226,7 @@ async def test_names_of_an_account_are_not_without_end(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mailboxes, "MOST_NAMES", 8)
-    ada = await store.account("ada", 0)
+    ada = await store.account("ada", "ada")
     await ada.create("one/two")
     for refused in (ada.create("three"), ada.rename("one/two", "x/y"), ada.rename("INBOX", "old")):
         with pytest.raises(errors.QuotaExceeded):
@@ -242,7 +242,7 @@ async def test_names_of_an_account_are_not_without_end(
 
 async def test_a_folder_without_tables_is_finished(store: SqliteStore, tmp_path: Path) -> None:
     files.make_account(str(tmp_path / "ada"))
-    ada = await store.account("ada", 0)
+    ada = await store.account("ada", "ada")
     assert len(await ada.mailboxes()) == 6
 
 
@@ -316,7 +316,7 @@ async def test_a_later_schema_is_left_alone(store: SqliteStore, tmp_path: Path) 
     database.sql.execute("PRAGMA user_version=99")
     database.close()
     with pytest.raises(errors.Unavailable, match="schema 99"):
-        await store.account("ada", 0)
+        await store.account("ada", "ada")
     (result,) = await store.deliver([delivery(1)])
     assert isinstance(result, errors.Unavailable)
 
@@ -325,5 +325,5 @@ async def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     store = open_store(str(tmp_path / "file"), Silence(), FixedClock())
     with pytest.raises(errors.Unavailable):
-        await store.account("ada", 0)
+        await store.account("ada", "ada")
     await store.close()

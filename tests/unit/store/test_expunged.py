@@ -73,7 +73,7 @@ async def look(ada: MailAccount) -> Client:
 
 async def test_the_log_does_not_grow(store: SqliteStore, tmp_path: Path) -> None:
     await deliver(store, 0, 100)
-    ada = await store.account("ada", 0)
+    ada = await store.account("ada", "ada")
     for uid in range(1, 91):
         await remove(ada, uid)
         assert logged(tmp_path) <= 2 * expunged.KEPT + 1
@@ -90,7 +90,7 @@ async def test_many_at_once_are_not_written_down_one_by_one(
     store: SqliteStore, tmp_path: Path, moves: bool
 ) -> None:
     await deliver(store, 0, 50)
-    ada = await store.account("ada", 0)
+    ada = await store.account("ada", "ada")
     client = await look(ada)
     await (ada.move(1, range(2, 50), "Trash") if moves else remove(ada, *range(2, 50)))
     assert logged(tmp_path) == 1
@@ -106,7 +106,7 @@ async def test_a_long_log_of_before_is_shortened(
 ) -> None:
     monkeypatch.setattr(expunged, "KEPT", 1000)
     await deliver(store, 0, 60)
-    ada = await store.account("ada", 0)
+    ada = await store.account("ada", "ada")
     for uid in range(1, 50):
         await remove(ada, uid)
     assert logged(tmp_path) == 49
@@ -118,7 +118,7 @@ async def test_a_long_log_of_before_is_shortened(
 @pytest.mark.parametrize("seed", range(5))
 async def test_every_client_learns_what_is_true(store: SqliteStore, tmp_path: Path, seed: int) -> None:
     chooser = random.Random(seed)
-    ada = await store.account("ada", 0)
+    ada = await store.account("ada", "ada")
     clients: list[Client] = []
     number = 0
     for _ in range(60):

@@ -117,7 +117,7 @@ def looked(folder: Path) -> bool:
 async def test_what_a_kill_left_goes_and_mail_stays(store: SqliteStore, tmp_path: Path, told: Told) -> None:
     killed(tmp_path, 3 * HOUR)
     assert len(list(messages(tmp_path).iterdir())) == 3
-    ada = await store.account("ada", 0)
+    ada = await store.account("ada", "ada")
     await until(lambda: len(list(messages(tmp_path).iterdir())) == 2)
     box = await ada.select("INBOX", False)
     assert [len(await ada.content(box.mailbox.id, uid)) for uid in box.uids] == [14, 14]
@@ -128,7 +128,7 @@ async def test_what_a_kill_left_goes_and_mail_stays(store: SqliteStore, tmp_path
 
 async def test_what_is_young_stays(store: SqliteStore, tmp_path: Path, told: Told) -> None:
     killed(tmp_path, HOUR / 2)
-    await store.account("ada", 0)
+    await store.account("ada", "ada")
     await until(lambda: looked(tmp_path))
     assert len(list(messages(tmp_path).iterdir())) == 3
     assert told.lines == []
@@ -137,7 +137,7 @@ async def test_what_is_young_stays(store: SqliteStore, tmp_path: Path, told: Tol
 async def test_an_old_name_alone_is_not_enough(store: SqliteStore, tmp_path: Path) -> None:
     killed(tmp_path, 3 * HOUR)
     age(tmp_path, 60)  # as if what was named long ago had been written just now
-    await store.account("ada", 0)
+    await store.account("ada", "ada")
     await until(lambda: looked(tmp_path))
     assert len(list(messages(tmp_path).iterdir())) == 3
 
@@ -146,7 +146,7 @@ async def test_a_delivery_in_flight_is_waited_for(store: SqliteStore, tmp_path: 
     killed(tmp_path, 3 * HOUR)
     other = files.Folder(str(messages(tmp_path)))
     with other.in_use():
-        await store.account("ada", 0)
+        await store.account("ada", "ada")
         entry = store._accounts["ada"]
         await until(lambda: entry.tidied > 0)
         await until(lambda: entry.tidied < 0)  # it looked, and will again
@@ -160,7 +160,7 @@ async def test_mail_beside_a_new_database_is_left(store: SqliteStore, tmp_path: 
     killed(tmp_path, 3 * HOUR)
     for path in (tmp_path / "ada").glob(f"{files.DATABASE}*"):
         path.unlink()
-    await store.account("ada", 0)
+    await store.account("ada", "ada")
     await until(lambda: looked(tmp_path))
     assert len(list(messages(tmp_path).iterdir())) == 3
 
@@ -180,13 +180,13 @@ async def test_mail_beside_a_restored_database_is_left(
     await past.close()
     database.write_bytes(backup)
     age(tmp_path, 2 * HOUR)
-    await store.account("ada", 0)
+    await store.account("ada", "ada")
     await until(lambda: bool(told.lines))
     assert len(list(messages(tmp_path).iterdir())) == 3
     assert told.lines == ["account ada: 2 message files that no message has: postroom store verify"]
     found = list(verify(str(tmp_path), "ada", True, lambda done, total: None))
     assert [(finding.kind, finding.repaired) for finding in found] == [("mail without a row", True)] * 2
-    ada = await store.account("ada", 0)
+    ada = await store.account("ada", "ada")
     box = await ada.select("Recovered", False)
     assert [await ada.content(box.mailbox.id, uid) for uid in box.uids] == [MESSAGE, MESSAGE]
     assert list(verify(str(tmp_path), "ada", True, lambda done, total: None)) == []
@@ -200,7 +200,7 @@ async def test_messages_of_an_open_account_cannot_be_written(store: SqliteStore,
 async def test_too_many_are_told_and_left(store: SqliteStore, tmp_path: Path, told: Told) -> None:
     killed(tmp_path, 5 * HOUR)
     made = put_litter(tmp_path, litter.MOST, 3 * HOUR)
-    await store.account("ada", 0)
+    await store.account("ada", "ada")
     await until(lambda: bool(told.lines))
     assert told.lines == [
         f"account ada: {litter.MOST + 1} message files that no message has: postroom store verify"
@@ -212,12 +212,12 @@ async def test_one_look_a_day_whichever_process_looks(store: SqliteStore, tmp_pa
     killed(tmp_path, 72 * HOUR)
     for name in messages(tmp_path).iterdir():
         assert name.exists()
-    await store.account("ada", 0)
+    await store.account("ada", "ada")
     await until(lambda: bool(told.lines))
     (young,) = put_litter(tmp_path, 1, 2 * HOUR)
     (old,) = put_litter(tmp_path, 1, 60 * HOUR)
     other = open_store(str(tmp_path), Silence(), SystemClock(), tell=told.lines.append)
-    await other.account("ada", 0)
+    await other.account("ada", "ada")
     await until(lambda: other._accounts["ada"].tidied > 0 and not other._accounts["ada"].busy)
     assert young.exists()
     mark = tmp_path / "ada" / "swept"
@@ -234,7 +234,7 @@ async def test_what_is_no_message_file_is_left(store: SqliteStore, tmp_path: Pat
     (messages(tmp_path) / name).symlink_to("/etc/hostname")
     os.utime(messages(tmp_path) / name, (time.time() - 2 * HOUR,) * 2, follow_symlinks=False)
     (messages(tmp_path) / "notes.txt").write_text("x")
-    await store.account("ada", 0)
+    await store.account("ada", "ada")
     await until(lambda: len(list(messages(tmp_path).iterdir())) == 4)
     assert (messages(tmp_path) / name).is_symlink()
 

@@ -33,7 +33,7 @@ def accounts(tmp_path: Path) -> Path:
 
     async def fill() -> None:
         store = open_store(str(tmp_path), Silence(), FixedClock())
-        ada = await store.account("ada", 0)
+        ada = await store.account("ada", "ada")
         for n in range(5):
             await store.deliver([Delivery("ada", f"q{n}", "a@x", b"P: x\r\n", MESSAGE % n, 1_700_000_000)])
         await ada.copy(1, [2], "Archive")
@@ -59,7 +59,7 @@ def change(accounts: Path, statement: str) -> None:
 def subjects(accounts: Path, mailbox: str = "INBOX") -> set[bytes | None]:
     async def read() -> set[bytes | None]:
         store = open_store(str(accounts), Silence(), FixedClock())
-        ada = await store.account("ada", 0)
+        ada = await store.account("ada", "ada")
         box = await ada.select(mailbox, False)
         texts = {detail.envelope.subject for detail in await ada.details(box.mailbox.id, box.uids)}
         for uid in box.uids:
@@ -94,7 +94,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "uidnext": (lambda a: change(a, "UPDATE mailboxes SET uidnext = 2 WHERE id = 1"), "UIDNEXT too low"),
     "modseq": (lambda a: change(a, "UPDATE mailboxes SET modseq = 1 WHERE id = 1"), "HIGHESTMODSEQ too low"),
     "uidvalidity": (lambda a: change(a, "UPDATE account SET last_uidvalidity = 5"), "UIDVALIDITY ahead"),
-    "references": (lambda a: change(a, "UPDATE contents SET refs = 9 WHERE id = 2"), "wrong count of copies"),
+    "references": (lambda a: change(a, "UPDATE contents SET refs = 9 WHERE id = (SELECT max(id) FROM contents)"), "wrong count of copies"),
     "unused content": (
         lambda a: change(
             a, "INSERT INTO contents VALUES (99, (SELECT file FROM contents LIMIT 1), 21, x'', 1, x'', x'')"
@@ -116,7 +116,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
         "date out of range",
     ),
     "structure": (
-        lambda a: change(a, "UPDATE contents SET detail = x'c1' WHERE id = 2"),
+        lambda a: change(a, "UPDATE contents SET detail = x'c1' WHERE id = (SELECT max(id) FROM contents)"),
         "structure not readable",
     ),
     "altered": (lambda a: overwrite(a, b"Subject: 0\r\n\r\nBODY\r\n"), "file altered"),

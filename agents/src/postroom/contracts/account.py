@@ -1,19 +1,27 @@
 """One account's mailboxes as imap, pop3 and mda see them.
 
-Flags are names: system flags as RFC 3501 writes them (`\\Seen`), keywords without regard to case.
-A mailbox has one spelling of a keyword, the first that came, and at most MOST_KEYWORDS of them: when room is needed,
-those that no message has any more are forgotten.
-Mailbox names are Unicode with `/` between levels; `INBOX` is always written so.
-UIDs and sets of UIDs are plain ints, ascending.
+Flags are names: system flags as RFC 3501 writes them (`\\Seen`); the case of keywords does not matter. A mailbox keeps
+one spelling of a keyword, the first it was given, and at most MOST_KEYWORDS of them. When it needs room, it forgets
+those that no message has.
+
+Mailbox names are Unicode with `/` between levels; INBOX is always spelled `INBOX`.
+
+UIDs and sets of UIDs are plain ints, in ascending order.
+
+A mod-sequence becomes visible only when all lower ones of its mailbox are visible: a client that has seen everything
+up to modseq N never misses a change at or below N. Gaps are allowed: there may be modseqs that no change ever has.
 """
 
 from array import array
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from typing import Final, Protocol
 
 import msgspec
 
+from postroom.contracts.errors import MailError
+from postroom.contracts.search import Found, Key
 from postroom.mail.mime import Envelope, Part
 
 MOST_KEYWORDS: Final = 100  # of one mailbox
@@ -44,7 +52,7 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class Selected(msgspec.Struct, frozen=True):
-    """A mailbox as SELECT or EXAMINE finds it."""
+    """A mailbox as SELECT or EXAMINE finds it, for one person."""
 
     mailbox: Mailbox
     status: Status
@@ -55,17 +63,18 @@ class Selected(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
-    """What changes about a message, and what is cheap to know."""
+    """What can change about a message, and what is cheap to know about it."""
 
     uid: int
     flags: frozenset[str]
     modseq: int
     internal_date: int  # seconds since 1970, within what mail.dates can show
-    size: int  # octets as FETCH RFC822.SIZE counts them, served header in front included
+    size: int  # octets as FETCH RFC822.SIZE counts them, with the delivery prefix
+    content_id: int = 0  # opaque; copies within the account share it, and no other message ever gets it
 
 
 class Detail(msgspec.Struct, frozen=True, gc=False):
-    """What a message's bytes say, computed once. Offsets refer to `content`."""
+    """Envelope and structure, which were computed when the message came. Offsets refer to `content`."""
 
     uid: int
     envelope: Envelope
@@ -73,7 +82,7 @@ class Detail(msgspec.Struct, frozen=True, gc=False):
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """What happened in a mailbox since a modseq."""
+    """What has happened in a mailbox since a modseq."""
 
     rows: tuple[Row, ...]  # new and changed messages, ascending
     vanished: tuple[int, ...]  # UIDs expunged since
@@ -84,10 +93,22 @@ class Changes(msgspec.Struct, frozen=True):
     present: array | None = None  # type: ignore[type-arg]  # array('I') of all UIDs, when `vanished` is not known
 
 
+class StoredRange(msgspec.Struct, frozen=True):
+    """The octets of a stored message from `start` to `end`, as `MailAccount.piece` reads them. RFC 4469."""
+
+    mailbox: int
+    uid: int
+    start: int
+    end: int
+
+
+Piece = bytes | StoredRange
+
+
 class NewMessage(msgspec.Struct, frozen=True):
     """A message to append."""
 
-    content: bytes
+    content: bytes | tuple[Piece, ...]  # the whole message, or its pieces in order
     flags: frozenset[str] = frozenset()
     internal_date: int | None = None  # seconds since 1970, brought into the range of mail.dates; None: now
 
@@ -107,6 +128,14 @@ class Copied(msgspec.Struct, frozen=True):
     targets: tuple[int, ...]
 
 
+class Content(msgspec.Struct, frozen=True, gc=False):
+    """A message as `MailAccount.contents` reads it: its octets, or why it has none."""
+
+    uid: int
+    octets: bytes = b""
+    error: MailError | None = None  # MessageGone, MessageLost
+
+
 class FlagMode(StrEnum):
     """STORE FLAGS, +FLAGS, -FLAGS."""
 
@@ -120,12 +149,14 @@ class Stored(msgspec.Struct, frozen=True):
 
     rows: tuple[Row, ...]
     modified: tuple[int, ...]
-    before: tuple[int, ...]  # the mod-sequences that `rows` had: who knew these knows the rows
+    before: tuple[
+        int, ...
+    ]  # the mod-sequences that `rows` had before: a client that has seen these misses nothing
     keywords: tuple[str, ...] = ()  # all of the mailbox, when any of the rows has one
 
 
 class Quota(msgspec.Struct, frozen=True):
-    """Octets and messages used; `limit` in octets, 0 for none."""
+    """Octets and messages used; `limit` in octets, 0 for no limit."""
 
     used: int
     limit: int
@@ -133,67 +164,97 @@ class Quota(msgspec.Struct, frozen=True):
 
 
 class MailAccount(Protocol):
-    """One account's mailboxes. Every method may raise Unavailable; name errors are MailboxError's children."""
+    """One account's mailboxes, opened by one person, to whom `\\Seen`, `\\Recent` and subscriptions belong.
+
+    Every method may raise Unavailable. Errors about names are children of MailboxError.
+    """
 
     async def mailboxes(self) -> tuple[Mailbox, ...]:
-        """All of them, sorted by name, INBOX first."""
+        """Return all mailboxes, sorted by name, INBOX first."""
 
     async def subscriptions(self) -> frozenset[str]:
-        """Subscribed names, also of mailboxes that do not exist (any more)."""
+        """Return the subscribed names, including those of mailboxes that do not exist (any more)."""
 
     async def create(self, name: str, special_use: str = "") -> Mailbox:
         """Make a mailbox and the parents it lacks. Raises MailboxExists, MailboxNameInvalid, QuotaExceeded."""
 
     async def delete(self, name: str) -> None:
-        """Remove a mailbox with its messages; one with children stays as a name.
+        """Remove a mailbox with its messages; a mailbox with children stays as a name that cannot be selected.
 
         Raises NoSuchMailbox, MailboxNotDeletable.
         """
 
     async def rename(self, old: str, new: str) -> None:
-        """Rename with all children; renaming INBOX moves its messages (RFC 3501 section 6.3.5)."""
+        """Rename a mailbox and its children; renaming INBOX moves its messages (RFC 3501 section 6.3.5)."""
 
     async def subscribe(self, name: str, on: bool) -> None:
-        """Subscribe to a name or forget it. Raises MailboxNameInvalid, QuotaExceeded."""
+        """Subscribe to a name or unsubscribe from it. Raises MailboxNameInvalid, QuotaExceeded."""
 
     async def status(self, name: str) -> Status:
-        """Raises NoSuchMailbox, MailboxNotSelectable."""
+        """Return the counts of a mailbox. Raises NoSuchMailbox, MailboxNotSelectable."""
+
+    async def statuses(self, names: Sequence[str]) -> dict[str, Status]:
+        """Return the counts of several mailboxes; names that cannot be selected are left out."""
 
     async def select(self, name: str, writable: bool) -> Selected:
-        """Open for a session. Raises NoSuchMailbox, MailboxNotSelectable."""
+        """Open a mailbox for a session. Raises NoSuchMailbox, MailboxNotSelectable."""
 
     async def changes(self, mailbox: int, since: int, writable: bool) -> Changes:
-        """All that happened after modseq `since`. Raises NoSuchMailbox when it was deleted."""
+        """Return everything that happened after modseq `since`. Raises NoSuchMailbox when the mailbox was deleted."""
 
     async def rows(
         self, mailbox: int, uids: Sequence[int] | None = None, changed_since: int = 0
     ) -> tuple[Row, ...]:
-        """Rows of these UIDs (None: all) with a modseq above `changed_since`; UIDs that are gone are left out."""
+        """Return the rows of these UIDs (None: all) whose modseq is above `changed_since`, ascending.
+
+        UIDs that do not exist are left out.
+        """
+
+    async def search(self, mailbox: int, key: Key, uids: Sequence[int]) -> Found:
+        """Judge these messages; message numbers in the key count within `uids`, which are ascending.
+
+        An engine may leave messages undecided when it has no index for what the key asks about; the caller reads those.
+        """
 
     async def details(self, mailbox: int, uids: Sequence[int]) -> tuple[Detail, ...]:
-        """Envelope and structure; UIDs that are gone are left out, and messages whose structure cannot be had."""
+        """Return envelopes and structures.
+
+        UIDs that do not exist are left out, and messages whose structure cannot be read.
+        """
 
     async def content(self, mailbox: int, uid: int) -> bytes:
-        """The whole message as served: the delivery prefix, then the bytes as received.
+        """Return the whole message as served: the delivery prefix, then the octets as received.
 
         Raises MessageGone, MessageLost.
         """
 
     async def head(self, mailbox: int, uid: int, octets: int) -> bytes:
-        """The beginning of `content`: at least so many octets, or all there are.
+        """Return the beginning of `content`: at least so many octets, or all there are.
 
         Raises MessageGone, MessageLost.
         """
 
-    async def piece(self, mailbox: int, uid: int, start: int, end: int) -> bytes:
-        """The octets of `content` from `start` to `end`, or to its end.
+    async def contents(self, mailbox: int, uids: Sequence[int], octets: int) -> tuple[Content, ...]:
+        """Read ahead: return the first of these messages, as many as fit into so many octets, but at least one.
 
-        Once its first piece is read, the rest can be read though the message is expunged meanwhile.
+        The order is that of `uids`. The caller asks again for the rest.
+        """
+
+    async def heads(self, mailbox: int, uids: Sequence[int], octets: int) -> tuple[Content, ...]:
+        """Return the first octets of each of these messages: at least so many, or all there are."""
+
+    async def piece(self, mailbox: int, uid: int, start: int, end: int) -> bytes:
+        """Return the octets of `content` from `start` to `end`, or to the end of the message.
+
+        Once the first piece has been read, the rest can be read even if the message is expunged meanwhile.
         Raises MessageGone, MessageLost.
         """
 
     async def append(self, name: str, messages: Sequence[NewMessage]) -> Appended:
-        """All or nothing. Raises NoSuchMailbox, QuotaExceeded, TooManyKeywords."""
+        """Append all messages or none.
+
+        Raises NoSuchMailbox, QuotaExceeded, TooManyKeywords, and MessageGone or MessageLost for a StoredRange.
+        """
 
     async def store(
         self,
@@ -203,22 +264,26 @@ class MailAccount(Protocol):
         flags: frozenset[str],
         unchanged_since: int | None = None,
     ) -> Stored:
-        """Change flags. A no-op change does not raise a row's modseq. Raises TooManyKeywords: nothing is changed."""
+        """Change flags; rows whose flags stay as they are keep their modseq.
+
+        Raises TooManyKeywords: nothing is changed.
+        """
 
     async def expunge(self, mailbox: int, uids: Sequence[int] | None = None) -> tuple[int, ...]:
-        """Remove messages that have `\\Deleted` (only among `uids` when given); the UIDs removed, ascending."""
+        """Remove messages that have `\\Deleted` (only among `uids` when given); return their UIDs, ascending."""
 
     async def copy(self, mailbox: int, uids: Sequence[int], target: str) -> Copied:
-        """All or nothing. Raises NoSuchMailbox, QuotaExceeded, TooManyKeywords."""
+        """Copy all messages or none. Raises NoSuchMailbox, QuotaExceeded, TooManyKeywords."""
 
     async def move(self, mailbox: int, uids: Sequence[int], target: str) -> Copied:
         """Copy and expunge in one step (RFC 6851). Raises NoSuchMailbox, TooManyKeywords."""
 
     async def quota(self) -> Quota:
-        """Use and limit of the account."""
+        """Return the account's use and its limit."""
 
-    async def lock_maildrop(self, owner: str) -> None:
-        """Take the exclusive POP3 lock, or raise MailboxInUse. It ends with `unlock_maildrop` or with the process."""
+    def maildrop(self) -> AbstractAsyncContextManager[None]:
+        """Hold the account's maildrop exclusively (RFC 1939 section 4) while the context lasts.
 
-    async def unlock_maildrop(self, owner: str) -> None:
-        """Give the lock back."""
+        The lock ends with the context, and with the process at the latest. Entering raises MailboxInUse at once when
+        another session holds the maildrop.
+        """

@@ -107,6 +107,13 @@ class Or(msgspec.Struct, frozen=True):
     right: "Key"
 
 
+class Found(msgspec.Struct, frozen=True):
+    """What an engine says about a search: UIDs that match, and UIDs that the caller has to look at, both ascending."""
+
+    matching: tuple[int, ...]
+    undecided: tuple[int, ...] = ()
+
+
 Key = All | Flagged | Recent | Header | InEnvelope | Body | Size | Day | Members | ModSeq | Not | And | Or
 
 

@@ -1,6 +1,6 @@
 """All mailboxes as a whole: opening an account, and delivering to many of them at once. See contracts.account."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -26,14 +26,24 @@ class Delivery(msgspec.Struct, frozen=True):
     content: bytes
     arrived: int  # seconds since 1970, brought into the range of mail.dates
     copies: tuple[Copy, ...] = (Copy(),)  # at least one; those that end up in one mailbox are filed once
-    quota_bytes: int = 0
+
+
+class Quotas(Protocol):
+    """How much each account may hold."""
+
+    async def limit(self, account_id: str) -> int:
+        """Return the account's limit in octets, 0 for no limit. Raises Unavailable."""
 
 
 class Store(Protocol):
-    """All accounts of a host."""
+    """All accounts that this host serves. Limits are asked from `Quotas` whenever something is added."""
 
-    async def account(self, account_id: str, quota_bytes: int) -> MailAccount:
-        """The account, made with its first mailboxes (INBOX Drafts Sent Junk Trash Archive) when new."""
+    async def account(self, account_id: str, person: str) -> MailAccount:
+        """Open an account as a person, and make it with its first mailboxes when it is new. Raises Unavailable.
+
+        The first mailboxes are INBOX, Drafts, Sent, Junk, Trash and Archive. Today an account has one person, whose
+        name is the account's id; `\\Seen`, `\\Recent` and subscriptions belong to the person.
+        """
 
     async def deliver(self, deliveries: Sequence[Delivery]) -> tuple[Exception | None, ...]:
         """Deliver each; all that succeed are on disk when this returns. Return per delivery None or a MailError.
@@ -42,3 +52,13 @@ class Store(Protocol):
         stored before succeeds, and nothing is stored. A message counts once per copy against the quota. Keywords for
         which a mailbox has no room are left out.
         """
+
+    def watch(self, account_id: str, callback: Callable[[], None]) -> None:
+        """Call back, in the event loop, within a second after any process has changed the account.
+
+        A call may also mean only that a change may have been missed: callers look with `MailAccount.changes`.
+        Watching twice with the same callback is watching once. Raises Unavailable.
+        """
+
+    def unwatch(self, account_id: str, callback: Callable[[], None]) -> None:
+        """End a watch; one that is not there is no error."""

@@ -1,6 +1,5 @@
 """The imap agent's process: connects settings, sockets, certificates, store and sessions."""
 
-import os
 from typing import Any, ClassVar
 
 from postroom.couriers.auth import AuthClient
@@ -12,10 +11,9 @@ from postroom.imap.handlers import HANDLERS
 from postroom.imap.session import ImapSession
 from postroom.runtime.config import Settings
 from postroom.runtime.connections import Caps, Connection, Listener, caps_of
-from postroom.runtime.notices import NoticeBoard, Notices
 from postroom.runtime.service import Agent, Service, run
 from postroom.runtime.tls import TlsStore
-from postroom.store import open_store
+from postroom.store import DirectoryQuotas, News, open_store
 
 FULL = b"* BYE [UNAVAILABLE] Too many connections, try again later\r\n"
 
@@ -31,14 +29,14 @@ class ImapAgent(Agent[ImapConfig]):
         super().__init__(config, service)
         self._dispatchers: set[Dispatcher] = set()
         self._tls = TlsStore(config.tls_directory)
-        self._board = NoticeBoard(config.notice_directory, f"imap-{service.worker}-{os.getpid()}")
         self._auth = AuthClient(config.auth_socket)
         self._directory = SqliteDirectory(config.directory_path)
         self._store = open_store(
             config.accounts_directory,
-            Notices(config.notice_directory),
+            News(config.notice_directory),
             service.clock,
             open_accounts=service.share(config.open_accounts),
+            quotas=DirectoryQuotas(self._directory),
             on_fatal=service.fail,
             tell=service.log.warning,
         )
@@ -49,7 +47,6 @@ class ImapAgent(Agent[ImapConfig]):
             authenticator=self._auth,
             directory=self._directory,
             store=self._store,
-            board=self._board,
             tls=self._tls.context,
             logins=service.crowd("accounts"),
             workers=service.workers,
@@ -57,9 +54,8 @@ class ImapAgent(Agent[ImapConfig]):
         self._listeners: dict[str, Listener] = {}
 
     async def start(self) -> None:
-        """Read the certificates, listen for notices of changes, accept connections."""
+        """Read the certificates, accept connections."""
         self._tls.load()
-        await self._board.start()
         caps, crowd = _caps(self.config), self.service.crowd("clients")
         self._listeners = {
             "imap": Listener(self.log, self._serve, caps, refuse=FULL, crowd=crowd),
@@ -84,7 +80,6 @@ class ImapAgent(Agent[ImapConfig]):
             dispatcher.shut_down()
         for listener in self._listeners.values():
             await listener.wait_idle(self.config.drain_seconds)
-        self._board.stop()
         await self._auth.close()
         await self._store.close()
         self._directory.close()

@@ -17,16 +17,6 @@ from postroom.wire.imap.framing import FramingLimits
 LITERAL_BEFORE_LOGIN = 1024
 
 
-class Board(Protocol):
-    """Announces changes of accounts (runtime.notices.NoticeBoard)."""
-
-    def subscribe(self, account: str, callback: Callable[[], None]) -> None:
-        """Call back when something changes in the account."""
-
-    def unsubscribe(self, account: str, callback: Callable[[], None]) -> None:
-        """Forget the callback."""
-
-
 class Log(Protocol):
     """Takes log lines (runtime.log.Log)."""
 
@@ -50,7 +40,6 @@ class ImapContext:
     authenticator: Authenticator
     directory: Directory
     store: Store
-    board: Board
     tls: Callable[[], ssl.SSLContext] | None = None
     logins: Crowd = field(default_factory=Crowd)  # open sessions by account id
     workers: int = 1

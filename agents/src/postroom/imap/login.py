@@ -118,7 +118,7 @@ async def _enter(session: ImapSession, message: bytes) -> Reply:
         return reply_to(LoginRefused())
     if context.logins.of(known.id) >= context.config.max_connections_per_account:
         return no(b"Too many connections of this account", b"LIMIT")
-    account = await context.store.account(known.id, known.quota_bytes)
+    account = await context.store.account(known.id, known.id)
     standing.enter_account(session, account, known)
     session.connection.trust()
     context.log.info(

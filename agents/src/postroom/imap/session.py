@@ -34,7 +34,6 @@ class ImapSession:
         "news_pending",
         "on_news",
         "over",
-        "quota_bytes",
         "state",
         "tag",
         "time_slice",
@@ -51,7 +50,6 @@ class ImapSession:
         self.tag = b"*"  # of the command being carried out
         self.account: MailAccount | None = None
         self.account_id = ""
-        self.quota_bytes = 0
         self.check_account_at = 0.0  # steady time of the next look whether the account is still enabled
         self.view: View | None = None
         self._selected_account: MailAccount | None = None
@@ -108,14 +106,14 @@ class ImapSession:
         self._selected_account = account
         self.state = State.SELECTED
         self.news_pending = False
-        self.context.board.subscribe(self.account_id, self.note_news)
+        self.context.store.watch(self.account_id, self.note_news)
 
     def leave_mailbox(self) -> None:
         """Leave the selected mailbox, if there is one."""
         if self.view is not None:
             self.view = self._selected_account = None
             self.state = State.AUTHENTICATED
-            self.context.board.unsubscribe(self.account_id, self.note_news)
+            self.context.store.unwatch(self.account_id, self.note_news)
 
     def note_news(self) -> None:
         """Remember that something changed in the account, so that the next moment that allows it brings a look."""

@@ -16,7 +16,6 @@ def enter_account(session: ImapSession, account: MailAccount, known: Account) ->
     """Open the account after its owner has logged in; `known` is what the directory says of it."""
     session.account = account
     session.account_id = session.log.account = known.id
-    session.quota_bytes = known.quota_bytes
     session.check_account_at = session.context.clock.steady() + CHECK_SECONDS
     session.state = State.AUTHENTICATED
     session.input.enter_account(known.id)
@@ -24,10 +23,7 @@ def enter_account(session: ImapSession, account: MailAccount, known: Account) ->
 
 
 async def check(session: ImapSession) -> None:
-    """Look from time to time whether the account is still enabled, and take over a new quota.
-
-    Raises Bye when the account has been disabled.
-    """
+    """Look from time to time whether the account is still enabled. Raises Bye when it has been disabled."""
     context = session.context
     now = context.clock.steady()
     if session.account is None or now < session.check_account_at:
@@ -35,9 +31,6 @@ async def check(session: ImapSession) -> None:
     session.check_account_at = now + CHECK_SECONDS
     try:
         known = await context.directory.account(session.account_id)
-        if known is not None and known.enabled and known.quota_bytes != session.quota_bytes:
-            session.replace_account(await context.store.account(known.id, known.quota_bytes))
-            session.quota_bytes = known.quota_bytes
     except Unavailable:  # an open session goes on while the directory cannot be read
         return
     if known is None or not known.enabled:

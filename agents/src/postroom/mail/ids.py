@@ -3,6 +3,7 @@
 import re
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i l o u
+_DIGITS = {character: digit for digit, character in enumerate(_ALPHABET)}
 _FORM = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}")
 
 
@@ -20,3 +21,11 @@ def queue_id(now_ms: int, noise: bytes) -> str:
 def is_queue_id(text: str) -> bool:
     """Whether the text has the form of a queue id."""
     return _FORM.fullmatch(text) is not None
+
+
+def number_of(text: str) -> int:
+    """Return the 128 bits of a queue id."""
+    number = 0
+    for character in text:
+        number = number << 5 | _DIGITS[character]
+    return number

@@ -13,9 +13,8 @@ from postroom.mda.over_quota import OverQuotaFlags
 from postroom.mda.sessions import LARGE_AT_ONCE, Sessions
 from postroom.runtime.config import ConfigError
 from postroom.runtime.connections import Caps, Listener
-from postroom.runtime.notices import Notices
 from postroom.runtime.service import Agent, run
-from postroom.store import open_store
+from postroom.store import DirectoryQuotas, News, open_store
 
 REVIEW_SECONDS = 30.0  # between looks at accounts that were full
 
@@ -31,17 +30,19 @@ class MdaAgent(Agent[MdaConfig]):
         config, service = self.config, self.service
         self.check(config)
         os.umask(0o007)  # the group of the store shares what is made here; sockets get their modes by name
+        directory = SqliteDirectory(config.directory_path)
         self._store = open_store(
             config.accounts_directory,
-            Notices(config.notice_directory),
+            News(config.notice_directory),
             service.clock,
             open_accounts=service.share(config.open_accounts),
+            quotas=DirectoryQuotas(directory),
             remember_deliveries=config.remember_deliveries,
             on_fatal=service.fail,
             tell=service.log.warning,
         )
         self._deliverer = Deliverer(
-            SqliteDirectory(config.directory_path),
+            directory,
             self._store,
             OverQuotaFlags(config.over_quota_directory),
             service.clock,

@@ -68,7 +68,6 @@ class Deliverer:
                     content=asked.content,
                     arrived=arrived,
                     copies=(Copy(filing.mailbox_for(target, junk)),),
-                    quota_bytes=target.account.quota_bytes,
                 )
             )
         if deliveries:
@@ -104,7 +103,7 @@ class Deliverer:
                     self._flags.put_up(target.account.id, min(needed, over_quota.ORDINARY))
 
     async def _quota(self, target: Target) -> Quota:
-        account = await self._store.account(target.account.id, target.account.quota_bytes)
+        account = await self._store.account(target.account.id, target.account.id)
         return await account.quota()
 
     async def _is_full(self, target: Target) -> bool:
@@ -121,6 +120,6 @@ class Deliverer:
             if account is None:
                 self._flags.take_down(account_id)
                 continue
-            mailboxes = await self._store.account(account_id, account.quota_bytes)
+            mailboxes = await self._store.account(account_id, account_id)
             if not over_quota.is_full(await mailboxes.quota(), self._flags.needed(account_id)):
                 self._flags.take_down(account_id)

@@ -1,7 +1,6 @@
 """postroom-pop3: lets people fetch their INBOX by POP3."""
 
 import os
-from itertools import count
 from typing import ClassVar
 
 from postroom.couriers.auth import AuthClient
@@ -11,10 +10,9 @@ from postroom.pop3.conversation import Conversation, Surroundings
 from postroom.pop3.login import Entrance
 from postroom.runtime.config import ConfigError
 from postroom.runtime.connections import Caps, Connection, Listener, caps_of
-from postroom.runtime.notices import Notices
 from postroom.runtime.service import Agent, run
 from postroom.runtime.tls import TlsStore
-from postroom.store import open_store
+from postroom.store import DirectoryQuotas, News, open_store
 
 FULL = b"-ERR [SYS/TEMP] too many connections\r\n"
 
@@ -33,19 +31,17 @@ class Pop3Agent(Agent[Pop3Config]):
         self._certificates = TlsStore(config.tls_directory)
         self._certificates.load()
         self._auth = AuthClient(config.auth_socket)
+        directory = SqliteDirectory(config.directory_path, service.clock.steady)
         self._store = open_store(
             config.accounts_directory,
-            Notices(config.notice_directory),
+            News(config.notice_directory),
             service.clock,
             open_accounts=service.share(config.open_accounts),
+            quotas=DirectoryQuotas(directory),
             on_fatal=service.fail,
             tell=service.log.warning,
         )
-        numbers = count(1)
-        directory = SqliteDirectory(config.directory_path, service.clock.steady)
-        self._entrance = Entrance(
-            self._auth, directory, self._store, lambda: f"{os.getpid()}.{next(numbers)}"
-        )
+        self._entrance = Entrance(self._auth, directory, self._store)
         self._conversations: set[Conversation] = set()
         caps, crowd = _caps(config), service.crowd("clients")
         plain = Listener(self.log, self._serve, caps, refuse=FULL, crowd=crowd)

@@ -1,6 +1,5 @@
 """From a SASL message or USER and PASS to an open maildrop."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from postroom.contracts.auth import Authenticator, LoginAttempt
@@ -17,7 +16,6 @@ class Entrance:
     authenticator: Authenticator
     directory: Directory
     store: Store
-    name_owner: Callable[[], str]  # a name for the lock that no other session has
 
     async def admit(self, response: bytes, client: str, session: str) -> Account:
         """Whose login it is. Raises LoginRefused, LoginThrottled, Unavailable."""
@@ -30,5 +28,5 @@ class Entrance:
 
     async def open(self, account: Account) -> Maildrop:
         """The account's maildrop. Raises MailboxInUse, Unavailable."""
-        mailboxes = await self.store.account(account.id, account.quota_bytes)
-        return await Maildrop.open(mailboxes, self.name_owner())
+        mailboxes = await self.store.account(account.id, account.id)
+        return await Maildrop.open(mailboxes)

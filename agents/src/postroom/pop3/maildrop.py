@@ -1,5 +1,7 @@
 """A maildrop: the messages of INBOX as they were when the session began. RFC 1939 sections 5 and 6."""
 
+from contextlib import AsyncExitStack
+
 from postroom.contracts.account import FlagMode, MailAccount, Row
 from postroom.contracts.errors import MailError
 from postroom.wire.pop3.session import PeerError
@@ -11,10 +13,15 @@ class Maildrop:
     """Numbered messages, those marked for deletion, and the lock. Numbers begin with 1 and never move."""
 
     def __init__(
-        self, account: MailAccount, owner: str, mailbox: int, uidvalidity: int, rows: tuple[Row, ...]
+        self,
+        account: MailAccount,
+        lock: AsyncExitStack,
+        mailbox: int,
+        uidvalidity: int,
+        rows: tuple[Row, ...],
     ) -> None:
         self._account = account
-        self._owner = owner
+        self._lock = lock
         self._mailbox = mailbox
         self._uidvalidity = uidvalidity
         self._rows = rows
@@ -22,16 +29,14 @@ class Maildrop:
         self._read: set[int] = set()
 
     @classmethod
-    async def open(cls, account: MailAccount, owner: str) -> "Maildrop":
+    async def open(cls, account: MailAccount) -> "Maildrop":
         """Lock and read. Raises MailboxInUse, Unavailable."""
-        await account.lock_maildrop(owner)
-        try:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(account.maildrop())
             selected = await account.select(INBOX, False)
             rows = await account.rows(selected.mailbox.id)
-        except BaseException:
-            await account.unlock_maildrop(owner)
-            raise
-        return cls(account, owner, selected.mailbox.id, selected.mailbox.uidvalidity, rows)
+            lock = stack.pop_all()
+        return cls(account, lock, selected.mailbox.id, selected.mailbox.uidvalidity, rows)
 
     def count_and_size(self) -> tuple[int, int]:
         """Messages and octets without those marked as deleted."""
@@ -103,7 +108,7 @@ class Maildrop:
     async def close(self) -> None:
         """Give the lock back; never fails."""
         try:
-            await self._account.unlock_maildrop(self._owner)
+            await self._lock.aclose()
         except MailError:
             return  # the lock ends with the process at the latest
 

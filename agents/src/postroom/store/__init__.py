@@ -4,6 +4,8 @@ Room rule: what happens to mailboxes happens here and nowhere else, and is on di
 No protocol words. RFC 3501, RFC 7162, RFC 6154.
 """
 
-from postroom.store.sqlite.engine import Notices, Silence, SqliteStore, open_store
+from postroom.store.quotas import DirectoryQuotas
+from postroom.store.sqlite.engine import SqliteStore, open_store
+from postroom.store.sqlite.news import News, Notices, Silence
 
-__all__ = ["Notices", "Silence", "SqliteStore", "open_store"]
+__all__ = ["DirectoryQuotas", "News", "Notices", "Silence", "SqliteStore", "open_store"]

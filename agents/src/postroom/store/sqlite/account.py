@@ -1,12 +1,15 @@
 """One account as imap and pop3 see it: each method is one piece of work on its database."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final, Protocol, TypeVar, cast
 
 from postroom.contracts.account import (
     Appended,
     Changes,
+    Content,
     Copied,
     Detail,
     FlagMode,
@@ -19,7 +22,9 @@ from postroom.contracts.account import (
     Stored,
 )
 from postroom.contracts.clock import Clock
-from postroom.store.sqlite import adding, changing, mailboxes, reading
+from postroom.contracts.search import Found, Key
+from postroom.contracts.store import Quotas
+from postroom.store.sqlite import adding, changing, mailboxes, reading, searching
 from postroom.store.sqlite.database import Database, as_refusal
 from postroom.store.sqlite.maildrop import MaildropLocks
 
@@ -35,8 +40,15 @@ class Engine(Protocol):
         """The time of what is written."""
 
     @property
+    def quotas(self) -> Quotas:
+        """How much accounts may hold."""
+
+    @property
     def maildrops(self) -> MaildropLocks:
         """The locks of POP3 that this process holds."""
+
+    def in_thread(self, call: Callable[[], T]) -> asyncio.Future[T]:
+        """Make a call that blocks but needs no database."""
 
     async def run(self, account_id: str, call: Callable[[Database], T]) -> T:
         """Return the call's result. Raises MailError."""
@@ -51,11 +63,11 @@ class Engine(Protocol):
 class SqliteAccount:
     """Implements contracts.account.MailAccount. Cheap to make; holds nothing open."""
 
-    def __init__(self, store: Engine, account_id: str, path: str, quota_bytes: int) -> None:
+    def __init__(self, store: Engine, account_id: str, path: str, person: str) -> None:
         self._store = store
         self._id = account_id
         self._path = path
-        self._quota_bytes = quota_bytes
+        self.person = person  # of an account that has one person: all of it is hers
 
     async def _run(self, call: Callable[[Database], T]) -> T:
         return await self._store.run(self._id, call)
@@ -78,6 +90,9 @@ class SqliteAccount:
             if refusal is error:
                 raise
             raise refusal from error
+
+    async def _limit(self) -> int:
+        return await self._store.quotas.limit(self._id)
 
     def _now(self) -> int:
         return int(self._store.clock.now())
@@ -103,6 +118,10 @@ class SqliteAccount:
     async def status(self, name: str) -> Status:
         return await self._read(lambda db: mailboxes.status(db, name))
 
+    async def statuses(self, names: Sequence[str]) -> dict[str, Status]:
+        call = partial(mailboxes.statuses, names=names)
+        return await (self._read(call) if len(names) <= _FEW else self._run(call))
+
     async def select(self, name: str, writable: bool) -> Selected:
         found = self._at_once(lambda db: reading.select_at_once(db, name, writable))
         if found is not None:
@@ -122,6 +141,9 @@ class SqliteAccount:
         call = partial(reading.rows, mailbox=mailbox, uids=uids, changed_since=changed_since)
         return await (self._read(call) if small else self._run(call))
 
+    async def search(self, mailbox: int, key: Key, uids: Sequence[int]) -> Found:
+        return await self._run(lambda db: searching.search(db, mailbox, key, uids))
+
     async def details(self, mailbox: int, uids: Sequence[int]) -> tuple[Detail, ...]:
         call = partial(reading.details, mailbox=mailbox, uids=uids)
         return await (self._read(call) if len(uids) <= _FEW else self._run(call))
@@ -136,12 +158,19 @@ class SqliteAccount:
             return found
         return await self._run(lambda db: reading.content(db, mailbox, uid, octets))
 
+    async def contents(self, mailbox: int, uids: Sequence[int], octets: int) -> tuple[Content, ...]:
+        return await self._run(lambda db: reading.contents(db, mailbox, uids, octets))
+
+    async def heads(self, mailbox: int, uids: Sequence[int], octets: int) -> tuple[Content, ...]:
+        room = (octets + reading.SMALL) * len(uids)  # no limit for all together
+        return await self._run(lambda db: reading.contents(db, mailbox, uids, room, octets))
+
     async def piece(self, mailbox: int, uid: int, start: int, end: int) -> bytes:
         return await self._run(lambda db: reading.piece(db, mailbox, uid, start, end))
 
     async def append(self, name: str, messages: Sequence[NewMessage]) -> Appended:
         names = [self._store.new_name() for _ in messages]
-        now, quota = self._now(), self._quota_bytes
+        now, quota = self._now(), await self._limit()
         return await self._run(lambda db: adding.append(db, name, messages, names, now, quota))
 
     async def store(
@@ -159,17 +188,26 @@ class SqliteAccount:
         return await self._run(lambda db: changing.expunge(db, mailbox, uids))
 
     async def copy(self, mailbox: int, uids: Sequence[int], target: str) -> Copied:
-        quota = self._quota_bytes
+        quota = await self._limit()
         return await self._run(lambda db: changing.copy(db, mailbox, uids, target, quota))
 
     async def move(self, mailbox: int, uids: Sequence[int], target: str) -> Copied:
         return await self._run(lambda db: changing.move(db, mailbox, uids, target))
 
     async def quota(self) -> Quota:
-        return await self._read(lambda db: mailboxes.quota(db, self._quota_bytes))
+        limit = await self._limit()
+        return await self._read(lambda db: mailboxes.quota(db, limit))
 
-    async def lock_maildrop(self, owner: str) -> None:
-        self._store.maildrops.take(self._path, owner)
-
-    async def unlock_maildrop(self, owner: str) -> None:
-        self._store.maildrops.give_back(self._path, owner)
+    @asynccontextmanager
+    async def maildrop(self) -> AsyncIterator[None]:
+        locks = self._store.maildrops
+        taking = self._store.in_thread(partial(locks.take, self._path))
+        try:
+            await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            taking.add_done_callback(partial(locks.give_back_unwanted, self._path))
+            raise
+        try:
+            yield
+        finally:
+            locks.give_back(self._path)

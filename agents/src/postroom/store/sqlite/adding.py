@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from postroom.contracts.account import Appended, NewMessage
+from postroom.contracts.account import Appended, NewMessage, Piece
 from postroom.contracts.errors import (
     MailboxNameInvalid,
     MailError,
@@ -21,12 +21,14 @@ from postroom.contracts.errors import (
 from postroom.contracts.store import Copy, Delivery
 from postroom.mail.dates import clamped
 from postroom.mail.flags import DELETED_BIT, SEEN_BIT, keywords, system_bits
+from postroom.mail.ids import is_queue_id, number_of
 from postroom.mail.mime import Envelope, Part
 from postroom.mail.mime_scan import scan, shifted
 from postroom.store.blobs.files import Folder, SyncFailed
 from postroom.store.names import INBOX, mailbox_name
 from postroom.store.sqlite import mailboxes
 from postroom.store.sqlite.database import Box, Database, as_refusal
+from postroom.store.sqlite.reading import stored_range
 
 _PRUNE_EVERY: Final = 500  # UIDs, so that nothing has to be counted while accounts come and go
 _LARGE: Final = 1 << 18
@@ -96,6 +98,7 @@ class Job(NamedTuple):
     delivery: Delivery
     octets: Octets
     name: str  # for the file
+    quota_bytes: int  # 0 for no limit
 
 
 def deliver(database: Database, jobs: Sequence[Job], now: int, remember_since: int) -> list[Exception | None]:
@@ -114,7 +117,7 @@ def _deliver(
     written: dict[int, NewFile] = {}
     try:
         for place, job in enumerate(jobs):
-            if len(job.delivery.content) > _LARGE and _refused(database, job.delivery, results, place):
+            if len(job.delivery.content) > _LARGE and _refused(database, job, results, place):
                 continue
             try:
                 written[place] = job.octets.put(database.folder, job.delivery.prefix, job.name)
@@ -142,12 +145,13 @@ class _SecondCopy(Exception):
     """This delivery was made before; its new file is not wanted."""
 
 
-def _refused(database: Database, delivery: Delivery, results: list[Exception | None], place: int) -> bool:
+def _refused(database: Database, job: Job, results: list[Exception | None], place: int) -> bool:
     """Whether a large file need not be written at all; for the others only the commit looks."""
+    delivery = job.delivery
     if _seen(database, delivery):
         return True
     size = len(delivery.prefix) + len(delivery.content)  # of one copy at least
-    if delivery.quota_bytes and database.used()[0] + size > delivery.quota_bytes:
+    if job.quota_bytes and database.used()[0] + size > job.quota_bytes:
         results[place] = RecipientOverQuota("mailbox full")
     return results[place] is not None
 
@@ -172,10 +176,10 @@ def _commit(  # noqa: PLR0913, PLR0917
     forget = False
     with database.writing():
         for index, file in written.items():
-            delivery = jobs[index].delivery
+            delivery, quota_bytes = jobs[index].delivery, jobs[index].quota_bytes
             targets, used, modseq = _targets(database, delivery)
             size = len(file.prefix) + file.size
-            if delivery.quota_bytes and used + size * len(targets) > delivery.quota_bytes:
+            if quota_bytes and used + size * len(targets) > quota_bytes:
                 results[index] = (
                     _SecondCopy() if _seen(database, delivery) else RecipientOverQuota("mailbox full")
                 )
@@ -262,10 +266,22 @@ def _digest(content: bytes) -> bytes:
 def _insert_content(database: Database, file: NewFile, copies: int) -> int:
     """Insert the row of a file that so many messages share; return its id."""
     cursor = database.sql.execute(
-        "INSERT INTO contents (file, size, digest, refs, prefix, detail) VALUES (?, ?, ?, ?, ?, ?)",
-        (file.name, file.size, file.digest, copies, file.prefix, file.detail),
+        "INSERT INTO contents VALUES (max(?, coalesce((SELECT max(id) FROM contents), 0) + 1), ?, ?, ?, ?, ?, ?)",
+        (_least_id(file.name), file.name, file.size, file.digest, copies, file.prefix, file.detail),
     )
     return int(cursor.lastrowid or 0)
+
+
+def _least_id(name: str) -> int:
+    """Return the least id for a new content: 43 bits of its file's milliseconds, and 20 bits of its noise.
+
+    Ids that SQLite gives out itself are used again when the newest content has been expunged, but a mail program may
+    remember `Row.content_id`.
+    """
+    if not is_queue_id(name):
+        return 0
+    number = number_of(name)
+    return (number >> 80) % (1 << 43) << 20 | number % (1 << 20)
 
 
 class _Message(NamedTuple):
@@ -306,13 +322,14 @@ def append(  # noqa: PLR0913, PLR0917
 ) -> Appended:
     """All or nothing."""
     database.box(name)
-    room = sum(len(message.content) for message in messages)
+    contents = [_whole(database, message.content) for message in messages]
+    room = sum(map(len, contents))
     database.demand_room(room, quota_bytes)
     files: list[NewFile] = []
     with database.folder.in_use():
         try:
-            for message, file_name in zip(messages, names, strict=True):
-                files.append(Octets(message.content).put(database.folder, b"", file_name))
+            for content, file_name in zip(contents, names, strict=True):
+                files.append(Octets(content).put(database.folder, b"", file_name))
             database.folder.sync()
             with database.writing():
                 database.demand_room(room, quota_bytes)
@@ -323,6 +340,13 @@ def append(  # noqa: PLR0913, PLR0917
             raise
         database.unconfirmed += [file.name for file in files]
     return appended
+
+
+def _whole(database: Database, content: bytes | tuple[Piece, ...]) -> bytes:
+    """Return a message whose pieces are put together. Raises MessageGone, MessageLost."""
+    if isinstance(content, bytes):
+        return content
+    return b"".join(piece if isinstance(piece, bytes) else stored_range(database, piece) for piece in content)
 
 
 def _append(

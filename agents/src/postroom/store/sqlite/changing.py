@@ -13,8 +13,7 @@ from postroom.store.sqlite import expunged
 from postroom.store.sqlite.database import UID_MASK, Box, Database
 from postroom.store.sqlite.reading import as_row, select_rows
 
-_COLUMNS: Final = "key, flags, keywords, modseq, internal_date, size"
-_FULL: Final = _COLUMNS + ", content"
+_COLUMNS: Final = "key, flags, keywords, modseq, internal_date, size, content"
 
 
 class FlagChange:
@@ -65,7 +64,7 @@ def store(
         if change.sets_keywords:
             change = change.spelled(database, mailbox)
         for row in select_rows(database, _COLUMNS, mailbox, uids):
-            key, bits, words, row_modseq, date, size = row
+            key, bits, words, row_modseq, date, size, content = row
             if unchanged_since is not None and row_modseq > unchanged_since:
                 held_back.append(key & UID_MASK)
                 continue
@@ -78,7 +77,7 @@ def store(
             updates.append((new_bits, new_words, modseq, key))
             unseen += (bits & SEEN_BIT) - (new_bits & SEEN_BIT)
             deleted += (new_bits & DELETED_BIT) - (bits & DELETED_BIT)
-            now.append(as_row((key, new_bits, new_words, modseq, date, size)))
+            now.append(as_row((key, new_bits, new_words, modseq, date, size, content)))
         if updates:
             database.sql.executemany(
                 "UPDATE messages SET flags = ?, keywords = ?, modseq = ?, changed = 1 WHERE key = ?", updates
@@ -101,7 +100,7 @@ def expunge(database: Database, mailbox: int, uids: Sequence[int] | None) -> tup
     with database.writing():
         box = database.box_by_id(mailbox)
         gone = (
-            list(select_rows(database, _FULL, mailbox, uids, f"AND flags & {DELETED_BIT}"))
+            list(select_rows(database, _COLUMNS, mailbox, uids, f"AND flags & {DELETED_BIT}"))
             if box.deleted
             else []
         )
@@ -135,7 +134,7 @@ def copy(database: Database, mailbox: int, uids: Sequence[int], target: str, quo
     with database.writing():
         database.box_by_id(mailbox)
         box = database.box(target)
-        found = list(select_rows(database, _FULL, mailbox, uids))
+        found = list(select_rows(database, _COLUMNS, mailbox, uids))
         if found:
             database.demand_room(sum(row[5] for row in found), quota_bytes)
             references = Counter(row[6] for row in found)
@@ -152,7 +151,7 @@ def move(database: Database, mailbox: int, uids: Sequence[int], target: str) -> 
     with database.writing():
         database.box_by_id(mailbox)
         box = database.box(target)
-        found = list(select_rows(database, _FULL, mailbox, uids))
+        found = list(select_rows(database, _COLUMNS, mailbox, uids))
         if found:
             modseq = database.next_modseq()
             _remove(database, mailbox, found, modseq)

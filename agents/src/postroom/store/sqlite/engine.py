@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from postroom.contracts.clock import Clock
 from postroom.contracts.errors import MailError, Unavailable
-from postroom.contracts.store import Delivery
+from postroom.contracts.store import Delivery, Quotas
 from postroom.mail.ids import queue_id
 from postroom.store.blobs.files import SyncFailed
 from postroom.store.names import account_folder
@@ -26,6 +26,7 @@ from postroom.store.sqlite import adding
 from postroom.store.sqlite.account import SqliteAccount
 from postroom.store.sqlite.database import Database
 from postroom.store.sqlite.maildrop import MaildropLocks
+from postroom.store.sqlite.news import Notices
 from postroom.store.sqlite.resting import Housekeeper
 from postroom.store.sqlite.work import OpenAccount, Work, carry_out, outcome_of
 
@@ -33,17 +34,12 @@ T = TypeVar("T")
 _THREADS: Final = 4
 
 
-class Notices(Protocol):
-    """Tells other processes that an account changed; never blocks, never fails."""
+class NoQuotas:
+    """For callers that limit nothing."""
 
-    def send(self, account_id: str) -> None: ...
-
-
-class Silence:
-    """For tools that nobody listens to."""
-
-    def send(self, account_id: str) -> None:
-        """Tell nobody."""
+    async def limit(self, account_id: str) -> int:
+        """Return 0, which means no limit."""
+        return 0
 
 
 class SqliteStore:
@@ -59,11 +55,13 @@ class SqliteStore:
         idle_seconds: float,
         remember_deliveries: float,
         busy_seconds: float,
+        quotas: Quotas,
         on_fatal: Callable[[str], object],
         tell: Callable[[str], object],
     ) -> None:
         self._directory = directory
         self._notices = notices
+        self.quotas = quotas
         self.clock = clock
         self._remember = remember_deliveries
         self._busy_seconds = busy_seconds
@@ -83,17 +81,18 @@ class SqliteStore:
             tell=tell,
         )
 
-    async def account(self, account_id: str, quota_bytes: int) -> SqliteAccount:
-        """The account, made when new. Raises Unavailable."""
+    async def account(self, account_id: str, person: str) -> SqliteAccount:
+        """Open an account as a person, and make it when it is new. Raises Unavailable."""
         path = self.path(account_id)
         entry = self._accounts.get(account_id)
         if entry is None or entry.database is None:
             await self.run(account_id, _nothing)
-        return SqliteAccount(self, account_id, path, quota_bytes)
+        return SqliteAccount(self, account_id, path, person)
 
     async def deliver(self, deliveries: Sequence[Delivery]) -> tuple[Exception | None, ...]:
         """See contracts.store.Store."""
         shared: dict[int, adding.Octets] = {}
+        limits: dict[str, int] = {}
         waiters: list[asyncio.Future[Any] | MailError] = []
         for delivery in deliveries:
             octets = shared.get(id(delivery.content))
@@ -101,7 +100,10 @@ class SqliteStore:
                 octets = shared[id(delivery.content)] = adding.Octets(delivery.content)
             try:
                 self.path(delivery.account)
-                job = adding.Job(delivery, octets, self.new_name())
+                limit = limits.get(delivery.account)
+                if limit is None:
+                    limit = limits[delivery.account] = await self.quotas.limit(delivery.account)
+                job = adding.Job(delivery, octets, self.new_name(), limit)
                 waiters.append(self._submit(delivery.account, None, job))
             except MailError as refusal:
                 waiters.append(refusal)
@@ -112,6 +114,17 @@ class SqliteStore:
             await asyncio.gather(*pending, return_exceptions=True)
         return tuple(waiter if isinstance(waiter, MailError) else outcome_of(waiter) for waiter in waiters)
 
+    def watch(self, account_id: str, callback: Callable[[], None]) -> None:
+        """See contracts.store.Store."""
+        try:
+            self._notices.watch(account_id, callback)
+        except OSError as error:
+            raise Unavailable(f"news of mailboxes: {error.strerror}") from error
+
+    def unwatch(self, account_id: str, callback: Callable[[], None]) -> None:
+        """See contracts.store.Store."""
+        self._notices.unwatch(account_id, callback)
+
     def path(self, account_id: str) -> str:
         """The account's folder. Raises Unavailable for an id that is none."""
         return f"{self._directory}/{account_folder(account_id)}"
@@ -119,6 +132,10 @@ class SqliteStore:
     def new_name(self) -> str:
         """A name that no message file ever had."""
         return queue_id(int(self.clock.now() * 1000), os.urandom(10))
+
+    def in_thread(self, call: Callable[[], T]) -> asyncio.Future[T]:
+        """Make a call that blocks but needs no database."""
+        return asyncio.get_running_loop().run_in_executor(self._threads, call)
 
     async def run(self, account_id: str, call: Callable[[Database], T]) -> T:
         """The call's result, made in a thread. Raises MailError."""
@@ -146,6 +163,7 @@ class SqliteStore:
                 await asyncio.get_running_loop().run_in_executor(self._threads, entry.database.close)
         self._accounts.clear()
         self.maildrops.close()
+        self._notices.close()
         self._threads.shutdown()
 
     def _submit(
@@ -246,14 +264,16 @@ def open_store(  # noqa: PLR0913
     idle_seconds: float = 300.0,
     remember_deliveries: float = 1_209_600.0,
     busy_seconds: float = 5.0,
+    quotas: Quotas | None = None,
     on_fatal: Callable[[str], object] = _stop,
     tell: Callable[[str], object] = _keep_quiet,
 ) -> SqliteStore:
-    """The accounts below a folder, which must exist. Close it with `await store.close()`.
+    """Open the accounts below a folder, which must exist. Close the store with `await store.close()`.
 
-    `notices.send(account_id)` is called after each commit that changed something. `on_fatal` is called with one line
-    when fsync failed: the process has to end, since what is on disk is unknown; after it every call raises Unavailable.
-    `tell` is called with lines for an operator.
+    `notices.send(account_id)` is called after each commit that changed something; the store closes `notices`. Without
+    `quotas` nothing is limited. `on_fatal` is called with one line when fsync has failed: the process has to end, since
+    what is on disk is unknown, and from then on every call raises Unavailable. `tell` is called with lines for an
+    operator. Times are in seconds.
     """
     _allow_open_files(open_accounts)
     return SqliteStore(
@@ -264,6 +284,7 @@ def open_store(  # noqa: PLR0913
         idle_seconds=idle_seconds,
         remember_deliveries=remember_deliveries,
         busy_seconds=busy_seconds,
+        quotas=quotas or NoQuotas(),
         on_fatal=on_fatal,
         tell=tell,
     )

@@ -1,10 +1,13 @@
 """Names, subscriptions and counts. RFC 3501 sections 6.3.3 to 6.3.10, RFC 6154."""
 
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from postroom.contracts.account import Mailbox, Quota, Status
 from postroom.contracts.errors import (
+    MailboxError,
     MailboxExists,
     MailboxNameInvalid,
     MailboxNotDeletable,
@@ -204,6 +207,15 @@ def _move_inbox(database: Database, inbox: int, target: int) -> None:
 def status(database: Database, name: str) -> Status:
     with database.reading():
         return status_of(database, database.box(name))
+
+
+def statuses(database: Database, names: Sequence[str]) -> dict[str, Status]:
+    found = {}
+    with database.reading():
+        for name in names:
+            with suppress(MailboxError):
+                found[name] = status_of(database, database.box(name))
+    return found
 
 
 def status_of(database: Database, box: Box) -> Status:

@@ -3,45 +3,49 @@
 `flock` belongs to the open file: the kernel ends it with the process, whatever happens to it.
 """
 
+import asyncio
 import fcntl
 import os
+import threading
 
 from postroom.contracts.errors import MailboxInUse, Unavailable
 from postroom.store.blobs import files
 
 
 class MaildropLocks:
-    """The locks that this process holds, by account folder."""
+    """The locks that this process holds, by account folder. Taken in threads, given back anywhere."""
 
     def __init__(self) -> None:
-        self._held: dict[str, tuple[str, int]] = {}
+        self._held: dict[str, int] = {}
+        self._guard = threading.Lock()
 
-    def take(self, path: str, owner: str) -> None:
-        """Raises MailboxInUse; a second call of the same owner is fine."""
-        held = self._held.get(path)
-        if held is not None:
-            if held[0] != owner:
-                raise MailboxInUse("maildrop is locked")
-            return
+    def take(self, path: str) -> None:
+        """Lock an account's maildrop. Raises MailboxInUse at once when somebody holds it, Unavailable."""
         descriptor = _open(path)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(descriptor)
             raise MailboxInUse("maildrop is locked") from error
-        self._held[path] = owner, descriptor
+        with self._guard:
+            self._held[path] = descriptor
 
-    def give_back(self, path: str, owner: str) -> None:
-        """Unlock; nothing happens when another owner holds it."""
-        held = self._held.get(path)
-        if held is not None and held[0] == owner:
-            del self._held[path]
-            os.close(held[1])
+    def give_back(self, path: str) -> None:
+        """Unlock a maildrop."""
+        with self._guard:
+            descriptor = self._held.pop(path, None)
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def give_back_unwanted(self, path: str, taking: asyncio.Future[None]) -> None:
+        """Unlock a maildrop whose session left before it was locked."""
+        if not taking.cancelled() and taking.exception() is None:
+            self.give_back(path)
 
     def close(self) -> None:
-        for _, descriptor in self._held.values():
-            os.close(descriptor)
-        self._held.clear()
+        """Unlock all."""
+        for path in tuple(self._held):
+            self.give_back(path)
 
 
 def _open(path: str) -> int:

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from postroom.contracts.account import Changes, Detail, Mailbox, Row, Selected
+from postroom.contracts.account import Changes, Content, Detail, Mailbox, Row, Selected, StoredRange
 from postroom.contracts.errors import MailboxError, MessageGone, MessageLost
 from postroom.mail.dates import EARLIEST, LATEST, clamped
 from postroom.mail.flags import SEEN_BIT, SYSTEM_BITS, flag_set
@@ -36,8 +36,8 @@ _DAMAGE: Final = (
     errno.EUCLEAN,
 )  # of one file, which no waiting will mend
 T = TypeVar("T")
-RawRow = tuple[int, int, str, int, int, int]
-_ROW: Final = "key, flags, keywords, modseq, internal_date, size"
+RawRow = tuple[int, int, str, int, int, int, int]
+_ROW: Final = "key, flags, keywords, modseq, internal_date, size, content"
 
 decode_detail = msgspec.msgpack.Decoder(tuple[Envelope, Part]).decode
 
@@ -156,12 +156,12 @@ def _added(database: Database, box: Box, since: int) -> Iterator[RawRow]:
 
 
 def as_row(row: RawRow) -> Row:
-    key, bits, words, modseq, date, size = row
+    key, bits, words, modseq, date, size, content = row
     try:
         if not EARLIEST <= date <= LATEST:  # written by a release that took any date
             date = clamped(date)
         if size >= 0 <= modseq:
-            return Row(key & UID_MASK, flag_set(bits, words), modseq, date, size)
+            return Row(key & UID_MASK, flag_set(bits, words), modseq, date, size, content)
     except (TypeError, AttributeError, IndexError):
         pass
     return _as_damaged_row(row)
@@ -169,12 +169,17 @@ def as_row(row: RawRow) -> Row:
 
 def _as_damaged_row(row: tuple[object, ...]) -> Row:
     """Read a row in which columns are of another kind than the schema says, for what the others say."""
-    key, bits, modseq, date, size = (
-        value if isinstance(value, int) else 0 for value in (row[0], row[1], row[3], row[4], row[5])
+    key, bits, modseq, date, size, content = (
+        value if isinstance(value, int) else 0 for value in (row[0], row[1], row[3], row[4], row[5], row[6])
     )
     words = row[2] if isinstance(row[2], str) else ""
     return Row(
-        key & UID_MASK, flag_set(bits & SYSTEM_BITS, words), max(modseq, 1), clamped(date), max(size, 0)
+        key & UID_MASK,
+        flag_set(bits & SYSTEM_BITS, words),
+        max(modseq, 1),
+        clamped(date),
+        max(size, 0),
+        content,
     )
 
 
@@ -243,6 +248,29 @@ def content(database: Database, mailbox: int, uid: int, limit: int | None = None
     except OSError as error:
         raise _unread(database, mailbox, uid, file, error) from error
     return prefix + octets if prefix else octets
+
+
+def contents(
+    database: Database, mailbox: int, uids: Sequence[int], octets: int, limit: int | None = None
+) -> tuple[Content, ...]:
+    """Read whole messages, or the first `limit` octets of each, until `octets` are reached; the first always."""
+    found: list[Content] = []
+    for uid in uids:
+        try:
+            _, prefix, size = _file(database, mailbox, uid)
+            size = size if limit is None else min(size, limit)
+            octets -= len(prefix) + size
+            if octets < 0 and found:
+                break
+            found.append(Content(uid, content(database, mailbox, uid, limit)))
+        except (MessageGone, MessageLost) as error:
+            found.append(Content(uid, error=error))
+    return tuple(found)
+
+
+def stored_range(database: Database, wanted: StoredRange) -> bytes:
+    """Read the octets of a stored message. Raises MessageGone, MessageLost."""
+    return content(database, wanted.mailbox, wanted.uid)[wanted.start : wanted.end]
 
 
 def piece(database: Database, mailbox: int, uid: int, start: int, end: int) -> bytes:

@@ -1,0 +1,153 @@
+"""Search keys judged by rows alone. RFC 3501 section 6.4.4.
+
+A predicate answers True, False, or None for a message that rows cannot decide. `combined` builds the predicate of a
+tree from those of its leaves, so that whoever knows more of a message judges the same trees by more.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+from typing import TypeVar
+
+from postroom.contracts.account import Row
+from postroom.contracts.search import (
+    STAR,
+    All,
+    And,
+    Day,
+    Flagged,
+    Found,
+    Key,
+    Members,
+    ModSeq,
+    Not,
+    Or,
+    Ranges,
+    Size,
+    When,
+)
+
+M = TypeVar("M")
+Judge = Callable[[M], bool | None]
+
+
+def combined(key: Key, leaf: Callable[[Key], Judge[M]]) -> Judge[M]:
+    """Return the tree as a function; `leaf` returns the function of a key that holds no others."""
+    match key:
+        case All():
+            return lambda message: True
+        case Not(inner):
+            return _negation(combined(inner, leaf))
+        case And(several):
+            return _conjunction([combined(one, leaf) for one in several])
+        case Or(left, right):
+            return _negation(
+                _conjunction([_negation(combined(left, leaf)), _negation(combined(right, leaf))])
+            )
+    return leaf(key)
+
+
+def _negation(inner: Judge[M]) -> Judge[M]:
+    def judge(message: M) -> bool | None:
+        result = inner(message)
+        return None if result is None else not result
+
+    return judge
+
+
+def _conjunction(several: list[Judge[M]]) -> Judge[M]:
+    def judge(message: M) -> bool | None:
+        result: bool | None = True
+        for one in several:
+            found = one(message)
+            if found is False:
+                return False
+            if found is None:
+                result = None
+        return result
+
+    return judge
+
+
+def row_judge(key: Key) -> Callable[[Row], bool] | None:
+    """Return the function of a key that every row decides, None for other keys."""
+    match key:
+        case Flagged(flag, present):
+            if flag.startswith("\\"):
+                return lambda row: (flag in row.flags) is present
+            folded = flag.lower()  # the case of keywords does not matter
+            return lambda row: any(word.lower() == folded for word in row.flags) is present
+        case Size(octets, True):
+            return lambda row: row.size > octets
+        case Size(octets, False):
+            return lambda row: row.size < octets
+        case ModSeq(least):
+            return lambda row: row.modseq >= least
+        case Day(when, day, False):
+            return lambda row: compares(when, datetime.fromtimestamp(row.internal_date, UTC).date(), day)
+    return None
+
+
+def compares(when: When, found: date, wanted: date) -> bool:
+    """Return whether a day is before, on or since another."""
+    if when is When.BEFORE:
+        return found < wanted
+    return found == wanted if when is When.ON else found >= wanted
+
+
+def resolved(ranges: Ranges, largest: int) -> Ranges:
+    """Return ascending ranges that neither overlap nor touch, with STAR replaced by `largest`."""
+    plain = sorted(_ordered(low, high, largest) for low, high in ranges)
+    merged: list[tuple[int, int]] = []
+    for low, high in plain:
+        if merged and low <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
+        else:
+            merged.append((low, high))
+    return tuple(merged)
+
+
+def _ordered(low: int, high: int, largest: int) -> tuple[int, int]:
+    low = largest if low == STAR else low
+    high = largest if high == STAR else high
+    return (low, high) if low <= high else (high, low)
+
+
+def member_judge(ranges: Ranges) -> Callable[[int], bool]:
+    """Return whether a number lies in one of these resolved ranges, as a function."""
+    starts = [low for low, _ in ranges]
+
+    def judge(number: int) -> bool:
+        index = bisect_right(starts, number) - 1
+        return index >= 0 and number <= ranges[index][1]
+
+    return judge
+
+
+def judge_rows(key: Key, uids: Sequence[int], rows: Sequence[Row]) -> Found:
+    """Judge messages by their rows; message numbers count within `uids`, which are ascending."""
+    numbers: dict[int, int] = {}
+
+    def leaf(key: Key) -> Judge[Row]:
+        if isinstance(key, Members):
+            if key.uid:
+                member = member_judge(resolved(key.ranges, uids[-1] if uids else 0))
+                return lambda row: member(row.uid)
+            if not numbers:
+                numbers.update({uid: number for number, uid in enumerate(uids, 1)})
+            member = member_judge(resolved(key.ranges, len(uids)))
+            return lambda row: member(numbers[row.uid])
+        return row_judge(key) or _undecided
+
+    judge = combined(key, leaf)
+    matching: list[int] = []
+    undecided: list[int] = []
+    for row in rows:
+        result = judge(row)
+        if result is not False:
+            (matching if result else undecided).append(row.uid)
+    return Found(tuple(matching), tuple(undecided))
+
+
+def _undecided(row: Row) -> None:
+    """Judge nothing: the row does not tell."""
