@@ -4,9 +4,11 @@ from contextlib import AsyncExitStack
 
 from postroom.contracts.account import FlagMode, MailAccount, Row
 from postroom.contracts.errors import MailError
+from postroom.store.ahead import contents_ahead
 from postroom.wire.pop3.session import PeerError
 
 INBOX = "INBOX"
+AHEAD = 65_536  # octets that are read ahead for a client that fetches one message after the other
 
 
 class Maildrop:
@@ -25,6 +27,7 @@ class Maildrop:
         self._mailbox = mailbox
         self._uidvalidity = uidvalidity
         self._rows = rows
+        self._ahead = contents_ahead(account, mailbox, [row.uid for row in rows], AHEAD)
         self._deleted: set[int] = set()  # UIDs
         self._read: set[int] = set()
 
@@ -67,7 +70,7 @@ class Maildrop:
 
     async def content(self, place: int) -> bytes:
         """The message. Raises PeerError, MailError."""
-        return await self._account.content(self._mailbox, self._row(place).uid)
+        return await self._ahead.read(self._row(place).uid)
 
     async def head(self, place: int, octets: int) -> bytes:
         """Its beginning: so many octets at least, or all there are. Raises PeerError, MailError."""
