@@ -278,7 +278,8 @@ class MemoryAccount:
 
     async def search(self, mailbox: int, key: Key, uids: Sequence[int]) -> Found:
         """Without an index: everything is left to the caller."""
-        return Found((), tuple(row.uid for row in self._chosen(self._by_id(mailbox), uids)))
+        left = tuple(row.uid for row in self._chosen(self._by_id(mailbox), uids))
+        return Found((), left, tuple(sorted(set(uids).difference(left))))
 
     async def piece(self, mailbox: int, uid: int, start: int, end: int) -> bytes:
         begun = (mailbox, uid)

@@ -1,4 +1,4 @@
-"""Every dialog in this folder, whole and in single octets, on both stores."""
+"""Every dialog in this folder, whole and in single octets, on every store."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ SCRIPTS = sorted(Path(__file__).parent.glob("*.dialog"))
 MESSAGE = b"From: Ada <ada@alpha.example>\r\nTo: bob@alpha.example\r\nSubject: one\r\n\r\nHello\r\n"
 
 
-@pytest.mark.parametrize("server", ["sqlite", "memory"], indirect=True)
+@pytest.mark.parametrize("server", ["sqlite", "memory", "far"], indirect=True)
 @pytest.mark.parametrize("size", [None, 1], ids=["whole", "octets"])
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 async def test_dialog(server: Server, script: Path, size: int | None) -> None:

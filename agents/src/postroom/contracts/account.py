@@ -211,7 +211,7 @@ class MailAccount(Protocol):
         """
 
     async def search(self, mailbox: int, key: Key, uids: Sequence[int]) -> Found:
-        """Judge these messages; message numbers in the key count within `uids`, which are ascending.
+        """Judge these messages; the key is settled: it names messages by UID only, and does not ask for RECENT.
 
         An engine may leave messages undecided when it has no index for what the key asks about; the caller reads those.
         """

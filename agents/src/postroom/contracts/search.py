@@ -108,10 +108,11 @@ class Or(msgspec.Struct, frozen=True):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """What an engine says about a search: UIDs that match, and UIDs that the caller has to look at, both ascending."""
+    """What an engine says about a search; all UIDs ascending."""
 
     matching: tuple[int, ...]
-    undecided: tuple[int, ...] = ()
+    undecided: tuple[int, ...] = ()  # the caller has to read these messages
+    missing: tuple[int, ...] = ()  # these messages do not exist any more
 
 
 Key = All | Flagged | Recent | Header | InEnvelope | Body | Size | Day | Members | ModSeq | Not | And | Or
@@ -130,3 +131,21 @@ def leaves(key: Key) -> Iterator[Key]:
                 waiting += (left, right)
             case leaf:
                 yield leaf
+
+
+def resolved(ranges: Ranges, largest: int) -> Ranges:
+    """Return ascending ranges that neither overlap nor touch, with STAR replaced by `largest`."""
+    plain = sorted(_ordered(low, high, largest) for low, high in ranges)
+    merged: list[tuple[int, int]] = []
+    for low, high in plain:
+        if merged and low <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
+        else:
+            merged.append((low, high))
+    return tuple(merged)
+
+
+def _ordered(low: int, high: int, largest: int) -> tuple[int, int]:
+    low = largest if low == STAR else low
+    high = largest if high == STAR else high
+    return (low, high) if low <= high else (high, low)

@@ -4,6 +4,7 @@ Room rule: a large body goes out in pieces, each after the client has taken the 
 held as a whole.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from postroom.contracts.account import Detail, MailAccount, Row
@@ -11,11 +12,13 @@ from postroom.contracts.errors import MessageLost
 from postroom.imap.fetchoutput import BATCH, FetchOutput
 from postroom.imap.view import View
 from postroom.mail.mime import Part
+from postroom.store.ahead import contents_ahead, heads_ahead
 from postroom.wire.imap.fetchitems import Item, Section
 from postroom.wire.imap.sections import chooses_fields, cut, header_end, region, slice_of
 from postroom.wire.imap.structure import body, envelope
 
 PIECE: Final = 65_536
+AHEAD: Final = 1 << 20  # octets that are read in one call of the store
 HEAD: Final = 16_384  # octets in which most header blocks end
 LARGE: Final = 1 << 20  # octets of a message that is never held as a whole
 LARGE_PIECE: Final = 1 << 18
@@ -34,13 +37,19 @@ def structured(item: Item, detail: Detail | None) -> bytes:
 class Bodies:
     """Read messages of one view, and put their sections into the answer."""
 
-    __slots__ = ("_account", "_header_only", "_output", "_view")
+    __slots__ = ("_account", "_contents", "_header_only", "_heads", "_output", "_view")
 
     def __init__(self, account: MailAccount, view: View, output: FetchOutput, *, header_only: bool) -> None:
         self._account = account
         self._view = view
         self._output = output
         self._header_only = header_only
+        self.read_ahead(())
+
+    def read_ahead(self, uids: Sequence[int]) -> None:
+        """Expect that the messages of these UIDs, ascending and none of them large, are read one after the other."""
+        self._contents = contents_ahead(self._account, self._view.id, uids, AHEAD)
+        self._heads = heads_ahead(self._account, self._view.id, uids, HEAD)
 
     def is_large(self, row: Row) -> bool:
         """Tell whether the message has to be sent in pieces."""
@@ -52,10 +61,11 @@ class Bodies:
         Raises MessageGone, MessageLost.
         """
         if self._header_only:
-            start = await self._account.head(self._view.id, row.uid, HEAD)
+            start = await self._heads.read(row.uid)
             if header_end(start) < len(start):
                 return start
-        return await self._account.content(self._view.id, row.uid)
+            return await self._account.content(self._view.id, row.uid)
+        return await self._contents.read(row.uid)
 
     async def check_end(self, row: Row) -> None:
         """Read the last octet of a large message, before a literal of its length begins.

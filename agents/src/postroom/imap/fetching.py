@@ -19,8 +19,8 @@ from postroom.mail.flags import SEEN
 from postroom.wire.imap.fetching import Fetch
 from postroom.wire.imap.fetchitems import FetchItem, Item, Need, Section
 
-ROWS: Final = 1000  # rows asked for at a time
-DETAILS: Final = 100
+ROWS: Final = 2000  # rows asked for at a time
+DETAILS: Final = 200
 
 
 class FetchPlan:
@@ -110,6 +110,8 @@ class _Answer:
         if self.plan.needs_structure:
             found = await self._account.details(self._view.id, [row.uid for row in rows])
             details = {detail.uid: detail for detail in found}
+        if self.plan.needs_content:
+            self._bodies.read_ahead([row.uid for row in rows if not self._bodies.is_large(row)])
         for row in rows:
             await self._add_message(row, details.get(row.uid), row.uid in changed)
             if self._session.time_slice.over:

@@ -3,7 +3,6 @@
 from typing import Final
 
 from postroom.contracts.account import Status
-from postroom.contracts.errors import MailboxNotSelectable, NoSuchMailbox
 from postroom.imap.dispatch import CommandHandler
 from postroom.imap.listednames import list_names, lsub_names
 from postroom.imap.namespaces import Located, every_mailbox, locate
@@ -31,10 +30,15 @@ async def list_(session: ImapSession, command: List) -> Reply:
         return Reply()
     mailboxes = await every_mailbox(session)
     subscriptions = await session.own_account.subscriptions()
-    for number, listed in enumerate(list_names(command, mailboxes, subscriptions), 1):
+    listed_names = list(list_names(command, mailboxes, subscriptions))
+    wanted = [listed.name for listed in listed_names if listed.selectable] if command.status else []
+    statuses = await _statuses(session, wanted)
+    for number, listed in enumerate(listed_names, 1):
         session.write(listed.line)
-        if command.status and listed.selectable:
-            await _write_status_if_present(session, listed.name, command.status)
+        found = statuses.get(listed.name)
+        if found is not None:
+            located, counts = found
+            session.write(await _status(located, listed.name, command.status, counts))
         if number % LINES == 0:
             await session.flush()
     return Reply()
@@ -51,23 +55,29 @@ async def status(session: ImapSession, command: StatusOf) -> Reply:
     """Answer STATUS."""
     if b"HIGHESTMODSEQ" in command.items:
         session.enable_condstore()
-    await _write_status(session, command.mailbox, command.items)
+    located = await locate(session, command.mailbox)
+    found = await located.account.status(located.name)
+    session.write(await _status(located, command.mailbox, command.items, found))
     return Reply()
 
 
-async def _write_status_if_present(session: ImapSession, name: str, items: tuple[bytes, ...]) -> None:
-    """Write STATUS, unless the mailbox was deleted while LIST was being answered (RFC 5819 section 2)."""
-    try:
-        await _write_status(session, name, items)
-    except (NoSuchMailbox, MailboxNotSelectable):
-        return
+async def _statuses(session: ImapSession, names: list[str]) -> dict[str, tuple[Located, Status]]:
+    """Return the counts of mailboxes by the client's names, with one call for each account.
+
+    Mailboxes that were deleted while LIST was being answered are left out (RFC 5819 section 2).
+    """
+    located = {name: await locate(session, name) for name in names}
+    found: dict[str, tuple[Located, Status]] = {}
+    for account in {id(one.account): one.account for one in located.values()}.values():
+        theirs = {name: one for name, one in located.items() if one.account is account}
+        counts = await account.statuses([one.name for one in theirs.values()])
+        found |= {name: (one, counts[one.name]) for name, one in theirs.items() if one.name in counts}
+    return found
 
 
-async def _write_status(session: ImapSession, name: str, items: tuple[bytes, ...]) -> None:
-    """Write STATUS. Raises NoSuchMailbox, MailboxNotSelectable."""
-    located = await locate(session, name)
-    found = await located.account.status(located.name)
-    session.write(status_line(name, [(item, await _value(located, item, found)) for item in items]))
+async def _status(located: Located, name: str, items: tuple[bytes, ...], found: Status) -> bytes:
+    """Return a STATUS response."""
+    return status_line(name, [(item, await _value(located, item, found)) for item in items])
 
 
 async def _value(located: Located, item: bytes, found: Status) -> int:

@@ -5,20 +5,18 @@ envelopes, then headers, then contents, and most searches end before a file is o
 """
 
 import re
-from bisect import bisect_right
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Final
 
 import msgspec
 
 from postroom.contracts import search as keys
 from postroom.contracts.account import Detail, Row
-from postroom.contracts.search import Ranges
 from postroom.imap import decoding
 from postroom.mail.mime import Mailbox
+from postroom.policy.searchrows import combined, compares, member_judge, row_judge
 from postroom.wire.imap.sections import header_end
-from postroom.wire.imap.sequence import SequenceSet
 
 _MONTHS: Final = {
     name: number
@@ -57,88 +55,35 @@ class Facts:
 
 def predicate(key: keys.Key, facts: Facts) -> Predicate:
     """Return the key as a function. A number without a message matches none, as other servers have it too."""
-    match key:
-        case keys.All():
-            return lambda message: True
-        case keys.Members(ranges, uid):
-            wanted = SequenceSet(ranges)
-            if uid:
-                return _member(wanted.resolved(facts.largest), by_uid=True)
-            return _member(wanted.resolved(facts.count), by_uid=False)
-        case keys.Recent(present):
-            return lambda message: (message.uid in facts.recent) is present
-        case keys.Not(inner):
-            return _negation(predicate(inner, facts))
-        case keys.And(several):
-            return _conjunction([predicate(one, facts) for one in several])
-        case keys.Or(left, right):
-            return _negation(
-                _conjunction([_negation(predicate(left, facts)), _negation(predicate(right, facts))])
-            )
-        case keys.Header(name, text):
-            return _header(name, text.casefold())
-        case keys.InEnvelope(name, text):
-            return _in_envelope(name, text.casefold())
-        case keys.Body(text, header):
-            return _body(text.casefold(), header)
-        case keys.Day(_, _, True):
-            return _sent(key)
-    return _of_row(key)
+
+    def leaf(key: keys.Key) -> Predicate:
+        match key:
+            case keys.Members(ranges, True):
+                by_uid = member_judge(keys.resolved(ranges, facts.largest))
+                return lambda message: by_uid(message.uid)
+            case keys.Members(ranges, False):
+                by_number = member_judge(keys.resolved(ranges, facts.count))
+                return lambda message: by_number(message.number)
+            case keys.Recent(present):
+                return lambda message: (message.uid in facts.recent) is present
+            case keys.Header(name, text):
+                return _header(name, text.casefold())
+            case keys.InEnvelope(name, text):
+                return _in_envelope(name, text.casefold())
+            case keys.Body(text, header):
+                return _body(text.casefold(), header)
+            case keys.Day(_, _, True):
+                return _sent(key)
+        return _of_row(key)
+
+    return combined(key, leaf)
 
 
 def _of_row(key: keys.Key) -> Predicate:
-    judge: Callable[[Row], bool]
-    match key:
-        case keys.Flagged(flag, present):
-            if flag.startswith("\\"):
-                judge = lambda row: (flag in row.flags) is present  # noqa: E731
-            else:  # keywords are told apart without regard to case
-                folded = flag.lower()
-                judge = lambda row: any(word.lower() == folded for word in row.flags) is present  # noqa: E731
-        case keys.Size(octets, True):
-            judge = lambda row: row.size > octets  # noqa: E731
-        case keys.Size(octets, False):
-            judge = lambda row: row.size < octets  # noqa: E731
-        case keys.ModSeq(least):
-            judge = lambda row: row.modseq >= least  # noqa: E731
-        case keys.Day(when, day, False):
-            judge = lambda row: _compares(when, datetime.fromtimestamp(row.internal_date, UTC).date(), day)  # noqa: E731
-        case _:
-            raise TypeError(f"no predicate for {key!r}")
+    judge = row_judge(key)
+    if judge is None:
+        raise TypeError(f"no predicate for {key!r}")
     return lambda message: None if message.row is None else judge(message.row)
-
-
-def _member(ranges: Ranges, *, by_uid: bool) -> Predicate:
-    starts = [low for low, _ in ranges]
-
-    def judge(message: Message) -> bool:
-        value = message.uid if by_uid else message.number
-        place = bisect_right(starts, value) - 1
-        return place >= 0 and value <= ranges[place][1]
-
-    return judge
-
-
-def _negation(inner: Predicate) -> Predicate:
-    def judge(message: Message) -> bool | None:
-        result = inner(message)
-        return None if result is None else not result
-
-    return judge
-
-
-def _conjunction(several: list[Predicate]) -> Predicate:
-    def judge(message: Message) -> bool | None:
-        result: bool | None = True
-        for one in several:
-            found = one(message)
-            if found is False:
-                return False
-            if found is None:
-                result = None
-        return result
-
-    return judge
 
 
 def _header(name: bytes, text: str) -> Predicate:
@@ -199,7 +144,7 @@ def _sent(key: keys.Day) -> Predicate:
         if message.detail is None:
             return None
         sent = sent_day(message.detail.envelope.date)
-        return sent is not None and _compares(key.when, sent, key.day)
+        return sent is not None and compares(key.when, sent, key.day)
 
     return judge
 
@@ -219,9 +164,3 @@ def sent_day(text: bytes | None) -> date | None:
         return date(year, month, int(found[1]))
     except ValueError:
         return None
-
-
-def _compares(when: keys.When, found: date, wanted: date) -> bool:
-    if when is keys.When.BEFORE:
-        return found < wanted
-    return found == wanted if when is keys.When.ON else found >= wanted

@@ -15,6 +15,8 @@ from postroom.imap.dispatch import CommandHandler
 from postroom.imap.matching import Facts, Message, predicate
 from postroom.imap.refusals import LOST, SEARCHED_PAST_GONE, Reply
 from postroom.imap.session import ImapSession
+from postroom.policy.searchrows import settled
+from postroom.store.ahead import contents_ahead, heads_ahead
 from postroom.wire.imap.searching import Search, esearch_line, search_line
 from postroom.wire.imap.sections import header_end
 
@@ -22,6 +24,7 @@ ROWS: Final = 2000
 DETAILS: Final = 200
 CONTENTS: Final = 64
 CONTENT_OCTETS: Final = 4 << 20
+AHEAD: Final = 1 << 20  # octets that are read in one call of the store
 HEAD: Final = 16_384  # octets in which most header blocks end
 Loader = Callable[[list[Message]], Awaitable[list[Message]]]
 Reader = Callable[[Message], Awaitable[bytes]]
@@ -67,6 +70,7 @@ class _Search:
     def __init__(self, session: ImapSession, key: Key, facts: Facts) -> None:
         self._session = session
         self._judge = predicate(key, facts)
+        self._key = settled(key, session.selected.uids, facts.recent)
         used = tuple(leaves(key))
         self._asks_header = any(isinstance(leaf, Header) for leaf in used)
         self._asks_detail = any(
@@ -84,7 +88,7 @@ class _Search:
             if self._session.time_slice.over:
                 await self._session.flush()
         if open_:
-            open_ = await self._by_step(open_, ROWS, self._load_rows)
+            open_ = await self._asked_of_store(open_)
         if open_ and self._asks_detail:
             open_ = await self._by_step(open_, DETAILS, self._load_details)
         if open_ and self._asks_header:
@@ -115,6 +119,23 @@ class _Search:
             open_ += self._sorted_out(await load(chunk))
             for message in chunk:
                 message.detail = None  # envelopes of a whole mailbox are too much to hold
+            await self._session.flush()
+        return open_
+
+    async def _asked_of_store(self, messages: list[Message]) -> list[Message]:
+        """Let the store judge; return the messages that it leaves undecided, with their rows."""
+        account, view = self._session.selected_account, self._session.selected
+        open_: list[Message] = []
+        for start in range(0, len(messages), ROWS):
+            chunk = messages[start : start + ROWS]
+            found = await account.search(view.id, self._key, [message.uid for message in chunk])
+            matching = frozenset(found.matching)
+            self._found += [message for message in chunk if message.uid in matching]
+            self.left_out = self.left_out or bool(found.missing)
+            if found.undecided:
+                undecided = frozenset(found.undecided)
+                left = await self._load_rows([message for message in chunk if message.uid in undecided])
+                open_ += self._sorted_out(left)
             await self._session.flush()
         return open_
 
@@ -161,6 +182,10 @@ class _Search:
         return None
 
     async def _by_octets(self, messages: list[Message], load: Reader) -> list[Message]:
+        uids = [message.uid for message in messages]
+        account, mailbox = self._session.selected_account, self._session.selected.id
+        self._contents = contents_ahead(account, mailbox, uids, AHEAD)
+        self._heads = heads_ahead(account, mailbox, uids, HEAD)
         open_: list[Message] = []
         batch: list[Message] = []
         octets = 0
@@ -182,7 +207,7 @@ class _Search:
     async def _load_header(self, message: Message) -> bytes:
         """Raises MessageGone, MessageLost."""
         account, mailbox = self._session.selected_account, self._session.selected.id
-        start = await account.head(mailbox, message.uid, HEAD)
+        start = await self._heads.read(message.uid)
         end = header_end(start)
         if end == len(start):
             start = await account.content(mailbox, message.uid)
@@ -192,7 +217,7 @@ class _Search:
 
     async def _load_content(self, message: Message) -> bytes:
         """Raises MessageGone, MessageLost."""
-        message.content = await self._session.selected_account.content(self._session.selected.id, message.uid)
+        message.content = await self._contents.read(message.uid)
         return message.content
 
     async def _judge_batch(self, batch: list[Message]) -> list[Message]:

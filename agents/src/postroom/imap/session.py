@@ -94,12 +94,6 @@ class ImapSession:
         assert self._selected_account is not None
         return self._selected_account
 
-    def replace_account(self, account: MailAccount) -> None:
-        """Use another object for the account that logged in."""
-        if self._selected_account is self.account:
-            self._selected_account = account
-        self.account = account
-
     def enter_mailbox(self, account: MailAccount, view: View) -> None:
         """Select a mailbox of an account."""
         self.view = view

@@ -5,13 +5,12 @@ tree from those of its leaves, so that whoever knows more of a message judges th
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, date, datetime
 from typing import TypeVar
 
 from postroom.contracts.account import Row
 from postroom.contracts.search import (
-    STAR,
     All,
     And,
     Day,
@@ -23,8 +22,10 @@ from postroom.contracts.search import (
     Not,
     Or,
     Ranges,
+    Recent,
     Size,
     When,
+    resolved,
 )
 
 M = TypeVar("M")
@@ -95,24 +96,6 @@ def compares(when: When, found: date, wanted: date) -> bool:
     return found == wanted if when is When.ON else found >= wanted
 
 
-def resolved(ranges: Ranges, largest: int) -> Ranges:
-    """Return ascending ranges that neither overlap nor touch, with STAR replaced by `largest`."""
-    plain = sorted(_ordered(low, high, largest) for low, high in ranges)
-    merged: list[tuple[int, int]] = []
-    for low, high in plain:
-        if merged and low <= merged[-1][1] + 1:
-            merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
-        else:
-            merged.append((low, high))
-    return tuple(merged)
-
-
-def _ordered(low: int, high: int, largest: int) -> tuple[int, int]:
-    low = largest if low == STAR else low
-    high = largest if high == STAR else high
-    return (low, high) if low <= high else (high, low)
-
-
 def member_judge(ranges: Ranges) -> Callable[[int], bool]:
     """Return whether a number lies in one of these resolved ranges, as a function."""
     starts = [low for low, _ in ranges]
@@ -124,29 +107,48 @@ def member_judge(ranges: Ranges) -> Callable[[int], bool]:
     return judge
 
 
+def settled(key: Key, uids: Sequence[int], recent: Collection[int]) -> Key:
+    """Return the key with UIDs in place of message numbers and of RECENT, which only a session knows.
+
+    `uids` are those of all message numbers, ascending.
+    """
+    match key:
+        case Not(inner):
+            return Not(settled(inner, uids, recent))
+        case And(several):
+            return And(tuple(settled(one, uids, recent) for one in several))
+        case Or(left, right):
+            return Or(settled(left, uids, recent), settled(right, uids, recent))
+        case Recent(present):
+            members = Members(tuple((uid, uid) for uid in sorted(recent)), uid=True)
+            return members if present else Not(members)
+        case Members(ranges, False):
+            numbers = ((max(low, 1), min(high, len(uids))) for low, high in resolved(ranges, len(uids)))
+            spans = tuple((uids[low - 1], uids[high - 1]) for low, high in numbers if low <= high)
+            return Members(spans, uid=True)
+        case Members(ranges, True):
+            return Members(resolved(ranges, uids[-1] if uids else 0), uid=True)
+    return key
+
+
 def judge_rows(key: Key, uids: Sequence[int], rows: Sequence[Row]) -> Found:
-    """Judge messages by their rows; message numbers count within `uids`, which are ascending."""
-    numbers: dict[int, int] = {}
-
-    def leaf(key: Key) -> Judge[Row]:
-        if isinstance(key, Members):
-            if key.uid:
-                member = member_judge(resolved(key.ranges, uids[-1] if uids else 0))
-                return lambda row: member(row.uid)
-            if not numbers:
-                numbers.update({uid: number for number, uid in enumerate(uids, 1)})
-            member = member_judge(resolved(key.ranges, len(uids)))
-            return lambda row: member(numbers[row.uid])
-        return row_judge(key) or _undecided
-
-    judge = combined(key, leaf)
+    """Judge the messages of these UIDs by their rows; `key` is settled."""
+    judge = combined(key, _leaf)
     matching: list[int] = []
     undecided: list[int] = []
     for row in rows:
         result = judge(row)
         if result is not False:
             (matching if result else undecided).append(row.uid)
-    return Found(tuple(matching), tuple(undecided))
+    missing: set[int] = set(uids).difference(row.uid for row in rows) if len(rows) < len(uids) else set()
+    return Found(tuple(matching), tuple(undecided), tuple(sorted(missing)))
+
+
+def _leaf(key: Key) -> Judge[Row]:
+    if isinstance(key, Members) and key.uid:
+        member = member_judge(key.ranges)
+        return lambda row: member(row.uid)
+    return row_judge(key) or _undecided
 
 
 def _undecided(row: Row) -> None:

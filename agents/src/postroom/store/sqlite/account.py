@@ -142,7 +142,8 @@ class SqliteAccount:
         return await (self._read(call) if small else self._run(call))
 
     async def search(self, mailbox: int, key: Key, uids: Sequence[int]) -> Found:
-        return await self._run(lambda db: searching.search(db, mailbox, key, uids))
+        call = partial(searching.search, mailbox=mailbox, key=key, uids=uids)
+        return await (self._read(call) if len(uids) <= _FEW else self._run(call))
 
     async def details(self, mailbox: int, uids: Sequence[int]) -> tuple[Detail, ...]:
         call = partial(reading.details, mailbox=mailbox, uids=uids)

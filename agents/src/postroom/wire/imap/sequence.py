@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import msgspec
 
-from postroom.contracts.search import STAR, Ranges
+from postroom.contracts.search import STAR, Ranges, resolved
 from postroom.wire.imap.scanner import BadSyntax
 
 
@@ -26,14 +26,7 @@ class SequenceSet(msgspec.Struct, frozen=True):
 
     def resolved(self, largest: int) -> Ranges:
         """Ascending ranges that neither overlap nor touch, with `*` replaced by `largest`."""
-        plain = sorted(_ordered(low, high, largest) for low, high in self.ranges)
-        merged: list[tuple[int, int]] = []
-        for low, high in plain:
-            if merged and low <= merged[-1][1] + 1:
-                merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
-            else:
-                merged.append((low, high))
-        return tuple(merged)
+        return resolved(self.ranges, largest)
 
     def numbers(self, count: int) -> Ranges:
         """As message numbers in a mailbox of `count` messages. Raises NoSuchMessage."""
@@ -51,12 +44,6 @@ class SequenceSet(msgspec.Struct, frozen=True):
             if first < last:
                 found.append((first + 1, last))
         return tuple(found)
-
-
-def _ordered(low: int, high: int, largest: int) -> tuple[int, int]:
-    low = largest if low == STAR else low
-    high = largest if high == STAR else high
-    return (low, high) if low <= high else (high, low)
 
 
 def parse(text: bytes) -> SequenceSet:
