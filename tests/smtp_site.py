@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from postroom.contracts.auth import Login, LoginAttempt
 from postroom.contracts.errors import LoginRefused
+from postroom.couriers.fullness import FullAccountsFolder
 from postroom.directory.apply import apply
 from postroom.directory.reader import SqliteDirectory
 from postroom.directory.reading import read_document
@@ -29,7 +30,6 @@ from postroom.msa.config import MsaConfig
 from postroom.msa.counters import Counters
 from postroom.msa.reception import MsaReception
 from postroom.mta.config import MtaConfig
-from postroom.mta.quota import OverQuotaFlags
 from postroom.mta.reception import MtaReception
 from postroom.mta.repetition import Repetition, shared_secret
 from postroom.mta.verification import Verifier
@@ -339,7 +339,7 @@ async def running(folder: Path, settings: Mapping[str, Any] | None = None) -> As
     mta = MtaReception(
         config=mta_config, spool=spools["mta"], router=router, clock=clock, log=log,
         verifier=verifier if mta_config.verify_authentication else None,
-        flags=OverQuotaFlags(mta_config.over_quota_directory),
+        fullness=FullAccountsFolder(mta_config.over_quota_directory),
         repetition=Repetition(shared_secret(str(folder / "mta"))),
     )  # fmt: skip
     counters = Counters(str(folder / "counters.db"))

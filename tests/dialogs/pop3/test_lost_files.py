@@ -56,7 +56,8 @@ def test_damaged_rows_end_no_session(own_server: Server) -> None:
     account = user.partition("@")[0]
     with sqlite3.connect(server.folder / f"accounts/{account}/account.db") as database:
         database.execute("UPDATE messages SET internal_date = 253402318799, flags = 'x' WHERE key & 3 = 1")
-        database.execute("UPDATE contents SET file = 'a' || char(0) WHERE id = 2")
+        second = "SELECT content FROM messages WHERE key & 3 = 2"
+        database.execute(f"UPDATE contents SET file = 'a' || char(0) WHERE id = ({second})")
     database.close()
     client = connect(server, user)
     assert client.stat()[0] == 3

@@ -67,7 +67,7 @@ async def test_unknown_and_disabled(site: Site) -> None:
 
 
 async def test_over_quota(site: Site) -> None:
-    site.servers["smtp"].reception.flags._steady = itertools.count().__next__  # type: ignore[attr-defined]
+    site.servers["smtp"].reception.fullness._steady = itertools.count().__next__  # type: ignore[attr-defined]
     (site.folder / "full" / "id-ada").touch()
     assert (await refusal(site, "ada@alpha.example")).startswith("452 4.2.2")
     assert len(await recipients(site, "team@alpha.example")) == 2

@@ -2,7 +2,7 @@
 
 import pytest
 from postroom.contracts.account import Content
-from postroom.contracts.errors import MessageGone
+from postroom.contracts.errors import MessageGone, Unavailable
 from postroom.store.ahead import MESSAGES, ReadAhead
 
 
@@ -60,3 +60,18 @@ async def test_the_last_message_needs_no_window() -> None:
     engine = Engine(range(5, 6))
     assert await engine.ahead.read(5) == b"5"
     assert (engine.windows, engine.single) == ([], [5])
+
+
+async def test_a_fault_about_one_message_spoils_no_other() -> None:
+    engine = Engine(range(1, 11))
+
+    async def faulty(uids: object) -> tuple[Content, ...]:
+        raise ValueError("a fault of ours")
+
+    async def failing(uids: object) -> tuple[Content, ...]:
+        raise Unavailable
+
+    ahead = ReadAhead(range(1, 11), faulty, engine._one)
+    assert [await ahead.read(uid) for uid in (1, 2, 3)] == [b"1", b"2", b"3"]
+    with pytest.raises(Unavailable):
+        await ReadAhead(range(1, 11), failing, engine._one).read(1)

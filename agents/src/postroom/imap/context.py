@@ -8,6 +8,7 @@ from typing import Protocol
 from postroom.contracts.auth import Authenticator
 from postroom.contracts.clock import Clock
 from postroom.contracts.directory import Directory
+from postroom.contracts.logins import LoginCounts
 from postroom.contracts.store import Store
 from postroom.imap.budget import Budget
 from postroom.imap.config import ImapConfig
@@ -41,7 +42,7 @@ class ImapContext:
     directory: Directory
     store: Store
     tls: Callable[[], ssl.SSLContext] | None = None
-    logins: Crowd = field(default_factory=Crowd)  # open sessions by account id
+    logins: LoginCounts = field(default_factory=Crowd)  # open sessions by account id
     workers: int = 1
     incoming: Budget = field(init=False)
 

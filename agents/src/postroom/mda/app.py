@@ -6,10 +6,10 @@ import os
 from typing import Any, ClassVar
 
 from postroom.contracts.errors import MailError
+from postroom.couriers.fullness import FullnessFolder
 from postroom.directory.reader import SqliteDirectory
 from postroom.mda.config import MdaConfig
 from postroom.mda.delivery import Deliverer
-from postroom.mda.over_quota import OverQuotaFlags
 from postroom.mda.sessions import LARGE_AT_ONCE, Sessions
 from postroom.runtime.config import ConfigError
 from postroom.runtime.connections import Caps, Listener
@@ -44,7 +44,7 @@ class MdaAgent(Agent[MdaConfig]):
         self._deliverer = Deliverer(
             directory,
             self._store,
-            OverQuotaFlags(config.over_quota_directory),
+            FullnessFolder(config.over_quota_directory),
             service.clock,
             self.log,
             config.host_name,
@@ -62,7 +62,7 @@ class MdaAgent(Agent[MdaConfig]):
         if not sockets:
             raise ConfigError("no LMTP socket: systemd gave none and listen.lmtp is not set")
         await self._listener.start(sockets)
-        self._review = asyncio.ensure_future(self._review_flags())
+        self._review = asyncio.ensure_future(self._review_fullness())
 
     async def drain(self) -> None:
         self._review.cancel()
@@ -71,10 +71,10 @@ class MdaAgent(Agent[MdaConfig]):
         await self._listener.wait_idle(self.config.drain_seconds)
         await self._store.close()
 
-    async def _review_flags(self) -> None:
+    async def _review_fullness(self) -> None:
         while True:
             with contextlib.suppress(MailError):
-                await self._deliverer.review_flags()
+                await self._deliverer.review_fullness()
             await asyncio.sleep(REVIEW_SECONDS)
 
     @staticmethod

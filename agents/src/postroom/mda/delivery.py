@@ -2,19 +2,23 @@
 
 import contextlib
 import os
+from typing import Final
 
 from postroom.contracts.account import Quota
 from postroom.contracts.clock import Clock
 from postroom.contracts.directory import Directory
 from postroom.contracts.errors import MailError, MailLoop, RecipientOverQuota, Unavailable
+from postroom.contracts.fullness import FullnessRecord
 from postroom.contracts.store import Copy, Delivery, Store
 from postroom.mail.ids import queue_id
-from postroom.mda import filing, over_quota
+from postroom.mda import filing
 from postroom.mda.filing import Target
-from postroom.mda.over_quota import OverQuotaFlags
 from postroom.runtime.log import Log
 from postroom.wire.smtp.commands import Recipient
 from postroom.wire.smtp.lmtp import AskDelivery
+
+# A refused message up to this size means that the account is full; a larger one says nothing about others.
+ORDINARY: Final = 1 << 20
 
 
 class Deliverer:
@@ -24,14 +28,14 @@ class Deliverer:
         self,
         directory: Directory,
         store: Store,
-        flags: OverQuotaFlags,
+        fullness: FullnessRecord,
         clock: Clock,
         log: Log,
         host_name: str,
     ) -> None:
         self._directory = directory
         self._store = store
-        self._flags = flags
+        self._fullness = fullness
         self._clock = clock
         self._log = log
         self._host_name = host_name
@@ -39,7 +43,7 @@ class Deliverer:
     async def judge(self, recipient: Recipient) -> Target:
         """Raises MailError."""
         target = await filing.find(self._directory, recipient.address, self._host_name)
-        if target.account.id in self._flags and await self._is_full(target):
+        if await self._is_recorded_full(target):
             raise RecipientOverQuota("mailbox full")
         return target
 
@@ -99,27 +103,36 @@ class Deliverer:
         if isinstance(outcome, RecipientOverQuota):
             needed = size + len(filing.prefix(asked.mail.sender, target.address))
             with contextlib.suppress(MailError):  # the answer to the relay does not depend on the flag
-                if over_quota.is_full(await self._quota(target), needed):
-                    self._flags.put_up(target.account.id, min(needed, over_quota.ORDINARY))
+                if is_full(await self._quota(target), needed):
+                    await self._fullness.record(target.account.id, min(needed, ORDINARY))
 
     async def _quota(self, target: Target) -> Quota:
         account = await self._store.account(target.account.id, target.account.id)
         return await account.quota()
 
-    async def _is_full(self, target: Target) -> bool:
+    async def _is_recorded_full(self, target: Target) -> bool:
+        """Tell whether the account is recorded as full, and still is."""
         account_id = target.account.id
-        if over_quota.is_full(await self._quota(target), self._flags.needed(account_id)):
+        needed = await self._fullness.needed(account_id)
+        if not needed:
+            return False
+        if is_full(await self._quota(target), needed):
             return True
-        self._flags.take_down(account_id)
+        await self._fullness.clear(account_id)
         return False
 
-    async def review_flags(self) -> None:
-        """Take down flags of accounts that have room again, or exist no more."""
-        for account_id in self._flags:
+    async def review_fullness(self) -> None:
+        """Clear the record of accounts that have room again, or do not exist any more."""
+        for account_id in await self._fullness.recorded():
             account = await self._directory.account(account_id)
             if account is None:
-                self._flags.take_down(account_id)
+                await self._fullness.clear(account_id)
                 continue
             mailboxes = await self._store.account(account_id, account_id)
-            if not over_quota.is_full(await mailboxes.quota(), self._flags.needed(account_id)):
-                self._flags.take_down(account_id)
+            if not is_full(await mailboxes.quota(), await self._fullness.needed(account_id)):
+                await self._fullness.clear(account_id)
+
+
+def is_full(quota: Quota, needed: int) -> bool:
+    """Tell whether a message of ordinary size does not fit; `needed` is the size of the one that was refused."""
+    return quota.limit > 0 and quota.used + min(needed, ORDINARY) > quota.limit

@@ -2,9 +2,9 @@
 
 from typing import NoReturn
 
+from postroom.couriers.fullness import FullAccountsFolder
 from postroom.directory.reader import SqliteDirectory
 from postroom.mta.config import MtaConfig
-from postroom.mta.quota import OverQuotaFlags
 from postroom.mta.reception import MtaReception
 from postroom.mta.repetition import Repetition, shared_secret
 from postroom.mta.verification import Verifier
@@ -63,7 +63,7 @@ class MtaAgent(Agent[MtaConfig]):
                 config.own_addresses,
             ),
             verifier=verifier,
-            flags=OverQuotaFlags(config.over_quota_directory),
+            fullness=FullAccountsFolder(config.over_quota_directory),
             repetition=self._repetition,
             clock=clock,
             log=self.log,

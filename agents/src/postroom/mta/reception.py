@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from postroom.contracts.auth import Login
 from postroom.contracts.clock import Clock
 from postroom.contracts.errors import LoginRefused, RecipientOverQuota
+from postroom.contracts.fullness import FullAccounts
 from postroom.contracts.queue import Draft, Hop, Intake, Origin, QueuedMessage, QueuedRecipient
 from postroom.mta.config import MtaConfig
-from postroom.mta.quota import OverQuotaFlags
 from postroom.mta.repetition import Repetition
 from postroom.mta.verification import Judgement, Verifier
 from postroom.policy import trace
@@ -29,7 +29,7 @@ class MtaReception:
     spool: Intake
     router: Router
     verifier: Verifier | None
-    flags: OverQuotaFlags
+    fullness: FullAccounts
     repetition: Repetition
     clock: Clock
     log: Log
@@ -53,7 +53,9 @@ class MtaReception:
     ) -> tuple[QueuedRecipient, ...]:
         """Addresses of ours only. Raises RecipientError, Unavailable."""
         queued = await self.router.route(recipient.address, transaction.sender, relay=False)
-        if self.flags.all_full([row.account for row in queued if row.hop is Hop.MAILBOX], len(queued)):
+        accounts = {row.account for row in queued if row.hop is Hop.MAILBOX}
+        only_mailboxes = bool(accounts) and all(row.hop is Hop.MAILBOX for row in queued)
+        if only_mailboxes and accounts == await self.fullness.full_among(accounts):  # no destination is left
             raise RecipientOverQuota
         return queued
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from postroom.contracts.account import Content, MailAccount
+from postroom.contracts.errors import MailError
 
 MESSAGES: Final = 64  # of a window
 Window = Callable[[Sequence[int]], Awaitable[tuple[Content, ...]]]
@@ -35,7 +36,12 @@ class ReadAhead:
             if not in_order or index + 1 >= len(self._uids):
                 return await self._one(uid)
             self._held.clear()
-            read = await self._window(self._uids[index : index + MESSAGES])
+            try:
+                read = await self._window(self._uids[index : index + MESSAGES])
+            except (MailError, OSError):
+                raise
+            except Exception:  # a fault of ours about one message must not spoil those around it
+                return await self._one(uid)
             self._held = {content.uid: content for content in read}
             held = self._held.pop(uid)
         if held.error is not None:
