@@ -4,7 +4,10 @@ Order: file, fsync, folder fsync, rows, commit. The write lock of the database i
 """
 
 import hashlib
+import os
+import sqlite3
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
@@ -21,7 +24,7 @@ from postroom.contracts.errors import (
 from postroom.contracts.store import Copy, Delivery
 from postroom.mail.dates import clamped
 from postroom.mail.flags import DELETED_BIT, SEEN_BIT, keywords, system_bits
-from postroom.mail.ids import is_queue_id, number_of
+from postroom.mail.ids import is_queue_id, number_of, queue_id
 from postroom.mail.mime import Envelope, Part
 from postroom.mail.mime_scan import scan, shifted
 from postroom.store.blobs.files import Folder, SyncFailed
@@ -195,8 +198,7 @@ def _commit(  # noqa: PLR0913, PLR0917
             for target in targets:
                 box = target.box or mailboxes.make(database, target.name, now)
                 flags = _fitting(database, box, target.flags) if target.flags else target.flags
-                message = _Message(flags, delivery.arrived, size, content)
-                uid = _insert(database, box, message, modseq)
+                uid = _insert(database, box, flags, delivery.arrived, size, content, modseq)
                 forget |= uid % _PRUNE_EVERY == 0
         if forget:
             sql.execute("DELETE FROM deliveries WHERE time < ?", (remember_since,))
@@ -212,10 +214,10 @@ class _Target(NamedTuple):
 
 def _targets(database: Database, delivery: Delivery) -> tuple[list[_Target], int, int]:
     """Return the mailboxes, each once, the octets used so far, and the next mod-sequence."""
-    first, *others = delivery.copies
-    box, used, modseq = database.arrival(_plain_name(first.mailbox))
-    if box is not None and not others:
-        return [_Target(box.name, box, first.flags)], used, modseq
+    copies = delivery.copies
+    box, used, modseq = database.arrival(_plain_name(copies[0].mailbox))
+    if box is not None and len(copies) == 1:
+        return [_Target(box.name, box, copies[0].flags)], used, modseq
     found: dict[str, _Target] = {}
     for copy in delivery.copies:
         target = _target(database, copy)
@@ -265,44 +267,45 @@ def _digest(content: bytes) -> bytes:
 
 def _insert_content(database: Database, file: NewFile, copies: int) -> int:
     """Insert the row of a file that so many messages share; return its id."""
-    cursor = database.sql.execute(
-        "INSERT INTO contents VALUES (max(?, coalesce((SELECT max(id) FROM contents), 0) + 1), ?, ?, ?, ?, ?, ?)",
-        (_least_id(file.name), file.name, file.size, file.digest, copies, file.prefix, file.detail),
-    )
-    return int(cursor.lastrowid or 0)
+    columns = (file.name, file.size, file.digest, copies, file.prefix, file.detail)
+    content = _content_id(file.name)
+    try:
+        database.sql.execute("INSERT INTO contents VALUES (?, ?, ?, ?, ?, ?, ?)", (content, *columns))
+    except sqlite3.IntegrityError:  # another file of the same millisecond has this id, once in a million
+        cursor = database.sql.execute(
+            "INSERT INTO contents VALUES ((SELECT max(id) FROM contents) + 1, ?, ?, ?, ?, ?, ?)", columns
+        )
+        content = int(cursor.lastrowid or 0)
+    return content
 
 
-def _least_id(name: str) -> int:
-    """Return the least id for a new content: 43 bits of its file's milliseconds, and 20 bits of its noise.
+def _content_id(name: str) -> int:
+    """Return an id that no content of the account ever had: 43 bits of its file's milliseconds, 20 of its noise.
 
     Ids that SQLite gives out itself are used again when the newest content has been expunged, but a mail program may
     remember `Row.content_id`.
     """
-    if not is_queue_id(name):
-        return 0
-    number = number_of(name)
+    number = number_of(name if is_queue_id(name) else queue_id(time.time_ns() // 1_000_000, os.urandom(10)))
     return (number >> 80) % (1 << 43) << 20 | number % (1 << 20)
 
 
-class _Message(NamedTuple):
-    """What the row of a new message says."""
-
-    flags: frozenset[str]
-    internal_date: int
-    size: int  # as served
-    content: int
-
-
-def _insert(database: Database, box: Box, message: _Message, modseq: int) -> int:
-    """Insert the row of a new message; return its UID."""
-    bits, words = system_bits(message.flags), keywords(message.flags)
+def _insert(  # noqa: PLR0913, PLR0917
+    database: Database,
+    box: Box,
+    flags: frozenset[str],
+    internal_date: int,
+    size: int,
+    content: int,
+    modseq: int,
+) -> int:
+    """Insert the row of a new message, whose `size` is that of the message as served; return its UID."""
+    bits, words = system_bits(flags), keywords(flags)
     if words:
         words = database.spelled(box.id, words)
         database.learn_keywords(box.id, words)
-    date, size = clamped(message.internal_date), message.size
     database.sql.execute(
         "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
-        (box.first_key | box.uidnext, bits, " ".join(words), modseq, date, size, message.content),
+        (box.first_key | box.uidnext, bits, " ".join(words), modseq, clamped(internal_date), size, content),
     )
     database.sql.execute(
         "UPDATE mailboxes SET uidnext = uidnext + 1, modseq = ?, messages = messages + 1, unseen = unseen + ?,"
@@ -358,7 +361,7 @@ def _append(
         uidvalidity = box.uidvalidity
         date = now if message.internal_date is None else message.internal_date
         content = _insert_content(database, file, 1)
-        uids.append(_insert(database, box, _Message(message.flags, date, file.size, content), modseq))
+        uids.append(_insert(database, box, message.flags, date, file.size, content, modseq))
     return Appended(uidvalidity, tuple(uids))
 
 
@@ -367,5 +370,6 @@ def adopt(database: Database, mailbox: str, content: bytes, internal_date: int, 
     new = NewFile(file, len(content), _digest(content), b"", _encode(scan(content)))
     with database.writing():
         box = database.box(mailbox)
-        message = _Message(frozenset(), internal_date, new.size, _insert_content(database, new, 1))
-        _insert(database, box, message, database.next_modseq())
+        content_id = _insert_content(database, new, 1)
+        modseq = database.next_modseq()
+        _insert(database, box, frozenset(), internal_date, new.size, content_id, modseq)

@@ -190,22 +190,25 @@ def select_rows(
     base = mailbox << UID_BITS
     query = f"SELECT {columns} FROM messages WHERE key"  # noqa: S608
     if uids is None:
-        yield from database.sql.execute(f"{query} BETWEEN ? AND ? {condition}", (base, base | UID_MASK))
-        return
+        return database.sql.execute(f"{query} BETWEEN ? AND ? {condition}", (base, base | UID_MASK))
     if not uids:
-        return
+        return iter(())
     wanted = uids if len(uids) == 1 or isinstance(uids, range) else sorted(set(uids))
     first, last = wanted[0], wanted[-1]
-    if last - first < 4 * len(wanted):
-        rows = database.sql.execute(f"{query} BETWEEN ? AND ? {condition}", (base | first, base | last))
-        if last - first + 1 == len(wanted):
-            yield from rows
-        else:
-            members = {base | uid for uid in wanted}
-            yield from (row for row in rows if row[0] in members)
-        return
+    if last - first >= 4 * len(wanted):
+        return _sparse_rows(database, query, condition, [base | uid for uid in wanted])
+    rows = database.sql.execute(f"{query} BETWEEN ? AND ? {condition}", (base | first, base | last))
+    if last - first + 1 == len(wanted):
+        return rows
+    members = {base | uid for uid in wanted}
+    return (row for row in rows if row[0] in members)
+
+
+def _sparse_rows(
+    database: Database, query: str, condition: str, wanted: Sequence[int]
+) -> Iterator[tuple[int, ...]]:
     for start in range(0, len(wanted), CHUNK):
-        keys = [base | uid for uid in wanted[start : start + CHUNK]]
+        keys = wanted[start : start + CHUNK]
         marks = ",".join("?" * len(keys))
         yield from database.sql.execute(f"{query} IN ({marks}) {condition} ORDER BY key", keys)
 
