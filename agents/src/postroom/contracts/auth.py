@@ -1,4 +1,4 @@
-"""What an agent asks of whoever knows the secrets."""
+"""Logins, which agents have judged by the service that knows the passwords."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -6,7 +6,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Somebody who has proved who he is."""
+    """A client that has proved whose account it may use."""
 
     account: str  # account id
     address: str  # the account's address
@@ -18,17 +18,17 @@ class LoginAttempt:
 
     mechanism: str  # PLAIN or LOGIN; LOGIN is handed over as PLAIN
     response: bytes
-    service: str  # smtp, imap, pop3: who asks
+    service: str  # smtp, imap or pop3
     client: str  # client's IP address
-    secured: bool  # under TLS
+    secured: bool  # whether the client came by TLS
     session: str = ""  # connection id for the log
 
 
 class Authenticator(Protocol):
-    """Judges logins."""
+    """The service that judges logins."""
 
     async def authenticate(self, attempt: LoginAttempt) -> Login:
-        """The login.
+        """Return the login that the attempt proves.
 
         Raises LoginRefused, LoginThrottled, Unavailable.
         """

@@ -4,10 +4,10 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Wall time for what is written down, steady time for what is waited for."""
+    """Wall-clock time for records, steady time for timeouts."""
 
     def now(self) -> float:
-        """Seconds since 1970."""
+        """Return the seconds since 1970."""
 
     def steady(self) -> float:
-        """Seconds that never run backwards."""
+        """Return seconds that never run backwards."""

@@ -12,14 +12,14 @@ class Domain:
     name: str
     home: str
     alias_of: str | None = None  # every address here is the same address there
-    catch_all: tuple[str, ...] = ()  # addresses that receive what nobody has; empty: refused
+    catch_all: tuple[str, ...] = ()  # addresses that get mail for unknown ones; empty: such mail is refused
     separator: str = "+"  # RFC 5233 detail separator; empty: no subaddresses
     selectors: tuple[str, ...] = ()  # DKIM selectors that sign for it
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A person's mailbox. `id` is stable for ever and names its folder; the address is an attribute."""
+    """A person's mailbox. `id` never changes and names its folder; the address may change."""
 
     id: str
     address: str
@@ -41,11 +41,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What stands behind one exact address."""
+    """What one exact address leads to."""
 
     address: str
     kind: Kind
-    account: Account | None = None  # for Kind.ACCOUNT: also for a person's own further addresses
+    account: Account | None = None  # for Kind.ACCOUNT, which includes a person's further addresses
     members: tuple[str, ...] = ()  # for the others: addresses, ours or outside
     owner: str = ""  # lists: envelope sender of what the list sends on (RFC 5321 section 3.9.2)
 
@@ -64,16 +64,16 @@ class Directory(Protocol):
     """
 
     async def domain(self, name: str) -> Domain | None:
-        """The domain of that name, when it is ours."""
+        """Return the domain of that name, or None when it is not ours."""
 
     async def entry(self, address: str) -> Entry | None:
-        """What stands behind exactly this address: no subaddress, catch-all or domain alias is tried."""
+        """Return the entry of exactly this address; subaddress, catch-all and domain alias are not tried."""
 
     async def account(self, account_id: str) -> Account | None:
-        """The account of that id."""
+        """Return the account of that id, or None."""
 
     async def login(self, name: str) -> Account | None:
-        """The account that logs in by this name: its address, or any further address of the person."""
+        """Return the account that logs in by this name, which is its address or another address of the person."""
 
     async def rights(self, account_id: str) -> Rights:
-        """Addresses the account may send as: its own ones, of its teams, and those granted."""
+        """Return the addresses that the account may send as: its own, those of its teams, and those granted."""

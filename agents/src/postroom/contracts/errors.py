@@ -6,7 +6,7 @@ that the table is complete.
 MailError
 ├── RecipientError
 │   ├── NoSuchRecipient       unknown address in one of our domains
-│   ├── RecipientDisabled     account is switched off
+│   ├── RecipientDisabled     account is disabled
 │   ├── NotOurDomain          relaying refused
 │   ├── RecipientOverQuota    mailbox full (temporary: it may be emptied)
 │   └── TooManyRecipients     (temporary: the rest goes in another transaction)
@@ -22,13 +22,13 @@ MailError
 │   ├── NoSuchMailbox  MailboxExists  MailboxNameInvalid  MailboxNotSelectable  MailboxNotDeletable
 │   ├── MailboxInUse          (temporary) exclusive maildrop is locked
 │   ├── MessageGone           expunged meanwhile
-│   ├── MessageLost           its octets cannot be had any more: for the operator
+│   ├── MessageLost           its octets cannot be read; the operator has to act
 │   ├── QuotaExceeded         APPEND, COPY, MOVE over quota
 │   └── TooManyKeywords       a mailbox has as many as it may
 ├── LoginError
 │   ├── LoginRefused          wrong name or password, or a disabled account: one answer for all
 │   └── LoginThrottled        (temporary) too many failures
-└── Unavailable               (temporary) disk full, directory, store, auth or DNS not to be had
+└── Unavailable               (temporary) disk full, or directory, store, auth or DNS do not answer
 """
 
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ class NoSuchRecipient(RecipientError):
 
 
 class RecipientDisabled(RecipientError):
-    """The account exists and is switched off."""
+    """The account exists but is disabled."""
 
 
 class NotOurDomain(RecipientError):
@@ -100,7 +100,7 @@ class SenderNotOwned(SenderError):
 
 
 class SenderOverLimit(SenderError):
-    """The account has sent as much as it may for the time being."""
+    """The account has reached its sending limit."""
 
     temporary = True
 
@@ -140,7 +140,7 @@ class MessageGone(MailboxError):
 
 
 class MessageLost(MailboxError):
-    """The message is there and its octets are not; the argument says which one, for the log."""
+    """The message exists but its octets cannot be read; the argument names it, for the log."""
 
 
 class QuotaExceeded(MailboxError):
@@ -156,17 +156,17 @@ class LoginError(MailError):
 
 
 class LoginRefused(LoginError):
-    """Wrong name, wrong password or a disabled account: told apart nowhere."""
+    """Wrong name, wrong password or a disabled account; no reply tells which."""
 
 
 class LoginThrottled(LoginError):
-    """Too many failures of late; also the right password is not tried now."""
+    """Too many recent failures: even the right password is not tried now."""
 
     temporary = True
 
 
 class Unavailable(MailError):
-    """Something that we need is not to be had: disk, directory, store, auth agent, DNS."""
+    """Something that we need does not answer: disk, directory, store, auth agent or DNS."""
 
     temporary = True
 

@@ -1,6 +1,6 @@
 """Mailboxes on disk: a folder per account, rows in SQLite (sqlite/), messages as immutable files (blobs/).
 
-Room rule: what happens to mailboxes happens here and nowhere else, and is on disk before the caller hears of it.
+Room rule: only this room changes mailboxes, and every change is on disk before the caller gets its answer.
 No protocol words. RFC 3501, RFC 7162, RFC 6154.
 """
 

@@ -1,4 +1,4 @@
-"""Which account ids and mailbox names exist at all. RFC 3501 section 5.1, RFC 5198 (NFC).
+"""Which account ids and mailbox names are valid. RFC 3501 section 5.1, RFC 5198 (NFC).
 
 Room rule: mailbox names are rows and never reach the file system; account ids do, and are checked here.
 """
@@ -20,14 +20,14 @@ _FORBIDDEN: Final = re.compile("[\x00-\x1f\x7f-\x9f*%\u2028\u2029\ud800-\udfff\u
 
 
 def account_folder(account_id: str) -> str:
-    """The folder name of an account. Raises Unavailable for an id that is no plain name."""
+    """Return the folder name of an account. Raises Unavailable for an id that is not a plain name."""
     if not _ACCOUNT_ID.fullmatch(account_id):
         raise Unavailable("account id is not usable")
     return account_id
 
 
 def mailbox_name(text: str) -> str:
-    """A name as the store keeps it: NFC, `INBOX` in upper case, one `/` between levels.
+    """Return a name as the store keeps it: NFC, `INBOX` in upper case, one `/` between levels.
 
     Raises MailboxNameInvalid.
     """
@@ -48,6 +48,6 @@ def mailbox_name(text: str) -> str:
 
 
 def parents(name: str) -> list[str]:
-    """The names above a name, topmost first."""
+    """Return the names of the parents, topmost first."""
     levels = name.split(SEPARATOR)
     return [SEPARATOR.join(levels[:depth]) for depth in range(1, len(levels))]

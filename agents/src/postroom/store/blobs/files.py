@@ -6,10 +6,10 @@
     accounts/<id>/messages/<name>   octets as received, immutable
 
 A file is written under its final name and synced, file and folder, before the row that names it is committed:
-the row is what makes it a message, so an unfinished file is only litter. Soon after the commit nobody may write it any
-more: so a message is told from litter beside a database that has lost its row. One flat folder costs one folder sync
-per batch. No symbolic link is followed. Modes are set, since the umask of a service is 0077; the group comes
-from the setgid bit of the accounts folder.
+the row makes it a message, so an unfinished file is only litter. Soon after the commit the file is made read-only. If
+the database later loses its row, the mode still shows that it was a message. One flat folder costs one folder sync per
+batch. Symbolic links are not followed. Modes are set explicitly, because the umask of a service is 0077; the group
+comes from the setgid bit of the accounts folder.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from typing import Final
 from postroom.contracts.errors import Unavailable
 
 FILE_MODE: Final = 0o660
-MESSAGE_MODE: Final = 0o440  # of a file that a commit has named
+MESSAGE_MODE: Final = 0o440  # of a file whose row is committed
 DATABASE: Final = "account.db"
 UNFINISHED: Final = "account.db.new"
 MESSAGES: Final = "messages"
@@ -71,7 +71,7 @@ class Folder:
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
-        """Files that no row names yet are about to be committed. Raises OSError."""
+        """Announce that files without a row are about to be committed. Raises OSError."""
         fcntl.flock(self.descriptor, fcntl.LOCK_SH)
         try:
             yield
@@ -80,7 +80,7 @@ class Folder:
 
     @contextlib.contextmanager
     def undisturbed(self) -> Iterator[bool]:
-        """Whether nobody has the folder in use; as long as this lasts, nobody will. Raises OSError."""
+        """Tell whether nobody uses the folder, and keep it so while the context lasts. Raises OSError."""
         alone = _locked(self.descriptor)
         try:
             yield alone
@@ -95,7 +95,7 @@ class Folder:
         )
 
     def read(self, name: str, limit: int | None = None) -> bytes:
-        """The octets of a file, or the first `limit` of them. Raises OSError."""
+        """Return the octets of a file, or the first `limit` of them. Raises OSError."""
         descriptor = os.open(name, _READ, dir_fd=self.descriptor)
         try:
             size = os.fstat(descriptor).st_size
@@ -113,7 +113,7 @@ class Folder:
         return os.open(name, _READ, dir_fd=self.descriptor)
 
     def start_cached(self, name: str, octets: int) -> bytes | None:
-        """The first octets of a file that has more of them, if they are in memory; None otherwise."""
+        """Return the first octets of a longer file if they are in the page cache, else None."""
         try:
             descriptor = os.open(name, _READ, dir_fd=self.descriptor)
             try:
@@ -126,7 +126,7 @@ class Folder:
         return bytes(buffer) if read == octets else None
 
     def read_cached(self, name: str, size: int) -> bytes | None:
-        """The octets if they are in memory; None where reading would wait, or goes wrong in any way."""
+        """Return the octets if they are in the page cache; None where reading would wait or fails."""
         try:
             descriptor = os.open(name, _READ, dir_fd=self.descriptor)
             try:
@@ -139,12 +139,12 @@ class Folder:
         return bytes(memoryview(buffer)[:size]) if read == size else None
 
     def remove(self, name: str) -> None:
-        """Remove a file that no row names; one that stays is litter and found by verify."""
+        """Remove a file that no row names. If that fails, the file is litter that verify finds."""
         with contextlib.suppress(OSError):
             os.unlink(name, dir_fd=self.descriptor)
 
     def confirm(self, name: str) -> None:
-        """A row that names the file was committed. Not synced: what a crash of the machine takes back has its row."""
+        """Make a file whose row is committed read-only. Not synced: after a crash, the row still names the file."""
         with contextlib.suppress(OSError):  # expunged already
             descriptor = os.open(name, _READ, dir_fd=self.descriptor)
             try:
@@ -158,12 +158,12 @@ class Folder:
 
 
 def was_message(status: os.stat_result) -> bool:
-    """Whether a commit has named the file."""
+    """Tell whether a commit has named the file."""
     return stat.S_ISREG(status.st_mode) and not status.st_mode & stat.S_IWUSR
 
 
 def _umask_allows() -> bool:
-    """Whether a new file gets the group's mode by itself: one system call less per message."""
+    """Tell whether new files get the right mode without fchmod, which saves a system call per message."""
     with contextlib.suppress(OSError), open("/proc/self/status", "rb") as status:
         found = re.search(rb"^Umask:\s*([0-7]+)$", status.read(), re.MULTILINE)
         return found is not None and int(found[1], 8) & FILE_MODE == 0
@@ -193,7 +193,7 @@ def sync_folder(path: str) -> None:
 
 
 def is_account(path: str) -> bool:
-    """Whether the account's folder holds a database. Raises Unavailable when a symbolic link stands there."""
+    """Tell whether the account's folder holds a database. Raises Unavailable for a symbolic link."""
     for place in (path, os.path.join(path, DATABASE)):
         try:
             if os.path.islink(place):
@@ -205,8 +205,8 @@ def is_account(path: str) -> bool:
 
 
 def make_account(path: str) -> None:
-    """Make an account's folders; what is there stays. Raises OSError, SyncFailed."""
-    # chmod cannot be used on folders: without the setgid bit it clears it, with it the sandbox refuses
+    """Make the folders of an account that are missing. Raises OSError, SyncFailed."""
+    # chmod is no use on folders: it clears the setgid bit, and the sandbox forbids setting that bit.
     with _umask_switch:
         before = os.umask(0o007)
         try:
@@ -221,7 +221,7 @@ def make_account(path: str) -> None:
 
 @contextlib.contextmanager
 def alone(path: str, seconds: float) -> Iterator[None]:
-    """No other process or thread is in here for the same account. Raises Unavailable after so long, OSError."""
+    """Keep other processes and threads out for one account. Raises Unavailable after `seconds`, OSError."""
     descriptor = os.open(path, FOLDER)
     try:
         until = time.monotonic() + seconds
@@ -243,7 +243,7 @@ def _locked(descriptor: int) -> bool:
 
 
 def make_file(name: str, folder: int) -> None:
-    """An empty file with the group's mode, unless there is one."""
+    """Make an empty file with the group's mode, unless it exists."""
     with contextlib.suppress(FileExistsError):
         descriptor = os.open(name, _NEW, FILE_MODE, dir_fd=folder)
         try:

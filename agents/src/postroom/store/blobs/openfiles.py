@@ -8,11 +8,11 @@ from typing import Final, NamedTuple
 
 from postroom.store.blobs.files import Folder
 
-MOST: Final = 3  # of one account; the one that was not read for longest is closed
+MOST: Final = 3  # of one account; the least recently read one is closed
 
 
 class OpenFile(NamedTuple):
-    """An open file and what is served in front of it."""
+    """An open file, and the delivery prefix that is served before it."""
 
     descriptor: int
     prefix: bytes
@@ -30,7 +30,7 @@ class OpenFile(NamedTuple):
 
 
 class OpenFiles:
-    """The files of one account that are being read, by the message's key. Keys are never given twice."""
+    """The files of one account that are being read, by the message's key, which is never used again."""
 
     __slots__ = ("_files",)
 

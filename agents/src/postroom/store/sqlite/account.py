@@ -29,15 +29,15 @@ from postroom.store.sqlite.database import Database, as_refusal
 from postroom.store.sqlite.maildrop import MaildropLocks
 
 T = TypeVar("T")
-_FEW: Final = 500  # rows that are read in the event loop's own thread
+_FEW: Final = 500  # rows that are read in the event loop's thread
 
 
 class Engine(Protocol):
-    """Whoever keeps databases open and has calls made on them, by account id."""
+    """What the account needs of the engine, which opens databases and makes calls on them."""
 
     @property
     def clock(self) -> Clock:
-        """The time of what is written."""
+        """The clock for internal dates and UIDVALIDITY."""
 
     @property
     def quotas(self) -> Quotas:
@@ -54,7 +54,7 @@ class Engine(Protocol):
         """Return the call's result. Raises MailError."""
 
     def at_once(self, account_id: str) -> Database | None:
-        """Return the database, when it is open and at rest."""
+        """Return the database when it is open and not in use, else None."""
 
     def new_name(self) -> str:
         """Return a name that no message file ever had."""
@@ -73,13 +73,13 @@ class SqliteAccount:
         return await self._store.run(self._id, call)
 
     async def _read(self, call: Callable[[Database], T]) -> T:
-        """A small read: at once if the database is open and at rest."""
+        """Make a small read, without a thread if the database is open and not in use."""
         if self._store.at_once(self._id) is None:
             return await self._store.run(self._id, call)
         return cast(T, self._at_once(call))
 
     def _at_once(self, call: Callable[[Database], T]) -> T | None:
-        """The result of a small read, None when the database is closed or in use."""
+        """Return the result of a small read; None when the database is closed or in use."""
         database = self._store.at_once(self._id)
         if database is None:
             return None
@@ -163,7 +163,7 @@ class SqliteAccount:
         return await self._run(lambda db: reading.contents(db, mailbox, uids, octets))
 
     async def heads(self, mailbox: int, uids: Sequence[int], octets: int) -> tuple[Content, ...]:
-        room = (octets + reading.SMALL) * len(uids)  # no limit for all together
+        room = (octets + reading.SMALL) * len(uids)  # no common limit for all of them
         return await self._run(lambda db: reading.contents(db, mailbox, uids, room, octets))
 
     async def piece(self, mailbox: int, uid: int, start: int, end: int) -> bytes:

@@ -33,7 +33,7 @@ from postroom.store.sqlite import mailboxes
 from postroom.store.sqlite.database import Box, Database, as_refusal
 from postroom.store.sqlite.reading import stored_range
 
-_PRUNE_EVERY: Final = 500  # UIDs, so that nothing has to be counted while accounts come and go
+_PRUNE_EVERY: Final = 500  # UIDs between two prunings of the delivery log
 _LARGE: Final = 1 << 18
 _SMALL: Final = 16_384
 _encode = msgspec.msgpack.Encoder().encode
@@ -50,7 +50,7 @@ class NewFile(NamedTuple):
 
 
 class Octets:
-    """Content that several deliveries share: scanned once, written once, then linked. For use by several threads."""
+    """Content that several deliveries share: scanned and written once, then linked. Safe for several threads."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content
@@ -82,7 +82,7 @@ class Octets:
         return False
 
     def _detail_behind(self, prefix: int) -> bytes:
-        """Envelope and structure with offsets as served."""
+        """Return envelope and structure, encoded, with offsets as served."""
         if self._scanned is None:
             self._scanned = scan(self.content, base=prefix)
         elif self._base != prefix:
@@ -96,7 +96,7 @@ class Octets:
 
 
 class Job(NamedTuple):
-    """A delivery on its way."""
+    """A delivery, its content, and the name of its file."""
 
     delivery: Delivery
     octets: Octets
@@ -145,11 +145,11 @@ def _deliver(
 
 
 class _SecondCopy(Exception):
-    """This delivery was made before; its new file is not wanted."""
+    """This delivery was stored before, so its new file has to go."""
 
 
 def _refused(database: Database, job: Job, results: list[Exception | None], place: int) -> bool:
-    """Whether a large file need not be written at all; for the others only the commit looks."""
+    """Tell whether a large file need not be written at all; small ones are judged by the commit alone."""
     delivery = job.delivery
     if _seen(database, delivery):
         return True
@@ -235,7 +235,7 @@ def _target(database: Database, copy: Copy) -> _Target:
 
 
 def _fitting(database: Database, box: Box, flags: frozenset[str]) -> frozenset[str]:
-    """The flags without keywords for which the mailbox has no room: mail is never refused for them."""
+    """Return the flags without keywords that the mailbox has no room for: they never cause a refusal."""
     words = database.spelled(box.id, keywords(flags))
     try:
         database.learn_keywords(box.id, words)
@@ -246,7 +246,7 @@ def _fitting(database: Database, box: Box, flags: frozenset[str]) -> frozenset[s
 
 
 def _plain_name(name: str) -> str:
-    """A mailbox name, INBOX for what is none."""
+    """Return the name as the store keeps it, INBOX when it is not valid."""
     if name == INBOX:
         return name
     try:
@@ -256,7 +256,7 @@ def _plain_name(name: str) -> str:
 
 
 def _digest(content: bytes) -> bytes:
-    """Small pieces keep Python's lock: giving it away costs more than hashing a small message."""
+    """Hash a message; small ones in pieces that keep the GIL, since releasing it costs more than hashing them."""
     if len(content) > _SMALL:
         return hashlib.blake2b(content, digest_size=16).digest()
     running = hashlib.blake2b(digest_size=16)
@@ -323,7 +323,7 @@ def append(  # noqa: PLR0913, PLR0917
     now: int,
     quota_bytes: int,
 ) -> Appended:
-    """All or nothing."""
+    """Append all messages or none."""
     database.box(name)
     contents = [_whole(database, message.content) for message in messages]
     room = sum(map(len, contents))
@@ -366,7 +366,7 @@ def _append(
 
 
 def adopt(database: Database, mailbox: str, content: bytes, internal_date: int, file: str) -> None:
-    """Write the rows of a file that is in the folder already."""
+    """Insert the rows of a file that is already in the folder."""
     new = NewFile(file, len(content), _digest(content), b"", _encode(scan(content)))
     with database.writing():
         box = database.box(mailbox)

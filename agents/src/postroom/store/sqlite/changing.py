@@ -17,7 +17,7 @@ _COLUMNS: Final = "key, flags, keywords, modseq, internal_date, size, content"
 
 
 class FlagChange:
-    """What STORE asks for."""
+    """The change that STORE asks for."""
 
     def __init__(self, mode: FlagMode, bits: int, words: Sequence[str]) -> None:
         self.mode = mode
@@ -31,11 +31,11 @@ class FlagChange:
         return bool(self.words) and self.mode is not FlagMode.REMOVE
 
     def spelled(self, database: Database, mailbox: int) -> "FlagChange":
-        """The same with keywords as the mailbox spells them."""
+        """Return the same change with keywords as the mailbox spells them."""
         return FlagChange(self.mode, self.bits, database.spelled(mailbox, self.words))
 
     def apply(self, bits: int, words: str) -> tuple[int, str]:
-        """Flags and keywords after it."""
+        """Return flags and keywords after the change."""
         if self.mode is FlagMode.REPLACE:
             return self.bits, self._all
         bits = bits | self.bits if self.mode is FlagMode.ADD else bits & ~self.bits
@@ -82,7 +82,7 @@ def store(
             database.sql.executemany(
                 "UPDATE messages SET flags = ?, keywords = ?, modseq = ?, changed = 1 WHERE key = ?", updates
             )
-            if change.sets_keywords:  # behind the change, which may have made room
+            if change.sets_keywords:  # after the change, which may have made room
                 database.learn_keywords(mailbox, change.words)
             database.count(
                 mailbox, messages=0, unseen=unseen // SEEN_BIT, deleted=deleted // DELETED_BIT, size=0
@@ -113,7 +113,7 @@ def expunge(database: Database, mailbox: int, uids: Sequence[int] | None) -> tup
 
 
 def _remove(database: Database, mailbox: int, rows: list[tuple[int, ...]], modseq: int) -> None:
-    """Rows go; their UIDs are remembered for those who were away (RFC 7162 section 3.2.6)."""
+    """Remove rows and log their UIDs for clients that were away (RFC 7162 section 3.2.6)."""
     database.sql.executemany("DELETE FROM messages WHERE key = ?", [(row[0],) for row in rows])
     expunged.remember(database, mailbox, [row[0] for row in rows], modseq)
     _count(database, mailbox, rows, -1)
@@ -147,7 +147,7 @@ def copy(database: Database, mailbox: int, uids: Sequence[int], target: str, quo
 
 
 def move(database: Database, mailbox: int, uids: Sequence[int], target: str) -> Copied:
-    """Octets do not grow, so quota is not asked. To the mailbox itself: new UIDs (RFC 6851 section 3.3)."""
+    """Move messages; the quota does not matter, and a move within one mailbox gives new UIDs (RFC 6851 section 3.3)."""
     with database.writing():
         database.box_by_id(mailbox)
         box = database.box(target)
@@ -180,7 +180,7 @@ def _keywords(rows: list[tuple[int, ...]]) -> set[str]:
 
 
 def take_uids(database: Database, mailbox: int, count: int, modseq: int) -> None:
-    """UIDNEXT and HIGHESTMODSEQ after new messages."""
+    """Set UIDNEXT and HIGHESTMODSEQ after new messages."""
     database.sql.execute(
         "UPDATE mailboxes SET uidnext = uidnext + ?, modseq = ? WHERE id = ?", (count, modseq, mailbox)
     )

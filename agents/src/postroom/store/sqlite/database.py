@@ -1,4 +1,4 @@
-"""One account's database and files, opened. Everything here blocks and is called from one thread at a time."""
+"""One account's open database and files. Everything here blocks, and one thread at a time calls it."""
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -60,7 +60,7 @@ class Database:
     """Rows and files of one account."""
 
     def __init__(self, path: str, now: int, busy_seconds: float) -> None:
-        """Open, or make when new. Raises Unavailable, SyncFailed, OSError, sqlite3.Error."""
+        """Open the account, or make it when it is new. Raises Unavailable, SyncFailed, OSError, sqlite3.Error."""
         if not files.is_account(path):
             files.make_account(path)
             schema.prepare(path, now, busy_seconds)
@@ -74,8 +74,8 @@ class Database:
             self.sql = schema.connect(path, busy_seconds)
         self.folder = files.Folder(f"{path}/{files.MESSAGES}")
         self.being_read = OpenFiles()
-        self.unconfirmed: list[str] = []  # files that commits have named of late
-        self.dirty = False  # whether others have something to hear
+        self.unconfirmed: list[str] = []  # files named by recent commits
+        self.dirty = False  # whether a change has not been announced yet
 
     @property
     def id(self) -> str:
@@ -106,13 +106,13 @@ class Database:
         self.folder.close()
 
     def confirm(self) -> None:
-        """Mark files as messages; not at each commit, since every call of the system changes threads."""
+        """Make new message files read-only; not at each commit, because every system call may switch threads."""
         while self.unconfirmed:
             self.folder.confirm(self.unconfirmed.pop())
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """A write transaction: all of it on disk at the end, or nothing of it."""
+        """Run a write transaction: at the end all of it is on disk, or nothing."""
         self.sql.execute("BEGIN IMMEDIATE")
         before = self.sql.total_changes
         try:
@@ -125,7 +125,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Several SELECTs that see one state."""
+        """Run several SELECTs that see one state."""
         self.sql.execute("BEGIN")
         try:
             yield
@@ -137,7 +137,7 @@ class Database:
             self.sql.execute("ROLLBACK")
 
     def box(self, name: str) -> Box:
-        """Raises NoSuchMailbox, MailboxNotSelectable, MailboxNameInvalid."""
+        """Return the mailbox of a name. Raises NoSuchMailbox, MailboxNotSelectable, MailboxNameInvalid."""
         row = self.sql.execute(
             f"SELECT {_BOX} FROM mailboxes WHERE name = ?",  # noqa: S608
             (mailbox_name(name),),
@@ -145,7 +145,7 @@ class Database:
         return self._selectable(row)
 
     def box_by_id(self, mailbox: int) -> Box:
-        """Raises NoSuchMailbox, MailboxNotSelectable."""
+        """Return the mailbox of an id. Raises NoSuchMailbox, MailboxNotSelectable."""
         row = self.sql.execute(f"SELECT {_BOX} FROM mailboxes WHERE id = ?", (mailbox,)).fetchone()  # noqa: S608
         return self._selectable(row)
 
@@ -159,27 +159,27 @@ class Database:
         return box
 
     def next_modseq(self) -> int:
-        """A mod-sequence above all that the account has seen."""
+        """Return a mod-sequence above all others of the account."""
         row = self.sql.execute(
             "SELECT max(max(modseq), (SELECT modseq FROM account)) FROM mailboxes"
         ).fetchone()
         return int(row[0]) + 1
 
     def used(self) -> tuple[int, int]:
-        """Octets and messages in all mailboxes."""
+        """Return octets and messages of all mailboxes."""
         row = self.sql.execute("SELECT sum(size), sum(messages) FROM mailboxes").fetchone()
         return int(row[0]), int(row[1])
 
     def arrival(self, name: str) -> tuple[Box | None, int, int]:
-        """The mailbox of that name, if there is one that takes mail; octets used; the next mod-sequence.
+        """Return the mailbox of that name, if it takes mail, the octets used, and the next mod-sequence.
 
-        One statement, since each costs a change of threads.
+        One statement, because each may switch threads.
         """
         row = self.sql.execute(_ARRIVAL, (name,)).fetchone()
         return (Box._make(row[:-2]) if row[0] is not None else None, row[-2], row[-1] + 1)
 
     def demand_room(self, octets: int, quota_bytes: int) -> None:
-        """Raises QuotaExceeded when so much more does not fit."""
+        """Check that so many octets more fit. Raises QuotaExceeded."""
         if quota_bytes and self.used()[0] + octets > quota_bytes:
             raise QuotaExceeded("over quota")
 
@@ -196,17 +196,17 @@ class Database:
         self.sql.execute("UPDATE mailboxes SET modseq = ? WHERE id = ?", (modseq, mailbox))
 
     def keywords(self, mailbox: int) -> dict[str, str]:
-        """The keywords of a mailbox by their lower case."""
+        """Return the keywords of a mailbox by their lower case."""
         rows = self.sql.execute("SELECT name FROM keywords WHERE mailbox = ? ORDER BY name DESC", (mailbox,))
         return {name.lower(): name for (name,) in rows}
 
     def spelled(self, mailbox: int, words: Iterable[str]) -> tuple[str, ...]:
-        """Keywords as the mailbox spells them, sorted; new ones stay as they are."""
+        """Return keywords as the mailbox spells them, sorted; new ones are left as they are."""
         known = self.keywords(mailbox)
         return tuple(sorted({known.get(word.lower(), word) for word in words}))
 
     def learn_keywords(self, mailbox: int, words: Iterable[str]) -> None:
-        """Remember keywords that are in use now. Raises TooManyKeywords."""
+        """Add keywords to those of the mailbox. Raises TooManyKeywords."""
         known = self.keywords(mailbox)
         wanted = {word.lower(): word for word in words}
         new = {folded: word for folded, word in wanted.items() if folded not in known}
@@ -231,7 +231,7 @@ class Database:
         return {word for (words,) in rows for word in words.split(" ")}
 
     def release(self, contents: dict[int, int]) -> list[str]:
-        """Take references away from contents; the files that nobody has any more, to be removed after the commit."""
+        """Drop references to contents; return the files without any left, to be removed after the commit."""
         unused = []
         for content, gone in contents.items():
             refs, file = self.sql.execute(
@@ -250,9 +250,9 @@ class Database:
 
 
 def as_refusal(error: Exception, where: str = "") -> Exception:
-    """What the caller of the store hears: a MailError, or SyncFailed, or the mistake itself.
+    """Return the error for the store's caller: a MailError, SyncFailed, or the error itself if it is a fault of ours.
 
-    `where` goes in front of the reason, for callers that cannot say which account it was.
+    `where` precedes the reason, for callers that do not know which account it was.
     """
     if isinstance(error, MailError | files.SyncFailed):
         return error

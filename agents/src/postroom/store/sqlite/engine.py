@@ -1,8 +1,8 @@
-"""The store on SQLite rows and message files: which account is open, who works on it, in which thread.
+"""The store on SQLite rows and message files: which accounts are open, and which thread works on them.
 
-Per account one thread at a time; what waits meanwhile is done in one go, all waiting deliveries in one commit.
-Accounts work in parallel, since fsync leaves Python's lock. Small reads of an account at rest are answered at once,
-without a thread. The least recently used accounts are closed when too many are open.
+One thread at a time works on an account. Calls that arrive meanwhile are made together, and all waiting deliveries go
+into one commit. Accounts are served in parallel, because fsync releases the GIL. Small reads of an account that is not
+in use are answered at once, without a thread. When too many accounts are open, the least recently used are closed.
 """
 
 import asyncio
@@ -126,11 +126,11 @@ class SqliteStore:
         self._notices.unwatch(account_id, callback)
 
     def path(self, account_id: str) -> str:
-        """The account's folder. Raises Unavailable for an id that is none."""
+        """Return the account's folder. Raises Unavailable for an id that is not valid."""
         return f"{self._directory}/{account_folder(account_id)}"
 
     def new_name(self) -> str:
-        """A name that no message file ever had."""
+        """Return a name that no message file ever had."""
         return queue_id(int(self.clock.now() * 1000), os.urandom(10))
 
     def in_thread(self, call: Callable[[], T]) -> asyncio.Future[T]:
@@ -138,12 +138,12 @@ class SqliteStore:
         return asyncio.get_running_loop().run_in_executor(self._threads, call)
 
     async def run(self, account_id: str, call: Callable[[Database], T]) -> T:
-        """The call's result, made in a thread. Raises MailError."""
+        """Make a call in a thread and return its result. Raises MailError."""
         result: T = await self._submit(account_id, call, None)
         return result
 
     def at_once(self, account_id: str) -> Database | None:
-        """The database, when it is open and nobody works on it: for small reads in the event loop's own thread."""
+        """Return the database when it is open and not in use, for small reads in the event loop's thread; else None."""
         entry = self._accounts.get(account_id)
         if entry is None or entry.busy or self._broken:
             return None
@@ -152,7 +152,7 @@ class SqliteStore:
         return entry.database
 
     async def close(self) -> None:
-        """Finish what is under way and close all databases."""
+        """Finish all calls and close all databases."""
         self._housekeeper.stop()
         while any(entry.busy for entry in self._accounts.values()):
             if self._running:
@@ -217,7 +217,7 @@ class SqliteStore:
                 self._on_fatal(f"accounts/{entry.id}: {work.error}")
                 work.error = Unavailable("disk error")
             if work.waiter.done():
-                continue  # whoever asked has gone
+                continue  # the caller was cancelled
             if work.error:
                 work.waiter.set_exception(work.error)
             else:
@@ -247,12 +247,12 @@ def _nothing(database: Database) -> None:
 
 
 def _stop(text: str) -> None:
-    """For callers that gave no way to end the process: the store refuses everything from now on."""
+    """Report a disk error for callers that cannot end the process; from now on the store refuses everything."""
     sys.stderr.write(f"postroom.store: {text}\n")
 
 
 def _keep_quiet(text: str) -> None:
-    """For callers without a log."""
+    """Drop the line, for callers without a log."""
 
 
 def open_store(  # noqa: PLR0913
@@ -291,9 +291,9 @@ def open_store(  # noqa: PLR0913
 
 
 def _allow_open_files(open_accounts: int) -> None:
-    """An open account takes four descriptors and at most three of files that are being read.
+    """Raise the limit of open files: an account takes four, and up to three for messages that are being read.
 
-    Outside of systemd the usual soft limit is too low for many accounts.
+    The usual soft limit outside systemd is too low for many accounts.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < 8 * open_accounts:

@@ -1,7 +1,8 @@
-"""Which messages are gone, for those who were away. RFC 7162 section 3.2.6.
+"""The log of expunged UIDs, for clients that were away. RFC 7162 section 3.2.6.
 
-Room rule: the log of a mailbox is bounded. What it has forgotten stands in it as one row under UID 0, which no message
-has: the mod-sequence up to which UIDs are no longer known. Who asks about a time before it hears which messages exist.
+Room rule: the log of a mailbox is bounded. Forgotten entries are summed up in one row with UID 0 (never a real UID); it
+holds the mod-sequence below which the log is incomplete. A client asking from before that gets the list of existing
+messages instead.
 """
 
 from array import array
@@ -17,8 +18,8 @@ _SPAN: Final = "key BETWEEN ? AND ?"
 
 
 def remember(database: Database, mailbox: int, keys: Sequence[int], modseq: int) -> None:
-    """These messages go now; called within the transaction that removes them."""
-    if len(keys) > KEPT:  # older ones would go at once
+    """Log messages that are being removed, within the transaction that removes them."""
+    if len(keys) > KEPT:  # older ones would be forgotten at once
         _forget(database, mailbox, modseq)
         return
     database.sql.executemany("INSERT INTO expunged VALUES (?, ?)", [(key, modseq) for key in keys])
@@ -26,7 +27,7 @@ def remember(database: Database, mailbox: int, keys: Sequence[int], modseq: int)
 
 
 def prune(database: Database, mailbox: int) -> None:
-    """Forget the oldest when there are too many."""
+    """Forget the oldest entries when there are too many."""
     span = _span(mailbox)
     count: int = database.sql.execute(f"SELECT count(*) FROM expunged WHERE {_SPAN}", span).fetchone()[0]  # noqa: S608
     if count > 2 * KEPT:
@@ -38,7 +39,7 @@ def prune(database: Database, mailbox: int) -> None:
 
 
 def _forget(database: Database, mailbox: int, modseq: int) -> None:
-    """Whole mod-sequences, so that all above is complete."""
+    """Forget whole mod-sequences, so that the log is complete above them."""
     database.sql.execute(
         f"DELETE FROM expunged WHERE {_SPAN} AND modseq <= ?",  # noqa: S608
         (*_span(mailbox), modseq),
@@ -47,13 +48,13 @@ def _forget(database: Database, mailbox: int, modseq: int) -> None:
 
 
 def forgotten(database: Database, box: Box, modseq: int) -> bool:
-    """Whether something of what went after a mod-sequence is no longer in the log."""
+    """Tell whether the log no longer has everything that was expunged after a mod-sequence."""
     row = database.sql.execute("SELECT modseq FROM expunged WHERE key = ?", (box.first_key,)).fetchone()
     return row is not None and modseq < row[0]
 
 
 def since(database: Database, box: Box, modseq: int) -> Iterator[int]:
-    """The UIDs that went after a mod-sequence of which nothing is forgotten, ascending."""
+    """Yield the UIDs expunged after a mod-sequence, ascending; nothing after it may be forgotten."""
     rows = database.sql.execute(
         "SELECT key FROM expunged INDEXED BY expunged_by_modseq"
         " WHERE modseq > ? AND key BETWEEN ? AND ? ORDER BY key",
@@ -63,7 +64,7 @@ def since(database: Database, box: Box, modseq: int) -> Iterator[int]:
 
 
 def uids(database: Database, box: Box) -> "array[int]":
-    """The UIDs of all messages, ascending."""
+    """Return the UIDs of all messages, ascending."""
     found = database.sql.execute(f"SELECT key FROM messages WHERE {_SPAN}", (box.first_key, box.last_key))  # noqa: S608
     return array("I", [key & UID_MASK for (key,) in found])
 

@@ -1,9 +1,9 @@
-"""Message files that no row names: what a process leaves that is killed between file and commit.
+"""Message files without a row, as a process leaves them that is killed between file and commit.
 
-Room rule: a file goes only when no row names it, no delivery of any process is in flight (each holds the folder while
-it is), it is old, no commit has ever named it, and it is younger than the database: beside a database that was made
-anew or restored, files without rows are mail to be rescued. Such files, and many at once, which are not the work of a
-crash, are told and left to the operator.
+Room rule: a file is removed only when no row names it, no process is delivering (each locks the folder meanwhile), it
+is old, no commit has ever named it, and it is younger than the database: beside a database that was made anew or
+restored, files without rows are mail to be rescued. Such files are reported and left to the operator, and so are many
+at once, which no crash leaves.
 """
 
 import contextlib
@@ -24,21 +24,21 @@ _MARK: Final = "swept"  # its time of change says when the last look was
 
 
 class Swept(NamedTuple):
-    """What a look at an account has come to."""
+    """The result of a look at an account."""
 
     removed: int = 0
     left: int = 0  # were messages once, or are too many to be a crash's
 
 
 def sweep(database: Database, now: float) -> Swept | None:
-    """Remove the litter of an account if a look is due; None: a delivery is in flight, come again.
+    """Remove the litter of an account if a look is due; return None when a delivery is in flight: try again.
 
     `now` in seconds since 1970. Raises OSError, sqlite3.Error.
     """
     last = _last_look(database.path)
     if 0 <= now - last < EVERY:
         return Swept()
-    # What was too young at the last look is looked at now.
+    # Files that were too young at the last look are looked at now.
     names = _names(database, max(_born(database), last - 2 * AGE), now - AGE)
     _strike_out(database, names)
     if len(names) > MOST:
@@ -58,13 +58,13 @@ def sweep(database: Database, now: float) -> Swept | None:
 
 
 def _born(database: Database) -> float:
-    """When the database was made: its INBOX cannot be deleted, and has its time for UIDVALIDITY."""
+    """Return when the database was made, which is the UIDVALIDITY of INBOX, as INBOX cannot be deleted."""
     row = database.sql.execute("SELECT uidvalidity FROM mailboxes WHERE name = ?", (INBOX,)).fetchone()
     return float(row[0]) if row else float("inf")
 
 
 def _names(database: Database, start: float, end: float) -> set[str]:
-    """Files whose names were given between two times."""
+    """Return the files whose names were made between two times."""
     if start >= end:
         return set()
     first, last = _bound(start, b"\0"), _bound(end, b"\xff")
@@ -84,7 +84,7 @@ def _bound(time: float, noise: bytes) -> str:
 
 
 def _strike_out(database: Database, names: set[str]) -> None:
-    """Strike out all that rows name. The newest stand first: mostly a few rows are enough."""
+    """Remove from `names` all that rows name; the newest rows come first, so a few are usually enough."""
     if not names:
         return
     with contextlib.closing(database.sql.execute("SELECT file FROM contents ORDER BY id DESC")) as rows:
@@ -95,7 +95,7 @@ def _strike_out(database: Database, names: set[str]) -> None:
 
 
 def _was_message(database: Database, name: str) -> bool:
-    """Whether a commit has named the file: a database that does not know it is older than the file."""
+    """Tell whether a commit has named the file; a database that does not know it was restored from a backup."""
     try:
         return files.was_message(os.stat(name, dir_fd=database.folder.descriptor, follow_symlinks=False))
     except FileNotFoundError:

@@ -48,7 +48,7 @@ def subscribe(database: Database, name: str, on: bool) -> None:
 
 
 def create(database: Database, name: str, special_use: str, now: int) -> Mailbox:
-    """A name that is only a parent becomes a mailbox."""
+    """Make a mailbox; a name that is only a parent becomes one."""
     name = mailbox_name(name.removesuffix(SEPARATOR))
     with database.writing():
         known = _find(database, name)
@@ -82,13 +82,13 @@ def _make(database: Database, name: str, special_use: str, now: int) -> None:
 
 
 def _demand_few(database: Database, table: str) -> None:
-    """Raises QuotaExceeded when an account has come to have too many names."""
+    """Check the number of names in an account. Raises QuotaExceeded."""
     if database.sql.execute(f"SELECT count(*) FROM {table}").fetchone()[0] > MOST_NAMES:  # noqa: S608
         raise QuotaExceeded(f"too many {table}")
 
 
 def _find(database: Database, name: str) -> tuple[int, int] | None:
-    """Id and selectable."""
+    """Return the id of a name and whether it can be selected, or None."""
     row: tuple[int, int] | None = database.sql.execute(
         "SELECT id, selectable FROM mailboxes WHERE name = ?", (name,)
     ).fetchone()
@@ -96,7 +96,7 @@ def _find(database: Database, name: str) -> tuple[int, int] | None:
 
 
 def _insert(database: Database, name: str, special_use: str, now: int) -> int:
-    """A new mailbox whose UIDVALIDITY no mailbox of the account ever had."""
+    """Insert a mailbox whose UIDVALIDITY no mailbox of the account ever had; return its id."""
     last = database.sql.execute("SELECT last_uidvalidity FROM account").fetchone()[0]
     valid = max(now, last + 1)
     database.sql.execute("UPDATE account SET last_uidvalidity = ?", (valid,))
@@ -143,7 +143,7 @@ def _as_parent(database: Database, name: str) -> int:
 
 
 def _empty(database: Database, mailbox: int) -> list[str]:
-    """Remove all messages and what was remembered about them; files that are unused now."""
+    """Remove all messages and their logs; return the files that are now unused."""
     first, last = mailbox << UID_BITS, mailbox << UID_BITS | UID_MASK
     contents = database.sql.execute("SELECT content FROM messages WHERE key BETWEEN ? AND ?", (first, last))
     unused = database.release(Counter(content for (content,) in contents))
@@ -179,7 +179,7 @@ def rename(database: Database, old: str, new: str, now: int) -> None:
 
 
 def _move_inbox(database: Database, inbox: int, target: int) -> None:
-    """Messages go, INBOX stays. RFC 3501 section 6.3.5."""
+    """Move all messages out of INBOX, which stays. RFC 3501 section 6.3.5."""
     modseq = database.next_modseq()
     first, last = inbox << UID_BITS, inbox << UID_BITS | UID_MASK
     sql = database.sql

@@ -1,6 +1,6 @@
-"""The exclusive maildrop of POP3, between processes and within one. RFC 1939 section 4.
+"""The exclusive maildrop of POP3, across processes and within one. RFC 1939 section 4.
 
-`flock` belongs to the open file: the kernel ends it with the process, whatever happens to it.
+`flock` belongs to the open file: the kernel releases it when the process ends, however that happens.
 """
 
 import asyncio

@@ -34,7 +34,7 @@ _DAMAGE: Final = (
     errno.ENAMETOOLONG,
     errno.EBADMSG,
     errno.EUCLEAN,
-)  # of one file, which no waiting will mend
+)  # of one file, which waiting does not mend
 T = TypeVar("T")
 RawRow = tuple[int, int, str, int, int, int, int]
 _ROW: Final = "key, flags, keywords, modseq, internal_date, size, content"
@@ -43,7 +43,7 @@ decode_detail = msgspec.msgpack.Decoder(tuple[Envelope, Part]).decode
 
 
 def select_at_once(database: Database, name: str, writable: bool) -> Selected | None:
-    """The same for a small mailbox without \\Recent messages to claim; else None."""
+    """Select a small mailbox without \\Recent messages to claim; return None for others."""
     with database.reading():
         box = database.box(name)
         if box.messages > FEW or (writable and box.recent_from < box.uidnext):
@@ -52,7 +52,7 @@ def select_at_once(database: Database, name: str, writable: bool) -> Selected | 
 
 
 def select(database: Database, name: str, writable: bool) -> Selected:
-    """A read transaction; a short write one only when there are \\Recent messages to claim."""
+    """Select a mailbox; a write transaction is needed only to claim \\Recent messages."""
     with database.reading():
         box = database.box(name)
         if not (writable and box.recent_from < box.uidnext):
@@ -95,7 +95,7 @@ class _TooMany(Exception):
 
 
 def changes_at_once(database: Database, mailbox: int, since: int, most: int) -> Changes | None:
-    """The same without a claim, when there are only so many of a kind; else None."""
+    """Return the changes without a claim, or None when there are more than `most` of a kind."""
     try:
         with database.reading():
             return _changes(database, database.box_by_id(mailbox), since, most)
@@ -114,7 +114,7 @@ def changes(database: Database, mailbox: int, since: int, writable: bool) -> Cha
 
 
 def _changes(database: Database, box: Box, since: int, most: int = _ALL) -> Changes:
-    """Raises _TooMany."""
+    """Return the changes since a modseq. Raises _TooMany."""
     if box.modseq <= since:
         return Changes((), (), frozenset(), box.modseq, box.uidnext)
     found = {row[0]: row for row in _few(_added(database, box, since), most)}
@@ -139,7 +139,7 @@ def _changes(database: Database, box: Box, since: int, most: int = _ALL) -> Chan
 
 
 def _few(rows: Iterable[T], most: int) -> list[T]:
-    """Raises _TooMany."""
+    """Return the rows as a list. Raises _TooMany."""
     found = list(islice(rows, most + 1))
     if len(found) > most:
         raise _TooMany
@@ -147,7 +147,7 @@ def _few(rows: Iterable[T], most: int) -> list[T]:
 
 
 def _added(database: Database, box: Box, since: int) -> Iterator[RawRow]:
-    """Messages that came later: the last ones. What stands before one that is not newer came before it."""
+    """Yield messages added after a modseq, newest first: before the first older one, all are older."""
     rows = database.sql.execute(
         f"SELECT {_ROW} FROM messages WHERE key BETWEEN ? AND ? ORDER BY key DESC",  # noqa: S608
         (box.first_key, box.last_key),
@@ -158,7 +158,7 @@ def _added(database: Database, box: Box, since: int) -> Iterator[RawRow]:
 def as_row(row: RawRow) -> Row:
     key, bits, words, modseq, date, size, content = row
     try:
-        if not EARLIEST <= date <= LATEST:  # written by a release that took any date
+        if not EARLIEST <= date <= LATEST:  # written by a release that accepted any date
             date = clamped(date)
         if size >= 0 <= modseq:
             return Row(key & UID_MASK, flag_set(bits, words), modseq, date, size, content)
@@ -168,7 +168,7 @@ def as_row(row: RawRow) -> Row:
 
 
 def _as_damaged_row(row: tuple[object, ...]) -> Row:
-    """Read a row in which columns are of another kind than the schema says, for what the others say."""
+    """Read a row with columns of a wrong type, and take defaults for those."""
     key, bits, modseq, date, size, content = (
         value if isinstance(value, int) else 0 for value in (row[0], row[1], row[3], row[4], row[5], row[6])
     )
@@ -186,7 +186,7 @@ def _as_damaged_row(row: tuple[object, ...]) -> Row:
 def select_rows(
     database: Database, columns: str, mailbox: int, uids: Sequence[int] | None, condition: str = ""
 ) -> Iterator[tuple[int, ...]]:
-    """The rows of these UIDs, ascending; `columns` begins with the key. Dense sets are read as one range."""
+    """Return the rows of these UIDs, ascending; `columns` begins with the key. Dense sets are read as one range."""
     base = mailbox << UID_BITS
     query = f"SELECT {columns} FROM messages WHERE key"  # noqa: S608
     if uids is None:
@@ -236,7 +236,7 @@ def details(database: Database, mailbox: int, uids: Sequence[int]) -> tuple[Deta
 
 
 def _scanned_anew(database: Database, mailbox: int, uid: int) -> tuple[Envelope, Part] | None:
-    """What the file says, for a message whose row cannot tell any more; None when the file cannot be read either."""
+    """Scan the file of a message whose row is unreadable; return None when the file cannot be read either."""
     try:
         file, prefix, _ = _file(database, mailbox, uid)
         return scan(database.folder.read(file), base=len(prefix))
@@ -297,7 +297,7 @@ def piece(database: Database, mailbox: int, uid: int, start: int, end: int) -> b
 
 
 def _unread(database: Database, mailbox: int, uid: int, file: str, error: OSError) -> Exception:
-    """Say what it means that a file cannot be read: it was expunged between two steps, or it is lost.
+    """Return what it means that a file cannot be read: it was expunged between two steps, or it is lost.
 
     What may go better with the next try, such as too many open files, stays an OSError.
     """
@@ -315,14 +315,14 @@ def _unread(database: Database, mailbox: int, uid: int, file: str, error: OSErro
 
 
 def content_at_hand(database: Database, mailbox: int, uid: int) -> bytes | None:
-    """The same for a small message that is in the system's cache; None when the disk would have to be waited for."""
+    """Return a small message that is in the page cache; None when reading it would wait for the disk."""
     file, prefix, size = _file(database, mailbox, uid)
     octets = database.folder.read_cached(file, size) if size <= SMALL else None
     return None if octets is None else prefix + octets
 
 
 def head_at_hand(database: Database, mailbox: int, uid: int, octets: int) -> bytes | None:
-    """The beginning of a message, when it is in the system's cache."""
+    """Return the beginning of a message when it is in the page cache, else None."""
     file, prefix, size = _file(database, mailbox, uid)
     whole = size <= octets
     start = database.folder.read_cached(file, size) if whole else database.folder.start_cached(file, octets)
@@ -341,7 +341,7 @@ def _file(database: Database, mailbox: int, uid: int) -> tuple[str, bytes, int]:
 
 
 def _demand_row(database: Database, mailbox: int, uid: int) -> None:
-    """Raises MessageGone."""
+    """Check that the message exists. Raises MessageGone."""
     key = mailbox << UID_BITS | uid
     if database.sql.execute("SELECT 1 FROM messages WHERE key = ?", (key,)).fetchone() is None:
         raise MessageGone("message is gone")

@@ -1,4 +1,4 @@
-"""What must hold between the rows of an account, and how it is put right."""
+"""Invariants between the rows of an account, and how violations are repaired."""
 
 import hashlib
 import sqlite3
@@ -19,7 +19,7 @@ Repair = Callable[[Database], None]
 
 
 class Problem(NamedTuple):
-    """Something wrong; `repair` is called within a write transaction."""
+    """A violation; `repair` is called within a write transaction."""
 
     kind: str
     text: str
@@ -28,11 +28,11 @@ class Problem(NamedTuple):
 
 
 def leave(database: Database) -> None:
-    """For what cannot be put right from here."""
+    """Repair nothing: it cannot be done from here."""
 
 
 def integrity(database: Database, repair: bool) -> Problem | None:
-    """SQLite's own look at the file; a damaged index is written anew."""
+    """Run SQLite's quick check; with `repair`, rebuild damaged indexes. Return what is wrong, or None."""
     faults = _quick_check(database)
     if not faults:
         return None
@@ -55,7 +55,7 @@ def _quick_check(database: Database) -> str:
 
 
 def problems(database: Database, now: int) -> Iterator[Problem]:
-    """All that is wrong between rows, in the order in which it has to be put right."""
+    """Yield all violations, in the order in which they have to be repaired."""
     with database.reading():
         found = [
             *_no_inbox(database, now),
@@ -90,7 +90,7 @@ def _make_mailbox(database: Database, name: str, now: int) -> int:
 
 
 def _homeless(database: Database) -> Iterator[Problem]:
-    """Messages of a mailbox that is not there get it back under a name of its own."""
+    """Yield mailboxes that are missing but have messages; they are made again under a new name."""
     lost = database.sql.execute(
         f"SELECT DISTINCT key >> {UID_BITS} FROM messages WHERE key >> {UID_BITS} NOT IN (SELECT id FROM mailboxes)"  # noqa: S608
     )
@@ -138,7 +138,7 @@ def _set_references(content: int, real: int) -> Repair:
 
 
 def _order(database: Database) -> Iterator[Problem]:
-    """Mod-sequences of messages that never changed rise with the UIDs; others are marked as changed."""
+    """Yield unchanged messages whose modseqs do not rise with their UIDs; they are marked as changed."""
     wrong = database.sql.execute(
         "SELECT key FROM (SELECT key, modseq, changed, max(modseq) OVER (PARTITION BY key >> 32 ORDER BY key"
         " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM messages WHERE NOT changed)"
@@ -153,7 +153,7 @@ def _order(database: Database) -> Iterator[Problem]:
 
 
 def _dates(database: Database) -> Iterator[Problem]:
-    """Dates that cannot be shown, from releases that took any."""
+    """Yield dates that cannot be shown, which earlier releases accepted."""
     wrong = database.sql.execute(
         "SELECT key, internal_date FROM messages"
         " WHERE typeof(internal_date) <> 'integer' OR internal_date NOT BETWEEN ? AND ?",
@@ -247,7 +247,7 @@ def count_anew(database: Database, mailbox: int) -> None:
 
 
 def drop(database: Database, keys: list[int]) -> None:
-    """Take away messages that nothing can be read of; their UIDs count as expunged."""
+    """Remove messages that cannot be read at all; their UIDs count as expunged."""
     modseq = database.next_modseq()
     for key in keys:
         database.sql.execute("DELETE FROM messages WHERE key = ?", (key,))
@@ -256,7 +256,7 @@ def drop(database: Database, keys: list[int]) -> None:
 
 
 def missing(content: int, name: str) -> Problem:
-    """The file of a content is gone."""
+    """Return the problem of a content without a file."""
 
     def repair(database: Database) -> None:
         keys = [
@@ -281,7 +281,7 @@ def unreadable_structure(database: Database, content: int) -> bool:
 
 
 def altered(content: int, name: str, octets: bytes, text: str, kind: str = "file altered") -> Problem:
-    """The file is not what was written, or the row does not say what it holds; it is kept and described anew."""
+    """Return the problem of a file that differs from its row; the file is kept and the row written anew."""
 
     def repair(database: Database) -> None:
         prefix = database.sql.execute("SELECT prefix FROM contents WHERE id = ?", (content,)).fetchone()

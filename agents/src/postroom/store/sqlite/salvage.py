@@ -14,7 +14,9 @@ MAILBOX: Final = "Recovered"
 
 
 def rebuild(path: str, now: int, busy_seconds: float) -> int:
-    """How many messages were kept. The old database stays beside the new one as `account.db.damaged-<time>`.
+    """Rebuild the database; return how many messages were kept.
+
+    The old database stays beside the new one as `account.db.damaged-<time>`.
 
     Not to be run while agents have the account open. Raises OSError, sqlite3.Error.
     """
@@ -28,7 +30,7 @@ def rebuild(path: str, now: int, busy_seconds: float) -> int:
 
 
 def rescue(database: Database, name: str, now: int) -> None:
-    """Make a file that no row names a message again; nobody else may have the folder in use. Raises OSError."""
+    """Turn a file without a row into a message again; nobody else may use the folder. Raises OSError."""
     with suppress(MailboxExists):
         mailboxes.create(database, MAILBOX, "", now)
     _recover(database, name)

@@ -4,7 +4,7 @@ SQLite in WAL mode with `synchronous=FULL`: a commit is on disk when it returns.
 writers take their turn by BEGIN IMMEDIATE, readers never wait.
 
 `messages.key` is mailbox * 2**32 + UID: one b-tree gives a mailbox in the order of its UIDs. What never changes
-about a message, and is large, stands in `contents`, so that reading flags of a large mailbox stays cheap; copies
+about a message, and is large, is in `contents`, so that reading flags of a large mailbox stays cheap; copies
 within an account share it. A delivery changes four pages: every page counts, each is written and synced. So new
 messages are in no index: UIDs and mod-sequences of what was added rise together. Sums over `mailboxes` are the
 account's use and modseq.
@@ -92,7 +92,7 @@ class WrongSchema(sqlite3.DatabaseError):
 
 
 def connect(path: str, busy_seconds: float) -> sqlite3.Connection:
-    """An open database of an existing account. Raises sqlite3.Error."""
+    """Open the database of an existing account. Raises sqlite3.Error."""
     database = sqlite3.connect(
         os.path.join(path, files.DATABASE),
         timeout=busy_seconds,
@@ -113,17 +113,17 @@ def connect(path: str, busy_seconds: float) -> sqlite3.Connection:
 
 
 def prepare(path: str, now: int, busy_seconds: float) -> None:
-    """Make the database of a new account; a finished one stays as it is. Raises Unavailable, OSError, sqlite3.Error.
+    """Make the database of a new account; a finished one is left alone. Raises Unavailable, OSError, sqlite3.Error.
 
-    It is made beside its name and moved there whole: no process may see half of it, since SQLite does not wait for
-    a file to go over to WAL mode while another only looks at it, but says at once that the database is locked.
+    It is made under another name and then renamed, because no process may see half of it: while a file changes to
+    WAL mode, SQLite does not make other readers wait, but reports at once that the database is locked.
     """
     with files.alone(path, busy_seconds):
         if _version(path, busy_seconds):
             return
         folder = os.open(path, files.FOLDER)
         try:
-            for ending in ("", "-journal", "-wal", "-shm"):  # of a process that came no further
+            for ending in ("", "-journal", "-wal", "-shm"):  # left by a process that was killed
                 with suppress(FileNotFoundError):
                     os.unlink(files.UNFINISHED + ending, dir_fd=folder)
             files.make_file(files.UNFINISHED, folder)
@@ -142,7 +142,7 @@ def prepare(path: str, now: int, busy_seconds: float) -> None:
 
 
 def _version(path: str, busy_seconds: float) -> int:
-    """The schema of an account's database, 0 when there is none."""
+    """Return the schema version of an account's database, 0 when there is none."""
     place = os.path.join(path, files.DATABASE)
     if not os.path.lexists(place):
         return 0
@@ -151,7 +151,7 @@ def _version(path: str, busy_seconds: float) -> int:
 
 
 def _fill(place: str, now: int) -> None:
-    """Tables and first mailboxes. WAL comes last: then all of it stands in the one file that is moved."""
+    """Make tables and first mailboxes. WAL comes last, so that everything is in the one file that is moved."""
     with closing(sqlite3.connect(place, isolation_level=None)) as database:
         database.execute("PRAGMA synchronous=FULL")
         database.execute("BEGIN IMMEDIATE")

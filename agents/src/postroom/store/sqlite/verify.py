@@ -1,4 +1,4 @@
-"""Does an account hold what it says, and if not: make it so again without losing mail that can be read.
+"""Check that an account's rows and files agree, and repair them without losing any mail that can be read.
 
 May run beside the agents, except for the salvage of a database that SQLite cannot read. Files without a row are litter
 only when they are old: a delivery that is under way has such files too.
@@ -26,7 +26,7 @@ _BUSY_SECONDS: Final = 30.0
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that is not as it should be."""
+    """One problem that was found."""
 
     account: str
     kind: str
@@ -38,12 +38,12 @@ Progress = Callable[[int, int], None]  # messages looked at, messages in all
 
 
 def accounts(directory: str) -> list[str]:
-    """Ids of all accounts below a folder, sorted. Raises OSError."""
+    """Return the ids of all accounts below a folder, sorted. Raises OSError."""
     return sorted(name for name in os.listdir(directory) if not name.startswith("."))
 
 
 def verify(directory: str, account_id: str, repair: bool, progress: Progress) -> Iterator[Finding]:
-    """All findings of one account, each told when it has been dealt with."""
+    """Yield all findings of one account, each after it has been repaired where that is wanted."""
     try:
         path = os.path.join(directory, account_folder(account_id))
         if not files.is_account(path):
@@ -95,7 +95,7 @@ def _dealt_with(
 
 
 class _Files:
-    """What was seen in the folder, and what is wrong with files that rows name."""
+    """The names in the folder, and the problems of files that rows name."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -135,7 +135,7 @@ def _look(database: Database, content: int, name: str, size: int, digest: bytes)
 
 
 def _litter(database: Database, account_id: str, names: list[str], repair: bool) -> Iterator[Finding]:
-    """Nobody delivers while files go or become messages again; while somebody does, they are only told."""
+    """Yield files without a row. They are repaired only while nobody delivers, and otherwise only reported."""
     known = _named(database)
     left = [name for name in names if name not in known]
     with database.folder.undisturbed() as alone:
@@ -159,7 +159,7 @@ def _leftover(database: Database, account_id: str, name: str, repair: bool) -> F
         return Finding(account_id, "foreign file", f"{name} is no message file")
     if time.time() - status.st_mtime <= litter.AGE:
         return None
-    if files.was_message(status):  # mail that came after the backup which the database is from
+    if files.was_message(status):  # mail that came after the backup that the database was restored from
         if repair:
             salvage.rescue(database, name, int(time.time()))
         return Finding(account_id, "mail without a row", f"{name}: belongs into {salvage.MAILBOX}", repair)
