@@ -25,6 +25,7 @@ from postroom.couriers.fullness import FullAccountsFolder
 from postroom.directory.apply import apply
 from postroom.directory.reader import SqliteDirectory
 from postroom.directory.reading import read_document
+from postroom.entrance.admission import Entrance
 from postroom.msa.app import MANNERS, server_limits
 from postroom.msa.config import MsaConfig
 from postroom.msa.counters import Counters
@@ -45,7 +46,11 @@ from postroom.wire.sasl import parse_plain
 
 HOST = "mail.alpha.example"
 SECRETS = (b"a secret of some length",)
-PASSWORDS = {"ada@alpha.example": "ada's password", "bob@alpha.example": "bob's password"}
+PASSWORDS = {
+    "ada@alpha.example": "ada's password",
+    "bob@alpha.example": "bob's password",
+    "off@alpha.example": "a disabled account's password",
+}
 DOCUMENT: dict[str, Any] = {
     "version": 1,
     "domains": [
@@ -115,7 +120,7 @@ class Zone:
 
 
 class Passwords:
-    """An Authenticator of two people."""
+    """An Authenticator that knows nothing of accounts."""
 
     def __init__(self) -> None:
         self.attempts: list[LoginAttempt] = []
@@ -345,7 +350,7 @@ async def running(folder: Path, settings: Mapping[str, Any] | None = None) -> As
     counters = Counters(str(folder / "counters.db"))
     msa = MsaReception(
         config=msa_config, spool=spools["msa"], router=router, clock=clock, log=log,
-        directory=directory, logins=passwords, counters=counters,
+        directory=directory, entrance=Entrance("smtp", passwords, directory), counters=counters,
     )  # fmt: skip
     servers = {"smtp": _server(mta, limits(mta_config, mta_config.max_recipients), Manner("smtp"), log, tls)}
     servers |= {

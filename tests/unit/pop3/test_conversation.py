@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 from postroom.contracts.account import Row
+from postroom.contracts.auth import Login
 from postroom.contracts.directory import Account
 from postroom.contracts.errors import (
     LoginRefused,
@@ -15,9 +16,10 @@ from postroom.contracts.errors import (
     QuotaExceeded,
     Unavailable,
 )
+from postroom.entrance.admission import Admission
 from postroom.pop3.config import Pop3Config
 from postroom.pop3.conversation import HEAD, LARGE_PIECE, TURN, Conversation, Surroundings
-from postroom.pop3.login import Entrance
+from postroom.pop3.login import MaildropEntrance
 from postroom.pop3.maildrop import Maildrop
 from postroom.runtime.log import Log
 
@@ -71,16 +73,16 @@ class EmptyMaildrop(Maildrop):
         self.given_back += 1
 
 
-class Door(Entrance):
+class Door(MaildropEntrance):
     """Lets in, or refuses with one error."""
 
     def __init__(self, error: MailError | None = None, maildrop: EmptyMaildrop | None = None) -> None:
-        super().__init__(None, None, None)  # type: ignore[arg-type]
+        super().__init__("pop3", None, None, None)  # type: ignore[arg-type]
         object.__setattr__(self, "error", error)
         object.__setattr__(self, "maildrop", maildrop or EmptyMaildrop())
 
-    async def admit(self, response: bytes, client: str, session: str) -> Account:
-        return Account("ada", "ada@a.example")
+    async def admit(self, response: bytes, client: str, *, secured: bool, session: str = "") -> Admission:
+        return Admission(Login("ada", "ada@a.example"), Account("ada", "ada@a.example"))
 
     async def open(self, account: Account) -> Maildrop:
         if self.error:  # type: ignore[attr-defined]

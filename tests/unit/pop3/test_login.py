@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 from postroom.contracts.auth import Login, LoginAttempt
-from postroom.contracts.errors import LoginRefused, MailboxInUse, Unavailable
+from postroom.contracts.errors import LoginRefused, MailboxInUse
 from postroom.directory.apply import apply
 from postroom.directory.reader import SqliteDirectory
 from postroom.directory.reading import read_document
-from postroom.pop3.login import Entrance
+from postroom.pop3.login import MaildropEntrance
 from postroom.runtime.clock import SystemClock
 from postroom.store import Silence, SqliteStore, open_store
 
@@ -45,38 +45,19 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     await opened.close()
 
 
-def entrance(store: SqliteStore, folder: Path, login: Login) -> tuple[Entrance, Judge]:
-    judge = Judge(login)
-    return Entrance(judge, SqliteDirectory(folder / "directory.db"), store), judge
-
-
-@pytest.mark.parametrize("login", [Login("ada", "ada@a.example"), Login("ada@a.example", "ada@a.example")])
-async def test_whoever_is_accepted_gets_the_maildrop(
-    store: SqliteStore, tmp_path: Path, login: Login
-) -> None:
-    """The second login is what an auth service says that knows addresses only."""
-    way, judge = entrance(store, tmp_path, login)
-    account = await way.admit(b"\0ada\0x", "192.0.2.1", "s1")
-    assert account.id == "ada"
+async def test_a_maildrop_is_opened_once_at_a_time(store: SqliteStore, tmp_path: Path) -> None:
+    judge = Judge(Login("ada", "ada@a.example"))
+    way = MaildropEntrance("pop3", judge, SqliteDirectory(tmp_path / "directory.db"), store)
+    _, account = await way.admit(b"\0ada\0x", "192.0.2.1", secured=True)
     maildrop = await way.open(account)
-    assert judge.attempts == [LoginAttempt("PLAIN", b"\0ada\0x", "pop3", "192.0.2.1", True, "s1")]
     with pytest.raises(MailboxInUse):
         await way.open(account)
     await maildrop.close()
 
 
-@pytest.mark.parametrize("login", [Login("bob", "bob@a.example"), Login("eve", "eve@a.example")])
-async def test_an_account_that_is_gone_or_disabled_is_refused(
-    store: SqliteStore, tmp_path: Path, login: Login
-) -> None:
-    way, _ = entrance(store, tmp_path, login)
+async def test_a_refused_login_makes_no_folder(store: SqliteStore, tmp_path: Path) -> None:
+    judge = Judge(Login("bob", "bob@a.example"))
+    way = MaildropEntrance("pop3", judge, SqliteDirectory(tmp_path / "directory.db"), store)
     with pytest.raises(LoginRefused):
-        await way.admit(b"\0x\0x", "192.0.2.1", "s1")
-    assert not (tmp_path / "accounts" / login.account).exists()
-
-
-async def test_without_a_directory_it_is_not_possible_for_now(store: SqliteStore, tmp_path: Path) -> None:
-    (tmp_path / "directory.db").unlink()
-    way, _ = entrance(store, tmp_path, Login("ada", "ada@a.example"))
-    with pytest.raises(Unavailable):
-        await way.admit(b"\0ada\0x", "192.0.2.1", "s1")
+        await way.admit(b"\0bob\0x", "192.0.2.1", secured=True)
+    assert not (tmp_path / "accounts" / "bob").exists()

@@ -2,8 +2,9 @@
 
 from typing import Final
 
-from postroom.contracts.auth import LoginAttempt
 from postroom.contracts.errors import LoginError, LoginRefused
+from postroom.entrance.admission import ACCOUNT_CLOSED, Entrance
+from postroom.entrance.exchange import exchange, password_message
 from postroom.imap import standing
 from postroom.imap.dispatch import CommandHandler, LookForNews
 from postroom.imap.refusals import Reply, bad, no, reply_to
@@ -69,17 +70,18 @@ async def authenticate(session: ImapSession, command: Authenticate) -> Reply:
     """Carry out AUTHENTICATE PLAIN or LOGIN."""
     if not session.connection.secured:
         return _PRIVACY
+
+    async def ask(challenge: bytes) -> bytes:
+        session.write(responses.continuation(challenge))
+        return await session.input.next_line(session.context.config.max_line_before_login)
+
     try:
-        step = sasl.begin_encoded(command.mechanism, command.initial)
-        while isinstance(step, sasl.Asking):
-            session.write(responses.continuation(sasl.encode_line(step.challenge)))
-            line = await session.input.next_line(session.context.config.max_line_before_login)
-            step = step.answered(sasl.decode_line(line))
+        finished = await exchange(command.mechanism, command.initial, ask)
     except sasl.UnknownMechanism:
         return no(b"Mechanism not offered", b"CANNOT")
     except sasl.SaslError as mistake:
         return bad(str(mistake).encode())
-    return await _enter(session, step.response)
+    return await _enter(session, finished.response)
 
 
 async def login(session: ImapSession, command: Login) -> Reply:
@@ -87,8 +89,7 @@ async def login(session: ImapSession, command: Login) -> Reply:
     if not session.connection.secured:
         return _PRIVACY
     try:
-        message = b"\0".join((b"", command.name, command.password))
-        sasl.parse_plain(message)
+        message = password_message(command.name, command.password)
     except sasl.SaslError:
         return reply_to(LoginRefused())
     return await _enter(session, message)
@@ -105,17 +106,13 @@ async def enable(session: ImapSession, command: Enable) -> Reply:
 
 async def _enter(session: ImapSession, message: bytes) -> Reply:
     context, client = session.context, session.connection.peer
-    attempt = LoginAttempt("PLAIN", message, "imap", client, session.connection.secured)
+    entrance = Entrance("imap", context.authenticator, context.directory)
     try:
-        login_ = await context.authenticator.authenticate(attempt)
+        login_, known = await entrance.admit(message, client, secured=session.connection.secured)
     except LoginError as error:
-        context.log.info(f"login refused: client={client} reason={type(error).__name__}", client=client)
+        reason = ACCOUNT_CLOSED if error.args == (ACCOUNT_CLOSED,) else type(error).__name__
+        context.log.info(f"login refused: client={client} reason={reason}", client=client)
         raise
-    # An auth service that is not ours may know addresses only.
-    known = await context.directory.account(login_.account) or await context.directory.login(login_.address)
-    if known is None or not known.enabled:
-        context.log.info(f"login refused: client={client} reason=account", client=client)
-        return reply_to(LoginRefused())
     if context.logins.of(known.id) >= context.config.max_connections_per_account:
         return no(b"Too many connections of this account", b"LIMIT")
     account = await context.store.account(known.id, known.id)

@@ -6,6 +6,7 @@ from typing import Final, NoReturn
 
 from postroom.couriers.auth import AuthClient
 from postroom.directory.reader import SqliteDirectory
+from postroom.entrance.admission import Entrance
 from postroom.msa.config import MsaConfig
 from postroom.msa.counters import Counters
 from postroom.msa.reception import MsaReception
@@ -39,7 +40,8 @@ class MsaAgent(Agent[MsaConfig]):
         self._spool = open_intake(config.spool_directory, self.name, service, config.run_directory)
         self._directory = SqliteDirectory(config.directory_path)
         self._counters = Counters(config.counters_path)
-        self._logins = AuthClient(config.auth_socket)
+        self._auth = AuthClient(config.auth_socket)
+        self._entrance = Entrance("smtp", self._auth, self._directory)
         self._reception = self._new_reception(config)
         self._servers = [self._new_server(config, manner) for manner in MANNERS]
         for server in self._servers:
@@ -70,7 +72,7 @@ class MsaAgent(Agent[MsaConfig]):
                 config.own_addresses,
             ),
             directory=self._directory,
-            logins=self._logins,
+            entrance=self._entrance,
             counters=self._counters,
             clock=clock,
             log=self.log,

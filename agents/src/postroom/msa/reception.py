@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
 
-from postroom.contracts.auth import Authenticator, Login, LoginAttempt
+from postroom.contracts.auth import Login
 from postroom.contracts.clock import Clock
 from postroom.contracts.directory import Directory
 from postroom.contracts.errors import SenderNotOwned, SenderOverLimit
 from postroom.contracts.queue import Draft, Intake, Origin, QueuedMessage, QueuedRecipient
+from postroom.entrance.admission import Entrance
 from postroom.mail.headermailboxes import author
 from postroom.mail.headers import MAX_OCTETS, HeaderBlock, HeaderError, mended, read_headers
 from postroom.msa import header
@@ -35,7 +36,7 @@ class MsaReception:
     spool: Intake
     router: Router
     directory: Directory
-    logins: Authenticator
+    entrance: Entrance
     counters: Counters
     clock: Clock
     log: Log
@@ -49,10 +50,9 @@ class MsaReception:
         """A place in the spool."""
         return self.spool.draft()
 
-    async def authenticate(self, client: Client, mechanism: str, response: bytes) -> Login:
-        """Ask the auth agent. Raises LoginRefused, LoginThrottled, Unavailable."""
-        attempt = LoginAttempt("PLAIN", response, "smtp", client.address, client.secured)
-        return await self.logins.authenticate(attempt)
+    async def authenticate(self, client: Client, response: bytes) -> Login:
+        """Let somebody in. Raises LoginRefused, LoginThrottled, Unavailable."""
+        return (await self.entrance.admit(response, client.address, secured=client.secured)).login
 
     async def sender(self, client: Client, mail: Mail) -> None:
         """Raises SenderNotOwned, SenderOverLimit, Unavailable."""

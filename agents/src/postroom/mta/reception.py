@@ -41,7 +41,7 @@ class MtaReception:
         """A place in the spool."""
         return self.spool.draft()
 
-    async def authenticate(self, client: Client, mechanism: str, response: bytes) -> Login:
+    async def authenticate(self, client: Client, response: bytes) -> Login:
         """Nobody logs in at port 25."""
         raise LoginRefused
 

@@ -7,7 +7,7 @@ from postroom.couriers.auth import AuthClient
 from postroom.directory.reader import SqliteDirectory
 from postroom.pop3.config import Pop3Config
 from postroom.pop3.conversation import Conversation, Surroundings
-from postroom.pop3.login import Entrance
+from postroom.pop3.login import MaildropEntrance
 from postroom.runtime.config import ConfigError
 from postroom.runtime.connections import Caps, Connection, Listener, caps_of
 from postroom.runtime.service import Agent, run
@@ -41,7 +41,7 @@ class Pop3Agent(Agent[Pop3Config]):
             on_fatal=service.fail,
             tell=service.log.warning,
         )
-        self._entrance = Entrance(self._auth, directory, self._store)
+        self._entrance = MaildropEntrance("pop3", self._auth, directory, self._store)
         self._conversations: set[Conversation] = set()
         caps, crowd = _caps(config), service.crowd("clients")
         plain = Listener(self.log, self._serve, caps, refuse=FULL, crowd=crowd)

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from postroom.contracts.errors import LoginError, MailError, MessageGone, MessageLost
+from postroom.entrance.exchange import exchange, password_message
 from postroom.pop3.config import Pop3Config
-from postroom.pop3.login import Entrance
+from postroom.pop3.login import MaildropEntrance
 from postroom.pop3.maildrop import Maildrop
 from postroom.runtime.connections import Connection, PeerInjected
 from postroom.runtime.log import Log
@@ -28,7 +29,7 @@ TURN = 64  # pipelined commands that are answered before others get their turn
 class Surroundings:
     """What all sessions of the agent share."""
 
-    entrance: Entrance
+    entrance: MaildropEntrance
     config: Pop3Config
     log: Log
     tls: Callable[[], ssl.SSLContext]
@@ -175,22 +176,18 @@ class Conversation:
         if not self._name:
             raise PeerError("send USER first")
         name, self._name = self._name, b""
-        message = b"\0".join((b"", name, arguments[0]))
-        sasl.parse_plain(message)
-        return await self._log_in(message)
+        return await self._log_in(password_message(name, arguments[0]))
 
     async def _auth(self, arguments: tuple[bytes, ...]) -> bytes:
         self._needs_tls()
         if not arguments:  # some clients ask for the list in this way
             return answers.listing("", sasl.MECHANISMS)
         initial = arguments[1] if len(arguments) == 2 else None
-        step = sasl.begin_encoded(arguments[0].decode("ascii", "replace"), initial)
-        while isinstance(step, sasl.Asking):
-            self._connection.write(answers.challenge(sasl.encode_line(step.challenge)))
-            step = step.answered(sasl.decode_line(await self._response()))
-        return await self._log_in(step.response)
+        finished = await exchange(arguments[0].decode("ascii", "replace"), initial, self._ask)
+        return await self._log_in(finished.response)
 
-    async def _response(self) -> bytes:
+    async def _ask(self, challenge: bytes) -> bytes:
+        self._connection.write(answers.challenge(challenge))
         while (line := self._session.next_response()) is None:
             octets = await self._read()
             if not octets:
@@ -205,7 +202,7 @@ class Conversation:
     async def _log_in(self, response: bytes) -> bytes:
         peer = self._connection.peer
         self._account = ""
-        account = await self._entrance.admit(response, peer, f"{id(self):x}")
+        _, account = await self._entrance.admit(response, peer, secured=True, session=f"{id(self):x}")
         self._account = account.id  # failures from here on are told with it
         self._maildrop = await self._entrance.open(account)
         self._session.logged_in()

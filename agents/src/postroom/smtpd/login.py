@@ -3,6 +3,7 @@
 from typing import Final
 
 from postroom.contracts.errors import Unavailable
+from postroom.entrance.exchange import exchange
 from postroom.runtime.tls_transport import begin_tls
 from postroom.smtpd import sayings as say
 from postroom.smtpd.session import SmtpSession, Verb
@@ -59,30 +60,27 @@ async def auth(session: SmtpSession, argument: str) -> Reply:
     if not argument:
         return commands.SYNTAX
     mechanism, _, initial = argument.partition(" ")
+
+    async def ask(challenge: bytes) -> bytes:
+        session.say(b"334 " + challenge + b"\r\n")
+        line = await session.line(MAX_AUTH_LINE)
+        if line is None or line[-2:] != b"\r\n":
+            raise sasl.SaslError("response too long or malformed")
+        return line[:-2]
+
     try:
-        finished = await _exchange(session, mechanism, initial.strip().encode("ascii") or None)
+        finished = await exchange(mechanism, initial.strip().encode("ascii") or None, ask)
     except sasl.UnknownMechanism:
         return say.UNKNOWN_MECHANISM
     except sasl.SaslError as error:
         return Reply(501, "5.5.2", str(error))
     try:
-        client.login = await around.reception.authenticate(client, finished.mechanism, finished.response)
+        client.login = await around.reception.authenticate(client, finished.response)
     except Unavailable as error:
         # 451 is no reply to AUTH: clients would not know that it is about the login
         around.refused(client, session.transaction, b"AUTH", say.AUTH_UNAVAILABLE, error)
         return say.AUTH_UNAVAILABLE
     return say.AUTHENTICATED
-
-
-async def _exchange(session: SmtpSession, mechanism: str, initial: bytes | None) -> sasl.Finished:
-    step = sasl.begin_encoded(mechanism, initial)
-    while isinstance(step, sasl.Asking):
-        session.say(b"334 " + sasl.encode_line(step.challenge) + b"\r\n")
-        line = await session.line(MAX_AUTH_LINE)
-        if line is None or line[-2:] != b"\r\n":
-            raise sasl.SaslError("response too long or malformed")
-        step = step.answered(sasl.decode_line(line[:-2]))
-    return step
 
 
 VERBS: Final[dict[str, Verb]] = {"STARTTLS": starttls, "AUTH": auth}

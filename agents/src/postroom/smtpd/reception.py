@@ -71,7 +71,7 @@ class Reception(Protocol):
     def draft(self) -> Draft:
         """A place for a message's octets. Raises Unavailable."""
 
-    async def authenticate(self, client: Client, mechanism: str, response: bytes) -> Login:
+    async def authenticate(self, client: Client, response: bytes) -> Login:
         """Raises LoginRefused, LoginThrottled, Unavailable."""
 
     async def sender(self, client: Client, mail: Mail) -> None:
