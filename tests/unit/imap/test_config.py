@@ -2,6 +2,7 @@
 
 import pytest
 from postroom.imap.config import ImapConfig
+from postroom.runtime.config import convert
 
 
 def test_defaults_are_usable() -> None:
@@ -10,9 +11,8 @@ def test_defaults_are_usable() -> None:
 
 
 def test_lines_before_login_may_be_as_long_as_those_after_it() -> None:
-    assert (
-        ImapConfig(host_name="mail.a.example", max_line_before_login=65_536).max_line_before_login == 65_536
-    )
+    given = {"host_name": "mail.a.example", "max_line_before_login": 65_536}
+    assert convert(given, ImapConfig).max_line_before_login == 65_536
 
 
 @pytest.mark.parametrize(
@@ -27,4 +27,4 @@ def test_lines_before_login_may_be_as_long_as_those_after_it() -> None:
 )
 def test_settings_that_cannot_work_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        ImapConfig(host_name="mail.a.example", **wrong)  # type: ignore[arg-type]
+        convert({"host_name": "mail.a.example", **wrong}, ImapConfig)

@@ -37,7 +37,7 @@ def faults(**given: Any) -> list[str]:
         ("mta_honour_dmarc", "maybe", "give true or false"),
         ("mta_workers", 65, "give 0 to 64"),
         ("relay_workers", 0, "give 1 to 64"),
-        ("imap_max_line_before_login", 65537, "give at most 65536: strangers get no more memory"),
+        ("imap_max_line_before_login", 65537, "give 1024 to 65536: strangers get no more memory"),
         ("imap_log_level", "loud", "give one of debug, info, warning, error"),
         ("imap_memory_max", "plenty", "give a size such as 500M or 2G"),
         ("imap_memory_max", 1000, "give text"),

@@ -1,10 +1,24 @@
-"""Settings: TOML files read into typed structs, refused as a whole with one line that says where and why."""
+"""Settings: TOML files read into typed structs, refused as a whole with one line that says where and why.
 
+The bounds of a setting are declared on its field, as `msgspec.Meta`. Its `description`, where it has one, is what the
+line tells to give instead; else the bounds are put into words. What depends on two fields is judged in `__post_init__`
+with `check`.
+"""
+
+import re
 import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
+from msgspec import Meta
+
+Count = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0)]
+Workers = Annotated[int, Meta(ge=0, le=64)]
+
+_AT_A_FIELD: Final = re.compile(r".* - at `\$\.(\w+)[^`]*`", re.DOTALL)
 
 
 class ConfigError(Exception):
@@ -12,22 +26,15 @@ class ConfigError(Exception):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every agent has. `listen` is for runs without systemd: socket name to addresses."""
+    """The settings that every agent has."""
 
-    host_name: str
-    workers: int = 1  # 0: one per core where memory allows (runtime.headcount)
-    listen: dict[str, list[str]] = {}
+    host_name: Annotated[str, Meta(pattern=r"\.", description="a full host name")]
+    workers: Workers = 1  # 0: one per core where memory allows (runtime.headcount)
+    listen: dict[str, list[str]] = {}  # socket name to addresses, for runs without systemd
     run_directory: str = "/run/postroom"
     directory_path: str = "/var/lib/postroom/directory/directory.db"
-    drain_seconds: float = 20.0
-    log_level: str = "info"
-
-    def __post_init__(self) -> None:
-        check(bool(self.host_name) and "." in self.host_name, "host_name", self.host_name, "a full host name")
-        check(0 <= self.workers <= 64, "workers", self.workers, "0 to 64")
-        levels = ("debug", "info", "warning", "error")
-        check(self.log_level in levels, "log_level", self.log_level, " or ".join(levels))
-        check(0 <= self.drain_seconds <= 3600, "drain_seconds", self.drain_seconds, "0 to 3600 seconds")
+    drain_seconds: Annotated[float, Meta(ge=0, le=3600, description="0 to 3600 seconds")] = 20.0
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
 T = TypeVar("T", bound=Settings)
@@ -36,27 +43,62 @@ T = TypeVar("T", bound=Settings)
 def check(ok: bool, field: str, value: object, right: str) -> None:
     """Raise a ValueError that names field, value and remedy, unless ok. For `__post_init__` of settings."""
     if not ok:
-        raise ValueError(f"{field} = {value!r} is not usable: give {right}")
+        raise ValueError(refusal(field, value, right))
 
 
-def check_positive(settings: Settings, *names: str) -> None:
-    """Raise a ValueError for the first of these numbers that is not above 0."""
-    for name in names:
-        value = getattr(settings, name)
-        check(value > 0, name, value, "a positive number")
+def refusal(field: str, value: object, right: str) -> str:
+    """Return the line for a setting whose value cannot be used."""
+    return f"{field} = {value!r} is not usable: give {right}"
 
 
 def load(path: str | Path, kind: type[T]) -> T:
-    """The settings in the file.
+    """Return the settings in the file.
 
     Raises ConfigError: unreadable, no TOML, unknown or missing field, wrong type, value out of range.
     """
     try:
-        text = Path(path).read_bytes().decode()
-        return msgspec.convert(tomllib.loads(text), kind)
+        return convert(tomllib.loads(Path(path).read_bytes().decode()), kind)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
-    except (msgspec.ValidationError, ValueError) as error:
+    except ValueError as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def convert(given: Mapping[str, Any], kind: type[T]) -> T:
+    """Return the settings of a mapping. Raises ValueError with one line: which field, which value, what to give."""
+    try:
+        return msgspec.convert(given, kind)
+    except msgspec.ValidationError as error:
+        text = str(error)
+        at = _AT_A_FIELD.fullmatch(text)
+        if at is None or ", got " in text:  # a wrong type: msgspec says which would be right
+            raise
+        right = _right(get_type_hints(kind, include_extras=True)[at[1]])
+        raise ValueError(refusal(at[1], given[at[1]], right)) from error
+
+
+def _right(annotation: Any) -> str:
+    """Put into words what a field takes."""
+    if get_origin(annotation) is Literal:
+        return " or ".join(get_args(annotation))
+    bounds = list(_bounds(annotation))
+    described = [meta.description for meta in bounds if meta.description]
+    return described[0] if described else " and ".join(map(_range, bounds))
+
+
+def _bounds(annotation: Any) -> Iterator[Meta]:
+    """Yield what is declared on a field, and on the entries of a list."""
+    yield from (meta for meta in getattr(annotation, "__metadata__", ()) if isinstance(meta, Meta))
+    for inner in get_args(annotation):
+        if not isinstance(inner, Meta):
+            yield from _bounds(inner)
+
+
+def _range(meta: Meta) -> str:
+    if meta.le is not None:
+        return f"at most {meta.le}" if meta.ge is None else f"{meta.ge} to {meta.le}"
+    if meta.gt == 0 or meta.ge == 1:
+        return "a positive number"
+    return f"at least {meta.ge}"
