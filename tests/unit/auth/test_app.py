@@ -14,7 +14,7 @@ from postroom.auth.secrets import SecretStore
 from postroom.contracts.auth import LoginAttempt
 from postroom.contracts.errors import LoginRefused, LoginThrottled
 from postroom.couriers.auth import AuthClient
-from postroom.runtime.config import ConfigError
+from postroom.runtime.config import ConfigError, convert
 
 from .conftest import PEOPLE, write_directory
 
@@ -130,4 +130,4 @@ def test_check_config_wants_the_secrets_folder(tmp_path: Path) -> None:
 )
 def test_settings_that_cannot_work_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        AuthConfig(host_name="mail.a.example", **wrong)  # type: ignore[arg-type]
+        convert({"host_name": "mail.a.example", **wrong}, AuthConfig)

@@ -32,7 +32,9 @@ class AuthAgent(Agent[AuthConfig]):
 
     async def start(self) -> None:
         """Read the guess counts, open the secrets and serve the socket named `auth`."""
-        config = self.config
+        config, clock = self.config, self.service.clock
+        self.check(config)
+        self._directory = SqliteDirectory(config.directory_path, clock.steady)
         self._secrets = SecretStore(config.secrets_path)
         self._file = GuessFile(config.guesses_path)
         self._guesses = Guesses(_limits(config))
@@ -42,10 +44,8 @@ class AuthAgent(Agent[AuthConfig]):
         except Unavailable as error:
             raise ConfigError(str(error)) from error
         self._pool = HashPool(_hasher(config), config.threads, config.max_pending)
-        directory = SqliteDirectory(config.directory_path, self.service.clock.steady)
         remembered = Remembered(config.cache_seconds)
-        clock = self.service.clock
-        self._judge = Judge(directory, self._secrets, self._pool, self._guesses, remembered, clock)
+        self._judge = Judge(self._directory, self._secrets, self._pool, self._guesses, remembered, clock)
         self._server = AuthServer(self._judge.judge, self.log)
         caps = Caps(config.max_connections, config.max_connections)
         self._listener = Listener(self.log, self._server.serve, caps)
@@ -53,7 +53,7 @@ class AuthAgent(Agent[AuthConfig]):
         if not sockets:
             raise ConfigError("no auth socket: systemd gave none and listen.auth is not set")
         await self._listener.start(sockets)
-        self._saving = asyncio.ensure_future(self._save_for_ever())
+        self._saving = asyncio.ensure_future(self._save_regularly())
 
     async def reload(self, config: AuthConfig) -> None:
         """Limits, hash parameters and memory change at once; paths, threads and the socket with the next start."""
@@ -73,8 +73,9 @@ class AuthAgent(Agent[AuthConfig]):
         await self._save()
         self._pool.close()
         self._secrets.close()
+        self._directory.close()
 
-    async def _save_for_ever(self) -> None:
+    async def _save_regularly(self) -> None:
         while True:
             await asyncio.sleep(SAVE_EVERY)
             await self._save()

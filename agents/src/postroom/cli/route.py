@@ -15,7 +15,7 @@ from postroom.policy.route import POSTMASTER, Reason, Route, Step, Via
 from postroom.runtime.clock import SystemClock
 from postroom.runtime.config import ConfigError, load
 from postroom.smtpd.routing import DirectoryRouter, Explained, read_srs_secrets
-from postroom.smtpd.settings import ListenerSettings
+from postroom.smtpd.settings import SmtpSettings
 
 SETTINGS: Final = ("/etc/postroom/mta.toml", "/etc/postroom/msa.toml")
 
@@ -92,7 +92,7 @@ async def _explain(
     return await router.explain(recipient, sender, relay=login)
 
 
-def _settings(path: str | None) -> ListenerSettings:
+def _settings(path: str | None) -> SmtpSettings:
     """Return the settings of an agent that accepts mail. Raises Failure: there are none, or they are not usable."""
     from postroom.msa.config import MsaConfig  # noqa: PLC0415  # only this command needs them
     from postroom.mta.config import MtaConfig  # noqa: PLC0415
@@ -101,7 +101,7 @@ def _settings(path: str | None) -> ListenerSettings:
     chosen = path or next((name for name in usual if Path(name).exists()), None)
     if chosen is None:
         raise Failure(f"no settings at {' or '.join(usual)}: name a file by --config", UNAVAILABLE)
-    kind: type[ListenerSettings] = MsaConfig if Path(chosen).stem == "msa" else MtaConfig
+    kind: type[SmtpSettings] = MsaConfig if Path(chosen).stem == "msa" else MtaConfig
     try:
         return load(chosen, kind)
     except ConfigError as error:

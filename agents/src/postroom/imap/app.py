@@ -11,7 +11,7 @@ from postroom.imap.handlers import HANDLERS
 from postroom.imap.session import ImapSession
 from postroom.runtime.config import Settings
 from postroom.runtime.connections import Caps, Connection, Listener, caps_of
-from postroom.runtime.service import Agent, Service, run
+from postroom.runtime.service import Agent, run
 from postroom.runtime.tls import TlsStore
 from postroom.store import DirectoryQuotas, News, open_store
 
@@ -25,12 +25,14 @@ class ImapAgent(Agent[ImapConfig]):
     settings: ClassVar[type[Settings]] = ImapConfig
     crowds = ("clients", "accounts")
 
-    def __init__(self, config: ImapConfig, service: Service) -> None:
-        super().__init__(config, service)
-        self._dispatchers: set[Dispatcher] = set()
+    async def start(self) -> None:
+        """Read the certificates, open the store, serve the sockets named `imap` and `imaps`."""
+        config, service = self.config, self.service
+        self.check(config)
         self._tls = TlsStore(config.tls_directory)
+        self._tls.load()
+        self._directory = SqliteDirectory(config.directory_path, service.clock.steady)
         self._auth = AuthClient(config.auth_socket)
-        self._directory = SqliteDirectory(config.directory_path)
         self._store = open_store(
             config.accounts_directory,
             News(config.notice_directory),
@@ -51,18 +53,14 @@ class ImapAgent(Agent[ImapConfig]):
             logins=service.crowd("accounts"),
             workers=service.workers,
         )
-        self._listeners: dict[str, Listener] = {}
-
-    async def start(self) -> None:
-        """Read the certificates, accept connections."""
-        self._tls.load()
-        caps, crowd = _caps(self.config), self.service.crowd("clients")
+        self._dispatchers: set[Dispatcher] = set()
+        caps, crowd = _caps(config), service.crowd("clients")
         self._listeners = {
             "imap": Listener(self.log, self._serve, caps, refuse=FULL, crowd=crowd),
             "imaps": Listener(self.log, self._serve, caps, tls=self._tls.context, crowd=crowd),
         }
         for name, listener in self._listeners.items():
-            await listener.start(self.service.sockets(name))
+            await listener.start(service.sockets(name))
 
     async def reload(self, config: ImapConfig) -> None:
         """Read certificates and limits again; sessions that are open keep what they have."""

@@ -30,19 +30,19 @@ class MdaAgent(Agent[MdaConfig]):
         config, service = self.config, self.service
         self.check(config)
         os.umask(0o007)  # the group of the store shares what is made here; sockets get their modes by name
-        directory = SqliteDirectory(config.directory_path)
+        self._directory = SqliteDirectory(config.directory_path, service.clock.steady)
         self._store = open_store(
             config.accounts_directory,
             News(config.notice_directory),
             service.clock,
             open_accounts=service.share(config.open_accounts),
-            quotas=DirectoryQuotas(directory),
+            quotas=DirectoryQuotas(self._directory),
             remember_deliveries=config.remember_deliveries,
             on_fatal=service.fail,
             tell=service.log.warning,
         )
         self._deliverer = Deliverer(
-            directory,
+            self._directory,
             self._store,
             FullnessFolder(config.over_quota_directory),
             service.clock,
@@ -70,6 +70,7 @@ class MdaAgent(Agent[MdaConfig]):
         self._sessions.leave()
         await self._listener.wait_idle(self.config.drain_seconds)
         await self._store.close()
+        self._directory.close()
 
     async def _review_fullness(self) -> None:
         while True:

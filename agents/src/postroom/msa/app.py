@@ -35,13 +35,14 @@ class MsaAgent(Agent[MsaConfig]):
     async def start(self) -> None:
         """Open spool, counters and certificates, then serve each kind of socket that there is."""
         config, service = self.config, self.service
+        self.check(config)
         self._tls = TlsStore(config.tls_directory)
         self._tls.load()
-        self._spool = open_intake(config.spool_directory, self.name, service, config.run_directory)
-        self._directory = SqliteDirectory(config.directory_path)
-        self._counters = Counters(config.counters_path)
+        self._directory = SqliteDirectory(config.directory_path, service.clock.steady)
         self._auth = AuthClient(config.auth_socket)
         self._entrance = Entrance("smtp", self._auth, self._directory)
+        self._spool = open_intake(config.spool_directory, self.name, service, config.run_directory)
+        self._counters = Counters(config.counters_path)
         self._reception = self._new_reception(config)
         self._servers = [self._new_server(config, manner) for manner in MANNERS]
         for server in self._servers:
@@ -92,6 +93,8 @@ class MsaAgent(Agent[MsaConfig]):
         await asyncio.gather(*(server.drain(self.config.drain_seconds) for server in self._servers))
         await self._spool.close()
         self._counters.close()
+        await self._auth.close()
+        self._directory.close()
 
     @staticmethod
     def check(config: MsaConfig) -> None:

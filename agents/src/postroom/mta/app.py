@@ -28,11 +28,12 @@ class MtaAgent(Agent[MtaConfig]):
     async def start(self) -> None:
         """Open spool and certificates, then serve the `smtp` sockets."""
         config, service = self.config, self.service
+        self.check(config)
         self._tls = TlsStore(config.tls_directory)
         self._tls.load()
+        self._directory = SqliteDirectory(config.directory_path, service.clock.steady)
         self._spool = open_intake(config.spool_directory, self.name, service, config.run_directory)
         self._repetition = Repetition(shared_secret(config.spool_directory))
-        self._directory = SqliteDirectory(config.directory_path)
         self._reception = self._new_reception(config)
         self._server = SmtpServer(
             host_name=config.host_name,
@@ -80,6 +81,7 @@ class MtaAgent(Agent[MtaConfig]):
         """Finish the transactions under way."""
         await self._server.drain(self.config.drain_seconds)
         await self._spool.close()
+        self._directory.close()
 
     @staticmethod
     def check(config: MtaConfig) -> None:

@@ -28,24 +28,24 @@ class Pop3Agent(Agent[Pop3Config]):
         """Read the certificates, open the store, serve the sockets named `pop3` and `pop3s`."""
         config, service = self.config, self.service
         self.check(config)
-        self._certificates = TlsStore(config.tls_directory)
-        self._certificates.load()
+        self._tls = TlsStore(config.tls_directory)
+        self._tls.load()
+        self._directory = SqliteDirectory(config.directory_path, service.clock.steady)
         self._auth = AuthClient(config.auth_socket)
-        directory = SqliteDirectory(config.directory_path, service.clock.steady)
         self._store = open_store(
             config.accounts_directory,
             News(config.notice_directory),
             service.clock,
             open_accounts=service.share(config.open_accounts),
-            quotas=DirectoryQuotas(directory),
+            quotas=DirectoryQuotas(self._directory),
             on_fatal=service.fail,
             tell=service.log.warning,
         )
-        self._entrance = MaildropEntrance("pop3", self._auth, directory, self._store)
+        self._entrance = MaildropEntrance("pop3", self._auth, self._directory, self._store)
         self._conversations: set[Conversation] = set()
         caps, crowd = _caps(config), service.crowd("clients")
         plain = Listener(self.log, self._serve, caps, refuse=FULL, crowd=crowd)
-        secured = Listener(self.log, self._serve, caps, tls=self._certificates.context, crowd=crowd)
+        secured = Listener(self.log, self._serve, caps, tls=self._tls.context, crowd=crowd)
         self._listeners = (plain, secured)
         sockets = service.sockets("pop3"), service.sockets("pop3s")
         if not any(sockets):
@@ -58,7 +58,7 @@ class Pop3Agent(Agent[Pop3Config]):
     async def reload(self, config: Pop3Config) -> None:
         """Certificates and limits for new connections; paths change with the next start."""
         caps = _caps(config)
-        self._certificates.reload()
+        self._tls.reload()
         self.config = config
         for listener in self._listeners:
             listener.caps = caps
@@ -73,10 +73,11 @@ class Pop3Agent(Agent[Pop3Config]):
             await listener.wait_idle(self.config.drain_seconds)
         await self._auth.close()
         await self._store.close()
+        self._directory.close()
 
     async def _serve(self, connection: Connection) -> None:
-        clock, certificates = self.service.clock, self._certificates
-        around = Surroundings(self._entrance, self.config, self.log, certificates.context, clock.steady)
+        clock = self.service.clock
+        around = Surroundings(self._entrance, self.config, self.log, self._tls.context, clock.steady)
         conversation = Conversation(connection, around)
         self._conversations.add(conversation)
         try:
