@@ -16,7 +16,7 @@ from postroom.imap.dispatch import Dispatcher
 from postroom.imap.handlers import HANDLERS
 from postroom.imap.session import ImapSession
 from postroom.runtime.clock import SystemClock
-from postroom.runtime.connections import Caps, Connection, Listener
+from postroom.runtime.connections import Connection, ConnectionLimits, Listener
 from postroom.runtime.log import Log
 from postroom.store import News, open_store
 from postroom.wire.sasl import parse_plain
@@ -105,7 +105,7 @@ class Crowd:
             connection.secured = True  # as if by TLS, whose cost is not measured here
             await Dispatcher(ImapSession(connection, context), HANDLERS).run()
 
-        self._listener = Listener(log, serve, Caps(100_000, 100_000))
+        self._listener = Listener(log, serve, ConnectionLimits(100_000, 100_000))
         listening = socket.create_server(("127.0.0.1", 0), backlog=4096)
         listening.setblocking(False)
         await self._listener.start([listening])

@@ -26,7 +26,7 @@ from postroom.directory.apply import apply
 from postroom.directory.reader import SqliteDirectory
 from postroom.directory.reading import read_document
 from postroom.entrance.admission import Entrance
-from postroom.msa.app import MANNERS, server_limits
+from postroom.msa.app import LISTENERS, listener_limits
 from postroom.msa.config import MsaConfig
 from postroom.msa.counters import Counters
 from postroom.msa.reception import MsaReception
@@ -38,10 +38,10 @@ from postroom.policy.lookups import Answer, Query, Status, answer_with
 from postroom.queue.sqlite.lifecycle import Spool
 from postroom.runtime.clock import SystemClock
 from postroom.runtime.tls import TlsStore
-from postroom.smtpd.reception import Manner
+from postroom.smtpd.reception import ListenerSettings
 from postroom.smtpd.routing import DirectoryRouter
 from postroom.smtpd.server import SmtpServer
-from postroom.smtpd.settings import limits
+from postroom.smtpd.settings import session_limits
 from postroom.wire.sasl import parse_plain
 
 HOST = "mail.alpha.example"
@@ -352,10 +352,14 @@ async def running(folder: Path, settings: Mapping[str, Any] | None = None) -> As
         config=msa_config, spool=spools["msa"], router=router, clock=clock, log=log,
         directory=directory, entrance=Entrance("smtp", passwords, directory), counters=counters,
     )  # fmt: skip
-    servers = {"smtp": _server(mta, limits(mta_config, mta_config.max_recipients), Manner("smtp"), log, tls)}
+    servers = {
+        "smtp": _server(
+            mta, session_limits(mta_config, mta_config.max_recipients), ListenerSettings("smtp"), log, tls
+        )
+    }
     servers |= {
-        manner.service: _server(msa, server_limits(msa_config, manner), manner, log, tls)
-        for manner in MANNERS
+        listener.service: _server(msa, listener_limits(msa_config, listener), listener, log, tls)
+        for listener in LISTENERS
     }
     site = Site(folder, servers, {}, zone, log, passwords, folder / "tls" / HOST / "fullchain.pem")
     for name, server in servers.items():
@@ -383,9 +387,14 @@ async def _bind(site: Site, name: str) -> socket.socket:
     return found
 
 
-def _server(reception: Any, limits: Any, manner: Manner, log: Any, tls: TlsStore) -> SmtpServer:
+def _server(reception: Any, limits: Any, listener: ListenerSettings, log: Any, tls: TlsStore) -> SmtpServer:
     return SmtpServer(
-        host_name=HOST, reception=reception, limits=limits, manner=manner, log=log, certificates=tls.context
+        host_name=HOST,
+        reception=reception,
+        limits=limits,
+        listener=listener,
+        log=log,
+        certificates=tls.context,
     )
 
 

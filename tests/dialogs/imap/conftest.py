@@ -23,7 +23,7 @@ from postroom.imap.dispatch import Dispatcher
 from postroom.imap.handlers import HANDLERS
 from postroom.imap.session import ImapSession
 from postroom.runtime.clock import SystemClock
-from postroom.runtime.connections import Caps, Connection, Listener
+from postroom.runtime.connections import Connection, ConnectionLimits, Listener
 from postroom.runtime.log import Log
 from postroom.runtime.tls import TlsStore
 from postroom.store import DirectoryQuotas, News
@@ -209,8 +209,8 @@ async def server(request: pytest.FixtureRequest, tmp_path: Path, certificates: P
         finally:
             sessions.discard(session)
 
-    caps = Caps(1000, 1000)
-    listeners = [Listener(log, serve, caps), Listener(log, serve, caps, tls=tls.context)]
+    limits = ConnectionLimits(1000, 1000)
+    listeners = [Listener(log, serve, limits), Listener(log, serve, limits, tls=tls.context)]
     ports = {}
     for name, listener in zip(("imap", "imaps"), listeners, strict=True):
         listening = socket.create_server(("127.0.0.1", 0), backlog=512)

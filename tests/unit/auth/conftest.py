@@ -8,22 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from postroom.auth.guesses import Guesses, Limits
+from postroom.auth.guesses import Guesses, GuessLimits
 from postroom.auth.hashing import Hasher
 from postroom.auth.judge import Judge
+from postroom.auth.login_cache import LoginCache
 from postroom.auth.pool import HashPool
-from postroom.auth.remembered import Remembered
 from postroom.auth.secrets import SecretStore
 from postroom.auth.server import AuthServer, Judging
 from postroom.directory.apply import apply
 from postroom.directory.reader import SqliteDirectory
 from postroom.directory.reading import read_document
-from postroom.runtime.connections import Caps, Listener
+from postroom.runtime.connections import ConnectionLimits, Listener
 from postroom.runtime.log import Log
 from postroom.runtime.sockets import bind
 
 PEOPLE = {"ada": "ada's secret", "bob": "bob's secret"}
-LIMITS = Limits(per_account=4, per_client=6, window=600.0, delay=0.0, delay_maximum=0.0)
+LIMITS = GuessLimits(per_account=4, per_client=6, window=600.0, delay=0.0, delay_maximum=0.0)
 
 
 class FixedClock:
@@ -77,7 +77,7 @@ async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
         secrets.set(name, hasher.make(password), 1)
     pool, guesses = HashPool(hasher, 2, 100), Guesses(LIMITS)
     directory = SqliteDirectory(tmp_path / "directory.db", clock.steady)
-    judge = Judge(directory, secrets, pool, guesses, Remembered(300), clock)
+    judge = Judge(directory, secrets, pool, guesses, LoginCache(300), clock)
     yield Parts(tmp_path, clock, hasher, secrets, pool, guesses, judge)
     pool.close()
     secrets.close()
@@ -87,7 +87,7 @@ async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
 async def serving(judge: Judging, path: str) -> AsyncIterator[str]:
     """The socket of a running AuthServer."""
     server = AuthServer(judge, Log("auth"))
-    listener = Listener(Log("auth"), server.serve, Caps(100, 100))
+    listener = Listener(Log("auth"), server.serve, ConnectionLimits(100, 100))
     await listener.start([bind(f"unix:{path}")])
     yield path
     await listener.stop_accepting()

@@ -1,14 +1,14 @@
 """Counting failures. All limits here: 3 per account, 5 per client, 600 s."""
 
 import pytest
-from postroom.auth.guesses import MAX_NETWORKS, MAX_TALLIES, Guesses, Limits, network_of
+from postroom.auth.guesses import MAX_NETWORKS, MAX_TALLIES, Guesses, GuessLimits, network_of
 
 HOME, AWAY = "192.0.2.7", "198.51.100.9"
 
 
 @pytest.fixture
 def guesses() -> Guesses:
-    return Guesses(Limits(per_account=3, per_client=5, window=600, delay=1, delay_maximum=8))
+    return Guesses(GuessLimits(per_account=3, per_client=5, window=600, delay=1, delay_maximum=8))
 
 
 def fail(guesses: Guesses, account: str, client: str, times: int, now: float = 0.0) -> None:
@@ -79,7 +79,7 @@ def test_a_clock_that_goes_back_keeps_nobody_out(guesses: Guesses) -> None:
 def test_a_restart_changes_nothing(guesses: Guesses) -> None:
     guesses.succeeded("bob", HOME, 5)
     fail(guesses, "ada", AWAY, 3)
-    again = Guesses(Limits(3, 5, 600))
+    again = Guesses(GuessLimits(3, 5, 600))
     again.restore(*guesses.take_changes())
     fail(again, "bob", AWAY, 3)
     assert again.blocked("ada", "203.0.113.1", 1)
@@ -110,7 +110,7 @@ def test_memory_is_bounded(guesses: Guesses) -> None:
 
 def test_other_limits_count_from_what_was(guesses: Guesses) -> None:
     fail(guesses, "ada", AWAY, 3)
-    guesses.adopt(Limits(per_account=4, per_client=50))
+    guesses.adopt(GuessLimits(per_account=4, per_client=50))
     assert not guesses.blocked("ada", AWAY, 1)
     fail(guesses, "ada", "203.0.113.9", 1)
     assert guesses.blocked("ada", AWAY, 1)

@@ -1,12 +1,12 @@
-"""The verdict on a login. Limits: 4 failures per account, 6 per client."""
+"""The verdict on a login. GuessLimits: 4 failures per account, 6 per client."""
 
 import asyncio
 
 import pytest
 from postroom.auth.hashing import Hasher
 from postroom.auth.judge import Judge, Outcome, Verdict
+from postroom.auth.login_cache import LoginCache
 from postroom.auth.pool import HashPool
-from postroom.auth.remembered import Remembered
 from postroom.wire.sasl import Plain
 
 from .conftest import PEOPLE, Parts, write_directory
@@ -137,7 +137,7 @@ async def test_unknown_names_cost_the_same_hash_as_wrong_passwords(
         parts.secrets,
         HashPool(hasher, 1, 9),
         parts.guesses,
-        Remembered(0),
+        LoginCache(0),
         parts.clock,
     )
     shapes = []

@@ -2,10 +2,10 @@
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from postroom.auth.remembered import MAX_REMEMBERED, Remembered
+from postroom.auth.login_cache import MAX_REMEMBERED, LoginCache
 
 TRIPLES = st.tuples(st.text(max_size=5), st.text(max_size=5), st.text(max_size=5))
-MEMORY = Remembered(300)
+MEMORY = LoginCache(300)
 
 
 @given(TRIPLES, TRIPLES)
@@ -16,23 +16,23 @@ def test_no_login_is_taken_for_another(one: tuple[str, str, str], other: tuple[s
 
 
 def test_a_digest_is_good_for_its_time_and_in_its_process() -> None:
-    memory = Remembered(300)
+    memory = LoginCache(300)
     digest = memory.digest("ada", "verifier", "secret")
     assert not memory.holds(digest, 0)
     memory.keep(digest, 0)
     assert memory.holds(digest, 299)
     assert not memory.holds(digest, 300)
-    assert digest != Remembered(300).digest("ada", "verifier", "secret")
+    assert digest != LoginCache(300).digest("ada", "verifier", "secret")
 
 
 def test_it_can_be_switched_off() -> None:
-    memory = Remembered(0)
+    memory = LoginCache(0)
     memory.keep(b"x", 0)
     assert not memory.holds(b"x", 0)
 
 
 def test_memory_is_bounded() -> None:
-    memory = Remembered(300)
+    memory = LoginCache(300)
     for number in range(MAX_REMEMBERED + 10):
         memory.keep(number.to_bytes(4, "big"), 0)
     assert not memory.holds((0).to_bytes(4, "big"), 1)

@@ -172,7 +172,7 @@ async def test_more_exchanges_than_one_connection_may_have_are_told_to_come_agai
 
 async def test_a_judge_that_fails_is_a_temporary_failure(parts: Parts, socket_path: str) -> None:
     peer = await Peer.connect(socket_path)
-    parts.judge.remembered = None  # type: ignore[assignment]
+    parts.judge.login_cache = None  # type: ignore[assignment]
     peer.send(auth(1, "ada", PEOPLE["ada"]))
     assert await peer.line() == b"FAIL\t1\tuser=ada@a.example\tcode=temp_fail"
     peer.close()

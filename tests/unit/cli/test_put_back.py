@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from postroom.auth.guesses import Guesses, Limits
+from postroom.auth.guesses import Guesses, GuessLimits
 from postroom.auth.hashing import Hasher
 from postroom.auth.judge import Judge, Outcome
+from postroom.auth.login_cache import LoginCache
 from postroom.auth.pool import HashPool
-from postroom.auth.remembered import Remembered
 from postroom.auth.secrets import SecretStore
 from postroom.cli.main import main
 from postroom.directory.reader import SqliteDirectory
@@ -92,9 +92,11 @@ class Company:
         async def judged() -> Outcome:
             state, clock = self.root / "var/lib/postroom", SystemClock()
             store, pool = SecretStore(state / "secrets/secrets.db"), HashPool(Hasher(8, 1, 1), 2, 100)
-            guesses = Guesses(Limits(per_account=9, per_client=9, window=9.0, delay=0.0, delay_maximum=0.0))
+            guesses = Guesses(
+                GuessLimits(per_account=9, per_client=9, window=9.0, delay=0.0, delay_maximum=0.0)
+            )
             people = SqliteDirectory(state / "directory/directory.db", clock.steady)
-            judge = Judge(people, store, pool, guesses, Remembered(0), clock)
+            judge = Judge(people, store, pool, guesses, LoginCache(0), clock)
             try:
                 return (await judge.judge(Plain(f"{person}@a.example", password), "192.0.2.7")).outcome
             finally:

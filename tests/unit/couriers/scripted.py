@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from postroom.couriers.parcel import Attempt, Parcel
 from postroom.couriers.session import SessionOpener
-from postroom.couriers.smtp import SmtpCourier, Ways
+from postroom.couriers.smtp import MxSettings, SmtpCourier
 from postroom.policy.lookups import Answer, Mx, Query, RecordType, Status, answer_with
 from postroom.runtime.log import Log
 from postroom.wire.smtp.client import Outgoing
@@ -105,8 +105,8 @@ class Servers:
 @asynccontextmanager
 async def courier_for(servers: Servers, ca_file: str = "", scale: float = 1.0) -> AsyncIterator[SmtpCourier]:
     opener = SessionOpener("mail.a.example", Log("relay"), ca_file, 5.0, scale)
-    ways = Ways(frozenset({"mail.a.example"}), 1, servers.ports, ("ipv6", "ipv4"))
-    courier = SmtpCourier(Zone(), opener, ways, lambda hosts: None)  # type: ignore[arg-type]
+    mx = MxSettings(frozenset({"mail.a.example"}), 1, servers.ports, ("ipv6", "ipv4"))
+    courier = SmtpCourier(Zone(), opener, mx, lambda hosts: None)  # type: ignore[arg-type]
     try:
         yield courier
     finally:

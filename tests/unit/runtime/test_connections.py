@@ -1,4 +1,4 @@
-"""The shell under our line protocols: reading, TLS, caps, draining, on real sockets."""
+"""The shell under our line protocols: reading, TLS, limits, draining, on real sockets."""
 
 import asyncio
 import ipaddress
@@ -12,9 +12,9 @@ import pytest
 import trustme
 from postroom.runtime import connections
 from postroom.runtime.config import ConfigError
-from postroom.runtime.connections import Caps, Connection, Listener, PeerInjected
-from postroom.runtime.crowd import Crowd
+from postroom.runtime.connections import Connection, ConnectionLimits, Listener, PeerInjected
 from postroom.runtime.log import Log
+from postroom.runtime.shared_counters import SharedCounter
 from postroom.runtime.tls import TlsStore
 
 Opened = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -55,8 +55,8 @@ class Server:
     """A listener on a port of its own."""
 
     def __init__(self, handler: Callable[[Connection], Awaitable[None]], **settings: object) -> None:
-        caps = settings.pop("caps", Caps(total=100, per_client=100))
-        self.listener = Listener(Log("test"), handler, caps, **settings)  # type: ignore[arg-type]
+        limits = settings.pop("limits", ConnectionLimits(total=100, per_client=100))
+        self.listener = Listener(Log("test"), handler, limits, **settings)  # type: ignore[arg-type]
         self.socket = socket.create_server(("127.0.0.1", 0))
 
     async def open(self, **settings: object) -> Opened:
@@ -132,7 +132,7 @@ async def test_x34_a_failed_handshake_is_one_line(
     reader, writer = await server.open()
     writer.write(b"EHLO there\r\n\r\n")
     assert await reader.read() == b""
-    while server.listener.crowd.total:
+    while server.listener.counter.total:
         await asyncio.sleep(0)
     assert len(capsys.readouterr().err.splitlines()) == 1
 
@@ -140,7 +140,7 @@ async def test_x34_a_failed_handshake_is_one_line(
 async def test_a_client_over_its_cap_is_told_and_others_are_served(
     serve: Callable[..., Awaitable[Server]],
 ) -> None:
-    server = await serve(caps=Caps(total=10, per_client=2), refuse=b"421 too many\r\n")
+    server = await serve(limits=ConnectionLimits(total=10, per_client=2), refuse=b"421 too many\r\n")
     opened = [await server.open() for _ in range(3)]
     assert await opened[2][0].read() == b"421 too many\r\n"
     opened[0][1].write(b"x")
@@ -148,17 +148,17 @@ async def test_a_client_over_its_cap_is_told_and_others_are_served(
 
 
 async def test_listeners_with_one_crowd_count_together(serve: Callable[..., Awaitable[Server]]) -> None:
-    crowd, caps = Crowd(), Caps(total=10, per_client=1)
-    plain = await serve(caps=caps, crowd=crowd)
-    other = await serve(caps=caps, crowd=crowd, refuse=b"full\r\n")
+    counter, limits = SharedCounter(), ConnectionLimits(total=10, per_client=1)
+    plain = await serve(limits=limits, counter=counter)
+    other = await serve(limits=limits, counter=counter, refuse=b"full\r\n")
     _, first = await plain.open()
     reader, _ = await other.open()
     assert await reader.read() == b"full\r\n"
     first.close()
     async with asyncio.timeout(60):
-        while crowd.total:
+        while counter.total:
             await asyncio.sleep(0.01)
-    assert crowd.of("127.0.0.1") == 0
+    assert counter.count("127.0.0.1") == 0
     reader, _ = await other.open()
     assert await reader.readline() == b"hello \r\n"
 
@@ -182,7 +182,7 @@ async def test_what_a_peer_does_not_take_is_dropped(
 
 async def test_trusted_clients_have_no_cap_of_their_own(serve: Callable[..., Awaitable[Server]]) -> None:
     trusted = (ipaddress.ip_network("127.0.0.0/8"),)
-    server = await serve(caps=Caps(total=10, per_client=1, trusted=trusted))
+    server = await serve(limits=ConnectionLimits(total=10, per_client=1, trusted=trusted))
     for reader, _ in [await server.open() for _ in range(5)]:
         assert await reader.readline() == b"hello \r\n"
 

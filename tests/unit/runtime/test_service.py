@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from postroom.runtime.headcount import find_room, workers_in
+from postroom.runtime.worker_count import find_capacity, workers_in
 
 PROGRAM = '''
 import asyncio, sys
@@ -98,7 +98,7 @@ def test_an_agent_lives_reloads_and_ends(tmp_path: Path, workers: int) -> None:
 def test_no_number_is_one_worker_per_core(tmp_path: Path) -> None:
     running = Running(tmp_path, 'host_name = "a.example"\nworkers = 0\n')
     running.hear("READY=1")
-    right = workers_in(find_room())
+    right = workers_in(find_capacity())
     status, errors = running.end()
     assert status == 0
     assert errors.count("ready, version") == right

@@ -6,7 +6,7 @@ import ssl
 
 import pytest
 from postroom.runtime import plain_transport
-from postroom.runtime.connections import Caps, Connection, Listener
+from postroom.runtime.connections import Connection, ConnectionLimits, Listener
 from postroom.runtime.log import Log
 from postroom.runtime.plain_transport import LARGE, SMALL
 from postroom.runtime.tls_transport import TlsTransport
@@ -108,7 +108,7 @@ async def test_what_was_held_back_comes_before_the_end(serve: Serve) -> None:
     client.writer.write_eof()
     await asyncio.sleep(0.05)
     go_on.set()
-    await until(lambda: not server.listener.crowd.total)
+    await until(lambda: not server.listener.counter.total)
     assert heard == b"x" * 10_000
 
 
@@ -152,8 +152,8 @@ async def test_one_who_takes_nothing_is_not_written_to_without_end(serve: Serve)
 
 def test_connections_read_into_the_same_buffers() -> None:
     async def windows() -> tuple[memoryview, memoryview]:
-        log, caps = Log("test"), Caps(total=1, per_client=1)
-        stranger, friend = (Connection("192.0.2.1", Listener(log, echo, caps)) for _ in range(2))
+        log, limits = Log("test"), ConnectionLimits(total=1, per_client=1)
+        stranger, friend = (Connection("192.0.2.1", Listener(log, echo, limits)) for _ in range(2))
         friend.trust()
         return tuple(plain_transport.PlainTransport(one).get_buffer(-1) for one in (stranger, friend))  # type: ignore[return-value]
 

@@ -7,7 +7,7 @@ import ssl
 
 import pytest
 from postroom.runtime import tls_transport
-from postroom.runtime.connections import Caps, Connection, Listener
+from postroom.runtime.connections import Connection, ConnectionLimits, Listener
 from postroom.runtime.log import Log
 from postroom.runtime.plain_transport import PlainTransport
 from postroom.runtime.tls import TlsStore
@@ -39,7 +39,7 @@ async def test_a_peer_who_leaves_is_answered_with_the_end(serve: Serve, polite: 
     assert await client.read(1) == b""
     await client.hear()
     assert client.reader.at_eof()
-    await until(lambda: not server.listener.crowd.total)
+    await until(lambda: not server.listener.counter.total)
 
 
 async def test_last_words_reach_a_peer_who_goes_on_talking(serve: Serve) -> None:
@@ -116,7 +116,7 @@ async def test_nothing_of_tls_is_kept_while_a_peer_takes_its_time_to_close(serve
 
     server = await serve(handler)
     await greeted(server)
-    await until(lambda: not server.listener.crowd.total)
+    await until(lambda: not server.listener.counter.total)
     below = made[0]._transport
     assert isinstance(below, TlsTransport)
     assert below._channel is None
@@ -134,7 +134,7 @@ async def test_a_changed_octet_ends_it_with_an_alert(
     client.send(bytes(wire))
     with pytest.raises(ssl.SSLError, match="(?i)bad.record.mac"):
         await client.read(7)
-    await until(lambda: not server.listener.crowd.total)
+    await until(lambda: not server.listener.counter.total)
     assert capsys.readouterr().err == ""
 
 
@@ -147,7 +147,7 @@ async def test_a_client_without_a_common_cipher_hears_why(
     client.tls = client.tls.context.wrap_bio(client.incoming, client.outgoing, server_hostname=NAME)
     with pytest.raises(ssl.SSLError, match=r"(?i)alert.handshake.failure"):
         await client.shake()
-    await until(lambda: not server.listener.crowd.total)
+    await until(lambda: not server.listener.counter.total)
     (said,) = capsys.readouterr().err.splitlines()
     assert "no shared cipher" in said
 
@@ -155,12 +155,12 @@ async def test_a_client_without_a_common_cipher_hears_why(
 async def test_a_handshake_that_takes_too_long_is_one_line(
     serve: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server = await serve(caps=Caps(total=10, per_client=10, handshake_timeout=0.05))
+    server = await serve(limits=ConnectionLimits(total=10, per_client=10, handshake_timeout=0.05))
     client = await connect(server)
     client.send(b"\x16\x03\x01")
     with contextlib.suppress(ConnectionError):
         assert await client.reader.read() == b""
-    await until(lambda: not server.listener.crowd.total)
+    await until(lambda: not server.listener.counter.total)
     (said,) = capsys.readouterr().err.splitlines()
     assert "timed out" in said
 
@@ -173,14 +173,14 @@ async def test_a_peer_who_leaves_in_the_handshake_is_one_line(
     client.send(b"\x16\x03\x01")
     client.writer.write_eof()
     assert await client.reader.read() == b""
-    await until(lambda: not server.listener.crowd.total)
+    await until(lambda: not server.listener.counter.total)
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 async def test_a_peer_who_left_before_the_handshake_is_a_lost_connection(store: TlsStore) -> None:
     ours, theirs = socket.socketpair()
     theirs.close()
-    connection = Connection("192.0.2.1", Listener(Log("test"), echo, Caps(1, 1)))
+    connection = Connection("192.0.2.1", Listener(Log("test"), echo, ConnectionLimits(1, 1)))
     transport, _ = await asyncio.get_running_loop().create_connection(
         lambda: PlainTransport(connection), sock=ours
     )
@@ -221,7 +221,7 @@ async def test_an_agent_that_ends_leaves_no_handshake_behind(serve: Serve) -> No
     server = await serve()
     client = await connect(server)
     client.send(b"\x16\x03\x01")
-    await until(lambda: bool(server.listener.crowd.total))
+    await until(lambda: bool(server.listener.counter.total))
     await server.listener.wait_idle(0)
     with contextlib.suppress(ConnectionError):
         assert await asyncio.wait_for(client.reader.read(), 30) == b""

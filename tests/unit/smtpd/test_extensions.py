@@ -1,16 +1,16 @@
 """Every extension is announced where it is offered, and only there its parameters are accepted."""
 
 import pytest
-from postroom.msa.app import MANNERS
+from postroom.msa.app import LISTENERS
 from postroom.msa.config import MsaConfig
 from postroom.smtpd import extensions
 from postroom.smtpd.extensions import EXTENSIONS, offer
-from postroom.smtpd.reception import Manner
-from postroom.smtpd.settings import limits
+from postroom.smtpd.reception import ListenerSettings
+from postroom.smtpd.settings import session_limits
 
-LIMITS = limits(MsaConfig(host_name="mail.alpha.example", max_message_bytes=70_000), 10)
+LIMITS = session_limits(MsaConfig(host_name="mail.alpha.example", max_message_bytes=70_000), 10)
 ALWAYS = ("SIZE 70000", "8BITMIME", "PIPELINING", "ENHANCEDSTATUSCODES")
-LISTENERS = {manner.service: manner for manner in (Manner("smtp"), *MANNERS)}
+BY_SERVICE = {listener.service: listener for listener in (ListenerSettings("smtp"), *LISTENERS)}
 
 
 @pytest.mark.parametrize(
@@ -25,18 +25,18 @@ LISTENERS = {manner.service: manner for manner in (Manner("smtp"), *MANNERS)}
     ],
 )
 def test_words_of_each_listener(service: str, secured: bool, more: tuple[str, ...]) -> None:
-    assert offer(LISTENERS[service], LIMITS, secured=secured).words == ALWAYS + more
+    assert offer(BY_SERVICE[service], LIMITS, secured=secured).words == ALWAYS + more
 
 
-@pytest.mark.parametrize("service", LISTENERS)
+@pytest.mark.parametrize("service", BY_SERVICE)
 @pytest.mark.parametrize("secured", [False, True])
 def test_parameters_are_those_of_the_extensions_that_are_offered(service: str, secured: bool) -> None:
-    manner = LISTENERS[service]
-    offered = [row for row in EXTENSIONS if row.offered(manner, secured)]
-    found = offer(manner, LIMITS, secured=secured)
+    listener = BY_SERVICE[service]
+    offered = [row for row in EXTENSIONS if row.offered(listener, secured)]
+    found = offer(listener, LIMITS, secured=secured)
     assert set(found.mail) == {keyword for row in offered for keyword in row.mail}
     assert set(found.rcpt) == {keyword for row in offered for keyword in row.rcpt}
-    assert ("AUTH" in found.mail) == (manner.login and secured)
+    assert ("AUTH" in found.mail) == (listener.login and secured)
 
 
 def test_no_two_extensions_share_a_parameter() -> None:

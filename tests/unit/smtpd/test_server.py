@@ -1,4 +1,4 @@
-"""Caps, deadlines, drain."""
+"""ConnectionLimits, deadlines, drain."""
 
 import asyncio
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""The auth agent: who is who he says he is. The only reader of `secrets.db`."""
+"""The auth agent: it verifies logins, and no other program reads `secrets.db`."""

@@ -1,4 +1,4 @@
-"""The auth process: wires directory, secrets, guess counts and the socket."""
+"""The auth agent's process."""
 
 import asyncio
 import contextlib
@@ -8,17 +8,17 @@ from typing import ClassVar
 
 from postroom.auth.config import AuthConfig
 from postroom.auth.guess_file import GuessFile
-from postroom.auth.guesses import Guesses, Limits
+from postroom.auth.guesses import Guesses, GuessLimits
 from postroom.auth.hashing import Hasher
 from postroom.auth.judge import Judge
+from postroom.auth.login_cache import LoginCache
 from postroom.auth.pool import HashPool
-from postroom.auth.remembered import Remembered
 from postroom.auth.secrets import SecretStore
 from postroom.auth.server import AuthServer
 from postroom.contracts.errors import Unavailable
 from postroom.directory.reader import SqliteDirectory
 from postroom.runtime.config import ConfigError
-from postroom.runtime.connections import Caps, Listener
+from postroom.runtime.connections import ConnectionLimits, Listener
 from postroom.runtime.service import Agent, run
 
 SAVE_EVERY = 5.0  # seconds between writes of guess counts
@@ -44,11 +44,11 @@ class AuthAgent(Agent[AuthConfig]):
         except Unavailable as error:
             raise ConfigError(str(error)) from error
         self._pool = HashPool(_hasher(config), config.threads, config.max_pending)
-        remembered = Remembered(config.cache_seconds)
-        self._judge = Judge(self._directory, self._secrets, self._pool, self._guesses, remembered, clock)
+        login_cache = LoginCache(config.cache_seconds)
+        self._judge = Judge(self._directory, self._secrets, self._pool, self._guesses, login_cache, clock)
         self._server = AuthServer(self._judge.judge, self.log)
-        caps = Caps(config.max_connections, config.max_connections)
-        self._listener = Listener(self.log, self._server.serve, caps)
+        limits = ConnectionLimits(config.max_connections, config.max_connections)
+        self._listener = Listener(self.log, self._server.serve, limits)
         sockets = self.service.sockets("auth")
         if not sockets:
             raise ConfigError("no auth socket: systemd gave none and listen.auth is not set")
@@ -56,14 +56,14 @@ class AuthAgent(Agent[AuthConfig]):
         self._saving = asyncio.ensure_future(self._save_regularly())
 
     async def reload(self, config: AuthConfig) -> None:
-        """Limits, hash parameters and memory change at once; paths, threads and the socket with the next start."""
+        """Apply limits, hash parameters and cache time at once; paths, threads and the socket with the next start."""
         self.config = config
         self._guesses.adopt(_limits(config))
         self._pool.hasher = _hasher(config)
-        self._judge.remembered = Remembered(config.cache_seconds)
+        self._judge.login_cache = LoginCache(config.cache_seconds)
 
     async def drain(self) -> None:
-        """Answer what was asked, then keep the counts for the next process."""
+        """Answer the open requests, then save the counts for the next process."""
         await self._listener.stop_accepting()
         await self._server.finish(self.config.drain_seconds)
         await self._listener.wait_idle(1.0)
@@ -91,7 +91,7 @@ class AuthAgent(Agent[AuthConfig]):
 
     @staticmethod
     def check(config: AuthConfig) -> None:
-        """The secrets' folder must be there and be ours."""
+        """Check that the secrets' folder exists and is writable. Raises ConfigError."""
         folder = Path(config.secrets_path).parent
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
             raise ConfigError(f"secrets_path: {folder} is missing, or may not be read and written")
@@ -101,8 +101,8 @@ def _hasher(config: AuthConfig) -> Hasher:
     return Hasher(config.argon2_memory_kib, config.argon2_time, config.argon2_parallelism)
 
 
-def _limits(config: AuthConfig) -> Limits:
-    return Limits(
+def _limits(config: AuthConfig) -> GuessLimits:
+    return GuessLimits(
         config.failures_per_account,
         config.failures_per_client,
         config.failure_window,
@@ -112,5 +112,5 @@ def _limits(config: AuthConfig) -> Limits:
 
 
 def main() -> None:
-    """Console script postroom-auth."""
+    """Run the console script postroom-auth."""
     run(AuthAgent)

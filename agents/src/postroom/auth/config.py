@@ -17,15 +17,14 @@ class AuthConfig(Settings, frozen=True, kw_only=True):
     argon2_time: Annotated[int, Meta(ge=1, le=100)] = 3
     argon2_parallelism: Annotated[int, Meta(ge=1, le=64)] = 4
     threads: Annotated[int, Meta(ge=1, le=64)] = 2
-    max_pending: Count = 500  # passwords that wait for a thread; more are answered with a temporary failure
+    max_pending: Count = 500  # passwords that wait for a thread; further ones are refused for now
     # How long a successful login is remembered; 0 switches it off.
     cache_seconds: Annotated[float, Meta(ge=0, description="0 or more seconds")] = 300.0
-    failures_per_account: Count = 10  # within the window, from addresses the account does not always use
+    failures_per_account: Count = 10  # within the window; networks that the account uses are not counted
     failures_per_client: Count = 30
     failure_window: Seconds = 600.0
-    failure_delay: Annotated[float, Meta(ge=0)] = (
-        1.0  # before the first refusal; it doubles with every further one
-    )
+    # before the first refusal; it doubles with every further one
+    failure_delay: Annotated[float, Meta(ge=0)] = 1.0
     failure_delay_maximum: Annotated[float, Meta(ge=0, le=30, description="failure_delay to 30")] = 15.0
     max_connections: Count = 500
 

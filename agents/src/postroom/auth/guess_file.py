@@ -1,6 +1,6 @@
-"""Guess counts on disk, so that a restart does not give guessers a fresh start.
+"""Guess counts on disk, so that a restart does not reset them.
 
-Written in batches and without fsync: a power cut may cost the last seconds of counting, nothing else.
+They are written in batches and without fsync: a power cut may lose the last seconds of counts, nothing else.
 """
 
 import json
@@ -19,13 +19,16 @@ CREATE TABLE IF NOT EXISTS known (account TEXT, network TEXT, seen REAL NOT NULL
 
 
 class GuessFile:
-    """`guesses.db`. A broken file is begun anew: counts are worth less than logins. Raises Unavailable."""
+    """`guesses.db`.
+
+    A broken file is replaced by an empty one, because logins matter more than counts. Raises Unavailable.
+    """
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
 
     def load(self) -> tuple[list[TallyRow], list[KnownNetwork]]:
-        """All that was kept."""
+        """Return all counts that were saved."""
         try:
             return self._load()
         except sqlite3.DatabaseError:
@@ -35,7 +38,7 @@ class GuessFile:
             raise Unavailable(f"guesses {self._path}: {error.strerror}") from error
 
     def save(self, tallies: list[TallyRow], known: list[KnownNetwork]) -> None:
-        """Write what has changed. For a thread: it waits for the disk."""
+        """Write the changed counts. Call this in a thread, since it waits for the disk."""
         try:
             db = self._connect()
             try:

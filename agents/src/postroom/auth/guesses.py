@@ -1,8 +1,8 @@
-"""Counting failures over all services at once: who guesses is slowed, then blocked for a while.
+"""Counts of failed logins over all services: a guesser is slowed down, then blocked for a while.
 
-A person is never locked out of a network from which the account has logged in before: failures from there
-are slowed only, and those from elsewhere do not count against it. The same wrong password again (a telephone
-with an old one) counts once.
+An account is never blocked in a network from which it has logged in before: failures from there are only delayed, and
+failures from elsewhere do not count against it. Repeating the same wrong password (a phone with an old one) counts
+once.
 """
 
 import ipaddress
@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 MAX_TALLIES = 50_000
-MAX_NETWORKS = 50  # per account; the one not seen for longest goes
+MAX_NETWORKS = 50  # per account; the least recently used one is dropped
 MAX_ACCOUNTS = 200_000
-SEEN_EVERY = 86_400.0  # seconds: how exactly the last use of a network is kept
+SEEN_EVERY = 86_400.0  # seconds; the precision of a network's last use
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Failures within `window` seconds, and what a refusal waits."""
+class GuessLimits:
+    """Failures allowed within `window` seconds, and the delay of a refusal."""
 
     per_account: int = 10
     per_client: int = 30
@@ -29,7 +29,7 @@ class Limits:
 
 
 class KnownNetwork(NamedTuple):
-    """A network from which an account has logged in, and when last."""
+    """A network from which an account has logged in, and the time of its last use."""
 
     account: str
     network: str
@@ -37,14 +37,14 @@ class KnownNetwork(NamedTuple):
 
 
 class TallyRow(NamedTuple):
-    """The failures of one account or client as they are kept on disk; no times: forget it."""
+    """The failures of one account or client as stored on disk. Without times the row is to be deleted."""
 
     key: str
     times: tuple[float, ...]
 
 
 def network_of(client: str) -> str:
-    """The network a person stays in when the address changes: /24 or /64. Other names stay as they are."""
+    """Return the network in which a person's address changes: a /24 or /64. Other names are returned unchanged."""
     return _prefix(client, 24, 64)
 
 
@@ -58,9 +58,9 @@ def _prefix(client: str, bits4: int, bits6: int) -> str:
 
 
 class Guesses:
-    """The counts, in memory. `account` is an id, or any stable stand-in for a name that nobody has."""
+    """The counts, in memory. `account` is an account id, or a stable substitute for an unknown name."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: GuessLimits) -> None:
         self._limits = limits
         self._longest = max(limits.per_account, limits.per_client)
         self._tallies: OrderedDict[str, deque[tuple[float, bytes]]] = OrderedDict()
@@ -68,15 +68,15 @@ class Guesses:
         self._dirty: set[str] = set()
         self._dirty_known: set[tuple[str, str]] = set()
 
-    def adopt(self, limits: Limits) -> None:
-        """Go on counting under other limits."""
+    def adopt(self, limits: GuessLimits) -> None:
+        """Use other limits from now on."""
         self._limits = limits
         self._longest = max(limits.per_account, limits.per_client)
         for key, tally in self._tallies.items():
             self._tallies[key] = deque(tally, self._longest)
 
     def blocked(self, account: str, client: str, now: float) -> bool:
-        """Whether no password is tried now, right or wrong."""
+        """Return whether every password is refused for now, right or wrong."""
         if network_of(client) in self._known.get(account, ()):
             return False
         if self._count(_account_key(account), now) >= self._limits.per_account:
@@ -84,20 +84,20 @@ class Guesses:
         return self._count(_client_key(client), now) >= self._limits.per_client
 
     def failed(self, account: str, client: str, attempt: bytes, now: float) -> None:
-        """Note a failure. `attempt` is a digest of account and password."""
+        """Count a failure. `attempt` is a digest of account and password."""
         network = network_of(client)
         at_home = network in self._known.get(account, ())
         self._note(_home_key(account, network) if at_home else _account_key(account), attempt, now)
         self._note(_client_key(client), attempt, now)
 
     def delay(self, account: str, client: str, now: float) -> float:
-        """Seconds before the refusal is told."""
+        """Return the seconds by which to delay the refusal."""
         keys = _account_key(account), _client_key(client), _home_key(account, network_of(client))
         worst = max(self._count(key, now) for key in keys)
         return min(self._limits.delay * 2.0 ** max(worst - 1, 0), self._limits.delay_maximum)
 
     def succeeded(self, account: str, client: str, now: float) -> None:
-        """Remember where the account is at home."""
+        """Remember the network as one that the account uses."""
         networks = self._known.get(account)
         if networks is None:
             networks = self._known[account] = {}
@@ -114,14 +114,14 @@ class Guesses:
             self._dirty_known.add((account, oldest))
 
     def restore(self, tallies: Iterable[TallyRow], known: Iterable[KnownNetwork]) -> None:
-        """Take over what an earlier process kept."""
+        """Load what an earlier process saved."""
         for row in tallies:
             self._tallies[row.key] = deque(((time, b"") for time in row.times), self._longest)
-        for place in known:
-            self._known.setdefault(place.account, {})[place.network] = place.seen
+        for known_network in known:
+            self._known.setdefault(known_network.account, {})[known_network.network] = known_network.seen
 
     def take_changes(self) -> tuple[list[TallyRow], list[KnownNetwork]]:
-        """What has changed since the last call. A network with `seen` 0 is to be forgotten."""
+        """Return the changes since the last call. A network with `seen` 0 is to be deleted."""
         tallies = [
             TallyRow(key, tuple(time for time, _ in self._tallies.get(key, ())))
             for key in sorted(self._dirty)
@@ -149,7 +149,7 @@ class Guesses:
         tally = self._tallies.get(key)
         if tally is None:
             return 0
-        # a clock that was set back must not keep anybody out: times ahead of now have expired as well
+        # After the clock was set back, times in the future count as expired, so that nobody stays blocked.
         while tally and not 0 <= now - tally[0][0] < self._limits.window:
             tally.popleft()
             self._dirty.add(key)

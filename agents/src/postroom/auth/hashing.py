@@ -6,12 +6,12 @@ from base64 import b64encode
 
 from passlib.hash import argon2
 
-MAX_PASSWORD = 1024  # characters, before anything else is done with them
+MAX_PASSWORD = 1024  # characters; checked before anything else
 _SALT, _DIGEST = 16, 32  # octets
 
 
 class Hasher:
-    """Makes and checks verifiers. Both take 0.1 s and more and much memory: call it in a thread."""
+    """Creates and checks verifiers. Both take 0.1 s or more and much memory, so call them in a thread."""
 
     def __init__(self, memory_kib: int = 65_536, time_cost: int = 3, parallelism: int = 4) -> None:
         self._scheme = argon2.using(
@@ -22,23 +22,23 @@ class Hasher:
         self.dummy = self._nobodys()
 
     def make(self, password: str) -> str:
-        """A verifier for the password."""
+        """Return a verifier for the password."""
         verifier: str = self._scheme.hash(prepared(password))
         return verifier
 
     def matches(self, password: str, verifier: str) -> bool:
-        """Whether the password is the one; False as well when the verifier is no verifier."""
+        """Return whether the password matches. False also for a malformed verifier."""
         try:
             return bool(self._scheme.verify(prepared(password), verifier))
         except (ValueError, TypeError):
             return False
 
     def outdated(self, verifier: str) -> bool:
-        """Whether it was made with other parameters than are wanted now."""
+        """Return whether the verifier was made with other parameters than the present ones."""
         return bool(self._scheme.needs_update(verifier))
 
     def _nobodys(self) -> str:
-        """A verifier that no password fits, as costly to check as a real one: for names that nobody has."""
+        """Return a verifier for unknown names: no password matches it, and checking it costs as much as a real one."""
         salt, digest = (
             b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (_SALT, _DIGEST)
         )
@@ -46,7 +46,7 @@ class Hasher:
 
 
 def prepared(password: str) -> str:
-    """The password as it is hashed: the same characters, however they were typed. RFC 4013 section 2."""
+    """Normalise the password before hashing, so that equal characters are equal octets. RFC 4013 section 2."""
     if password.isascii():
         return password
     spaced = "".join(

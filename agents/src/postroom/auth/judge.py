@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from postroom.auth.guesses import Guesses
+from postroom.auth.login_cache import LoginCache
 from postroom.auth.pool import HashPool
-from postroom.auth.remembered import Remembered
 from postroom.auth.secrets import SecretStore
 from postroom.contracts.clock import Clock
 from postroom.contracts.directory import Account, Directory
@@ -17,7 +17,7 @@ from postroom.wire.sasl import Plain
 
 
 class Outcome(Enum):
-    """The four things that can be said to a login."""
+    """The four answers to a login."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
@@ -27,7 +27,11 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """An outcome; `delay`: seconds from question to answer, at least; `account` for ACCEPTED; `detail`: for our log."""
+    """The answer to a login.
+
+    `delay` is the shortest time from question to answer, in seconds; `account` is set for ACCEPTED; `detail` is for the
+    log.
+    """
 
     outcome: Outcome
     account: Account | None = None
@@ -37,7 +41,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Try:
-    """One password for one verifier from one client."""
+    """One password to check against one verifier for one client."""
 
     key: str
     client: str
@@ -48,18 +52,21 @@ class _Try:
 
 @dataclass(eq=False)
 class Judge:
-    """Puts directory, secrets and counts together. Unknown, disabled and wrong cost and say the same."""
+    """Judges logins by directory, secrets and counts.
+
+    Unknown, disabled and wrong take the same time and get the same answer.
+    """
 
     directory: Directory
     secrets: SecretStore
     pool: HashPool
     guesses: Guesses
-    remembered: Remembered
+    login_cache: LoginCache
     clock: Clock
     _under_way: dict[_Try, asyncio.Future[bool | None]] = field(default_factory=dict)
 
     async def judge(self, plain: Plain, client: str) -> Verdict:
-        """The verdict; nothing is raised."""
+        """Return the verdict. Raises nothing."""
         try:
             account = await self.directory.login(plain.name)
             key = account.id if account is not None else _nobody(plain.name)
@@ -73,10 +80,10 @@ class Judge:
     ) -> Verdict:
         known = account is not None and account.enabled and verifier is not None
         checked = verifier if known and verifier is not None else self.pool.hasher.dummy
-        digest = self.remembered.digest(key, checked, plain.password)
+        digest = self.login_cache.digest(key, checked, plain.password)
         if self._blocked(key, client):
             return self._throttled(key, client)
-        if known and self.remembered.holds(digest, self.clock.steady()):
+        if known and self.login_cache.holds(digest, self.clock.steady()):
             return self._accepted(account, client)
         right = await self._together(_Try(key, client, plain.password, checked, digest))
         if right is None:
@@ -87,7 +94,10 @@ class Judge:
         return self._accepted(account, client)
 
     async def _together(self, attempt: _Try) -> bool | None:
-        """One hash for all who try the same at the same time; None when it came to be blocked."""
+        """Hash once for all who try the same password at the same time.
+
+        Return None if the account was blocked meanwhile.
+        """
         running = self._under_way.get(attempt)
         if running is None:
             running = asyncio.ensure_future(self._check(attempt))
@@ -96,17 +106,20 @@ class Judge:
         return await asyncio.shield(running)
 
     async def _check(self, attempt: _Try) -> bool | None:
-        """Blocked or not is asked again once a thread is free, and the failure noted before it is freed."""
+        """Check the password in a thread.
+
+        Once a thread is free, check the block again; count a failure before freeing it.
+        """
         async with self.pool.slot():
             if self._blocked(attempt.key, attempt.client):
                 return None
             if not await self.pool.matches(attempt.password, attempt.verifier):
                 self.guesses.failed(attempt.key, attempt.client, attempt.digest, self.clock.now())
                 return False
-            self.remembered.keep(attempt.digest, self.clock.steady())
+            self.login_cache.keep(attempt.digest, self.clock.steady())
             fresh = await self.pool.renewed(attempt.password, attempt.verifier)
             if fresh is not None:
-                with suppress(Unavailable):  # the login is right all the same
+                with suppress(Unavailable):  # the login is right even if the new verifier cannot be stored
                     self.secrets.replace(attempt.key, attempt.verifier, fresh)
             return True
 
@@ -123,5 +136,5 @@ class Judge:
 
 
 def _nobody(name: str) -> str:
-    """What stands for a name that nobody has: no account id looks like it, and it does not tell the name."""
+    """Return the substitute for an unknown name. No account id looks like it, and it does not reveal the name."""
     return "?" + hashlib.sha256(name.lower().encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class HashPool:
-    """A few threads that hash, and a bound on how many passwords wait for them."""
+    """A few threads that hash, and a limit on the passwords that wait for them."""
 
     def __init__(self, hasher: Hasher, threads: int, max_pending: int) -> None:
         self.hasher = hasher
@@ -24,7 +24,7 @@ class HashPool:
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
-        """Wait for a free thread. Raises Unavailable: too many wait already."""
+        """Wait for a free thread. Raises Unavailable when too many are waiting."""
         if self._pending >= self._max_pending:
             raise Unavailable("too many passwords wait for a thread")
         self._pending += 1
@@ -35,11 +35,11 @@ class HashPool:
             self._pending -= 1
 
     async def matches(self, password: str, verifier: str) -> bool:
-        """Whether they match. Within a slot."""
+        """Return whether password and verifier match. Call it within a slot."""
         return await self._in_thread(self.hasher.matches, password, verifier)
 
     async def renewed(self, password: str, verifier: str) -> str | None:
-        """The same password by today's parameters; None when the verifier has them already. Within a slot."""
+        """Return a verifier with the present parameters, or None if it has them already. Call it within a slot."""
         if not self.hasher.outdated(verifier):
             return None
         return await self._in_thread(self.hasher.make, password)
@@ -48,5 +48,5 @@ class HashPool:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
     def close(self) -> None:
-        """Let the threads end."""
+        """Stop the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)

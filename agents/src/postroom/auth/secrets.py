@@ -1,6 +1,6 @@
-"""`secrets.db`: who has which verifier. Written by the auth agent and by the operator's command.
+"""`secrets.db`: the verifiers of all accounts. The auth agent and the operator's command write it.
 
-A plain rollback journal is used: reads are one page from memory, writes are rare, and a copy is one file.
+It uses a plain rollback journal: a read is one page from memory, writes are rare, and a copy is one file.
 """
 
 import os
@@ -26,7 +26,7 @@ ON CONFLICT (account) DO UPDATE SET verifier=excluded.verifier, changed_at=exclu
 
 
 class SecretStore:
-    """The file. Made when it is missing; a file that was replaced (a restored backup) is opened anew.
+    """The file. It is created if it is missing, and reopened after it was replaced (by a restored backup).
 
     Every method raises Unavailable.
     """
@@ -37,20 +37,20 @@ class SecretStore:
         self._identity = (0, 0)
 
     def verifier(self, account: str) -> str | None:
-        """The account's verifier."""
+        """Return the account's verifier, or None."""
         row = self._run("SELECT verifier FROM verifiers WHERE account=?", account).fetchone()
         return row[0] if row else None
 
     def accounts(self) -> frozenset[str]:
-        """Everybody who has a verifier."""
+        """Return all accounts that have a verifier."""
         return frozenset(row[0] for row in self._run("SELECT account FROM verifiers"))
 
     def set(self, account: str, verifier: str, now: float) -> None:
-        """Give the account this verifier; on disk when it returns."""
+        """Set the account's verifier. It is on disk when this returns."""
         self._run(_SET, account, verifier, int(now))
 
     def set_first(self, account: str, verifier: str, now: float) -> bool:
-        """The same, but only when it has none: a person's own change stands."""
+        """Set the verifier only if the account has none, so that a person's own change is kept."""
         statement = "INSERT INTO verifiers VALUES (?, ?, ?) ON CONFLICT (account) DO NOTHING"
         return self._run(statement, account, verifier, int(now)).rowcount == 1
 
@@ -59,21 +59,21 @@ class SecretStore:
         return dict(self._run("SELECT account, id FROM first_passwords"))
 
     def note_first(self, account: str, password_id: str) -> None:
-        """Remember the id of the first password that the account was offered; on disk when it returns."""
+        """Store the id of the first password that the account was offered. It is on disk when this returns."""
         self._run("INSERT OR REPLACE INTO first_passwords VALUES (?, ?)", account, password_id)
 
     def replace(self, account: str, old: str, new: str) -> None:
-        """Store the same password anew, unless it was changed meanwhile."""
+        """Store a new verifier of the same password, unless the password was changed meanwhile."""
         self._run("UPDATE verifiers SET verifier=? WHERE account=? AND verifier=?", new, account, old)
 
     def remove(self, account: str) -> bool:
-        """Take all secrets of the account away; whether there were any."""
+        """Remove all secrets of the account. Return whether there were any."""
         self._run("DELETE FROM app_passwords WHERE account=?", account)
         self._run("DELETE FROM first_passwords WHERE account=?", account)
         return self._run("DELETE FROM verifiers WHERE account=?", account).rowcount == 1
 
     def close(self) -> None:
-        """Close the file; the next call opens it again."""
+        """Close the file. The next call opens it again."""
         if self._db is not None:
             self._db.close()
         self._db = None
@@ -104,7 +104,7 @@ class SecretStore:
 
 
 def create_private(path: Path) -> os.stat_result:
-    """Make an empty file that the folder's owner alone may read, also when root makes it. Raises OSError."""
+    """Create an empty file that only the folder's owner may read, even if root creates it. Raises OSError."""
     folder = os.stat(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:

@@ -1,4 +1,4 @@
-"""The auth agent's side of a connection: Dovecot's auth-client protocol in, verdicts out."""
+"""The server side of Dovecot's auth-client protocol: reads requests, writes verdicts."""
 
 import asyncio
 import os
@@ -15,15 +15,15 @@ from postroom.wire import sasl
 from postroom.wire.lines import LineBuffer, LineTooLong
 
 HANDSHAKE_SECONDS = 30.0
-IDLE_SECONDS = 86_400.0  # peers are our own agents, who keep their connection
-MAX_EXCHANGES = 5000  # under way on one connection; more are told to come again
+IDLE_SECONDS = 86_400.0  # the peers are our own agents, which keep their connection open
+MAX_EXCHANGES = 5000  # open requests on one connection; further ones are refused for now
 LOOPBACK = frozenset({"", "local", "127.0.0.1", "::1"})
 
 Judging = Callable[[sasl.Plain, str], Awaitable[Verdict]]
 
 
 class AuthServer:
-    """Serves connections. `judge` is asked once per finished SASL exchange."""
+    """Serves connections. It calls `judge` once per finished SASL exchange."""
 
     def __init__(self, judge: Judging, log: Log) -> None:
         self._judge = judge
@@ -32,7 +32,7 @@ class AuthServer:
         self._peers: set[_Peer] = set()
 
     async def serve(self, connection: Connection) -> None:
-        """One connection from greeting to end; a peer that breaks the protocol is dropped with one line."""
+        """Serve one connection to its end. A peer that breaks the protocol is disconnected with one log line."""
         peer = _Peer(connection, self._judge, self._log)
         self._peers.add(peer)
         cookie = secrets.token_hex(16)
@@ -48,7 +48,7 @@ class AuthServer:
             peer.leave()
 
     async def finish(self, seconds: float) -> None:
-        """Wait until what is under way has been answered, then close every connection."""
+        """Wait until all open requests have been answered, then close every connection."""
         answered = [peer.idle() for peer in self._peers]
         if answered:
             await asyncio.wait([asyncio.ensure_future(wait) for wait in answered], timeout=seconds)
@@ -57,7 +57,7 @@ class AuthServer:
 
 
 class _Peer:
-    """One connection and the exchanges under way on it."""
+    """One connection and its open requests."""
 
     def __init__(self, connection: Connection, judge: Judging, log: Log) -> None:
         self._connection = connection
@@ -71,7 +71,7 @@ class _Peer:
         self._idle.set()
 
     async def listen(self) -> None:
-        """Read until the peer leaves. Raises ProtocolError, LineTooLong, TimeoutError, ConnectionError."""
+        """Read until the peer disconnects. Raises ProtocolError, LineTooLong, TimeoutError, ConnectionError."""
         buffer = LineBuffer(b"\n", proto.MAX_LINE)
         self._connection.timeout = HANDSHAKE_SECONDS
         while octets := await self._connection.read():
@@ -81,13 +81,13 @@ class _Peer:
             await self._connection.drain()
 
     def leave(self) -> None:
-        """End whatever is under way."""
+        """Cancel the open requests."""
         for task in tuple(self._judging.values()):
             task.cancel()
         self._connection.close()
 
     async def idle(self) -> None:
-        """Wait until nothing is under way."""
+        """Wait until no request is open."""
         await self._idle.wait()
 
     def _heard(self, command: proto.Command) -> None:
@@ -159,11 +159,12 @@ class _Peer:
         began = loop.time()
         try:
             verdict = await self._judge(plain, request.client or "local")
-        except Exception as error:  # whoever waits must get an answer
+        except Exception as error:  # every request must get an answer
             verdict = Verdict(Outcome.UNAVAILABLE, detail=where(error))
         if verdict.outcome is not Outcome.ACCEPTED:
             self._tell_log(request, plain, verdict)
-        if verdict.delay:  # from the question on: how long the verdict took shall not be seen in it
+        # counted from the question, so that the answer's time does not reveal how long the verdict took
+        if verdict.delay:
             await asyncio.sleep(verdict.delay - (loop.time() - began))
         self._connection.write(_reply(request.id, plain.name, verdict))
 

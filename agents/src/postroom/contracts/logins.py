@@ -6,7 +6,7 @@ from typing import Protocol
 class LoginCounts(Protocol):
     """Counts may lag behind by the sessions that open at the same moment."""
 
-    def of(self, name: str) -> int:
+    def count(self, name: str) -> int:
         """Return how many sessions an account has open."""
 
     def enter(self, name: str) -> None:

@@ -1,6 +1,6 @@
-"""Asking the auth agent: one lasting connection, many exchanges at a time.
+"""The client of the auth agent: one lasting connection that carries many requests at a time.
 
-Speaks Dovecot's auth-client protocol, so that Dovecot's own auth service may stand at the other end.
+It speaks Dovecot's auth-client protocol, so Dovecot's own auth service works as the server too.
 """
 
 import asyncio
@@ -16,15 +16,15 @@ from postroom.wire.lines import LineBuffer, LineTooLong
 READ_SIZE = 65536
 ANSWER_SECONDS = 40.0  # longer than the auth agent ever delays a refusal
 CONNECT_SECONDS = 5.0
-ATTEMPTS = 2  # a connection that broke says nothing about the login: ask once more
+ATTEMPTS = 2  # a broken connection says nothing about the login, so ask once more
 
 
 class _Broken(Exception):
-    """The connection ended before the answer came."""
+    """The connection ended before the answer arrived."""
 
 
 class _Connection:
-    """One connection to the auth agent, with the exchanges that wait on it."""
+    """One connection to the auth agent, and the requests that wait for an answer."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -37,7 +37,7 @@ class _Connection:
         self._task = asyncio.ensure_future(self._listen())
 
     async def ask(self, attempt: LoginAttempt) -> proto.Reply:
-        """The agent's answer. Raises _Broken, TimeoutError."""
+        """Send a request and return the agent's answer. Raises _Broken, TimeoutError."""
         if self.broken:
             raise _Broken
         number = next(self._numbers) & proto.MAX_ID
@@ -69,7 +69,7 @@ class _Connection:
                 while (line := self._buffer.next_line()) is not None:
                     self._heard(proto.read_reply(line))
         except (OSError, proto.ProtocolError, LineTooLong):
-            pass  # whoever waits learns that the connection broke
+            pass  # the waiting requests raise _Broken
         finally:
             self.end()
 
@@ -82,7 +82,7 @@ class _Connection:
                 answer.set_result(said)
 
     def end(self) -> None:
-        """Close, and tell everybody who waits."""
+        """Close the connection and fail all waiting requests."""
         self.broken = True
         for answer in self._waiting.values():
             if not answer.done():
@@ -91,7 +91,7 @@ class _Connection:
         self._writer.close()
 
     async def close(self) -> None:
-        """End and wait for the reading task."""
+        """Close the connection and wait for the reading task."""
         self._task.cancel()
         with suppress(asyncio.CancelledError):
             await self._task
@@ -106,7 +106,7 @@ class AuthClient:
         self._connecting = asyncio.Lock()
 
     async def authenticate(self, attempt: LoginAttempt) -> Login:
-        """The login. Raises LoginRefused, LoginThrottled, Unavailable."""
+        """Have a login judged. Raises LoginRefused, LoginThrottled, Unavailable."""
         for _ in range(ATTEMPTS):
             try:
                 connection = await self._connected()

@@ -1,4 +1,4 @@
-"""One connection to a server that speaks SMTP or LMTP: octets out, replies in, each with its time limit."""
+"""One connection to a server that speaks SMTP or LMTP: sends octets, receives replies, each with its time limit."""
 
 import asyncio
 import ssl
@@ -15,19 +15,22 @@ Chunks = Callable[[], Iterable[bytes]]
 
 
 class ConnectionLost(Exception):
-    """The connection cannot be used any more; the text says what happened."""
+    """The connection cannot be used any more. The text says what happened."""
 
 
 class MessageCut(ConnectionLost):
-    """The connection broke before the end of the message was written: the server cannot have taken it."""
+    """The connection broke before the end of the message was sent, so the server cannot have accepted it."""
 
 
 class MessageUnreadable(ConnectionLost):
-    """Our own copy of the message cannot be read to its end, which the server never saw; a text for the log."""
+    """Our own copy of the message cannot be read to its end, so the server never saw the end.
+
+    The text is for the log.
+    """
 
 
 class PeerConnection(asyncio.Protocol):
-    """Drives conversations. `scale` shortens or lengthens every time limit of RFC 5321."""
+    """Runs conversations. `scale` multiplies every time limit of RFC 5321."""
 
     def __init__(self, scale: float = 1.0) -> None:
         self._scale = scale
@@ -39,47 +42,47 @@ class PeerConnection(asyncio.Protocol):
         self._paused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """asyncio: there it is."""
+        """Keep the transport."""
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        """asyncio: the server says something."""
+        """Keep octets from the server."""
         self._reader.feed(data)
-        if self._reader.unread > 4 << 20:  # nobody has asked for so much
+        if self._reader.unread > 4 << 20:  # more than any command asks for
             self._fail("server floods us with replies")
         self._wake()
 
     def eof_received(self) -> bool:
-        """asyncio: the server says no more."""
+        """Note that the server sends nothing more."""
         self._fail("server closed the connection")
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """asyncio: it is gone."""
+        """Note that the connection is closed."""
         self._fail(f"connection lost: {exc}" if exc else "server closed the connection")
 
     def pause_writing(self) -> None:
-        """asyncio: the server reads slower than we send."""
+        """Pause, because the server reads slower than we send."""
         self._paused = True
 
     def resume_writing(self) -> None:
-        """asyncio: the server has caught up."""
+        """Go on, because the server has caught up."""
         self._paused = False
         if self._draining is not None and not self._draining.done():
             self._draining.set_result(None)
 
     @property
     def usable(self) -> bool:
-        """Whether another transaction may be begun: nothing is wrong and nothing was said unasked."""
+        """Return whether another transaction may begin: no problem so far and no unsolicited octets."""
         return not self._problem and not self._reader.unread
 
     @property
     def problem(self) -> str:
-        """What is wrong with the connection, in words; "" while nothing is."""
+        """Return what is wrong with the connection; "" if nothing is."""
         return self._problem
 
     def note(self, problem: str) -> None:
-        """The connection is not to be used any more, and why."""
+        """Record why the connection must not be used any more."""
         self._problem = self._problem or problem
 
     def _fail(self, problem: str) -> None:
@@ -92,7 +95,7 @@ class PeerConnection(asyncio.Protocol):
             self._waiting.set_result(None)
 
     async def converse(self, conversation: Conversation[T], content: Chunks | None = None) -> T:
-        """Drive a conversation to its end. Raises ConnectionLost, and what the conversation raises."""
+        """Run a conversation to its end. Raises ConnectionLost, and what the conversation raises."""
         try:
             step = next(conversation)
             while True:
@@ -103,7 +106,10 @@ class PeerConnection(asyncio.Protocol):
             return result
 
     async def _send(self, step: Step | Payload, content: Chunks | None) -> Reply | None:
-        """Send what a step says; a refusal with which the server left before it had read that. RFC 5321 section 3.8."""
+        """Send the octets of a step.
+
+        Return the refusal of a server that closed before it read them. RFC 5321 section 3.8.
+        """
         try:
             if isinstance(step, Payload):
                 assert content is not None
@@ -116,7 +122,7 @@ class PeerConnection(asyncio.Protocol):
             reply = None
             with suppress(ReplyError):
                 reply = self._reader.next_reply()
-            if reply is None or reply.positive:  # a yes to what it has not got is no answer
+            if reply is None or reply.positive:  # a positive reply to unsent octets does not count
                 raise
             return reply
         return None
@@ -140,7 +146,10 @@ class PeerConnection(asyncio.Protocol):
             self._write(b"".join((*pieces, behind)))
         except ConnectionLost as error:
             raise MessageCut(str(error)) from error
-        except (OSError, MailError) as error:  # our own queue: an unfinished message must not look finished
+        except (
+            OSError,
+            MailError,
+        ) as error:  # our queue failed: an unfinished message must not look complete
             self.abort("message cannot be read")
             raise MessageUnreadable(str(error)) from error
         await self._caught_up()
@@ -156,7 +165,7 @@ class PeerConnection(asyncio.Protocol):
                 raise ConnectionLost(problem) from None
 
     async def _reply(self, seconds: float) -> Reply:
-        """The next reply, which must be whole when the time is over."""
+        """Return the next reply, which must be complete before the deadline."""
         reply = self._heard()
         if reply is not None:
             return reply
@@ -183,10 +192,8 @@ class PeerConnection(asyncio.Protocol):
         return reply
 
     async def start_tls(self, context: ssl.SSLContext, name: str, seconds: float) -> ssl.SSLObject:
-        """Begin TLS. Raises ssl.SSLError: it failed, also by a peer that went away; ConnectionLost."""
-        if (
-            self._reader.unread
-        ):  # whoever slipped this in wants it taken for the server's words (RFC 3207 section 6)
+        """Begin TLS. Raises ssl.SSLError: the handshake failed, or the peer left; ConnectionLost."""
+        if self._reader.unread:  # plain text before TLS may be an attacker's (RFC 3207 section 6)
             problem = "octets behind the reply to STARTTLS"
             self.abort(problem)
             raise ConnectionLost(problem)
@@ -207,14 +214,14 @@ class PeerConnection(asyncio.Protocol):
         return cast(ssl.SSLObject, transport.get_extra_info("ssl_object"))
 
     def quit(self) -> None:
-        """Say good-bye without waiting for the answer."""
+        """Send QUIT without waiting for the answer."""
         if self._transport is not None and not self._transport.is_closing():
             if not self._problem:
                 self._transport.write(b"QUIT\r\n")
             self._transport.close()
 
     def abort(self, problem: str = "connection aborted") -> None:
-        """Close at once; what was not sent yet is dropped. `problem` says why."""
+        """Abort the connection and drop unsent octets. `problem` says why."""
         self._fail(problem)
         if self._transport is not None:
             self._transport.abort()

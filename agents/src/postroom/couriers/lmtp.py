@@ -1,6 +1,6 @@
-"""Hand-over to the mda by LMTP on a unix socket. RFC 2033.
+"""Delivery to the mda by LMTP on a unix socket. RFC 2033.
 
-A line keeps its connection and sends the envelope of the next message behind the message before it.
+A line keeps its connection and sends the envelope of the next message right after the message before it.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ CONNECT_SECONDS: Final = 10.0
 
 
 class Errand(NamedTuple):
-    """One message to hand over, and who is told how it went."""
+    """One message to deliver, and the callback for its results."""
 
     outgoing: Outgoing
     parcel: Parcel
@@ -25,10 +25,13 @@ class Errand(NamedTuple):
 
 
 class LmtpLine:
-    """One kept connection. `run` works off errands until `next_errand` gives None."""
+    """One kept connection. `run` delivers errands until `next_errand` returns None."""
 
     def __init__(self, path: str, name: str, scale: float = 1.0) -> None:
-        """`name` introduces us, and is the mda's name too: nobody outside is to read the socket's."""
+        """Set up a line.
+
+        `name` is sent in LHLO and stands for the mda in results, so that no outsider reads the socket's path.
+        """
         self._path = path
         self._name = name
         self._label = f"{name}[lmtp]"
@@ -37,7 +40,7 @@ class LmtpLine:
         self._server = Capabilities()
 
     async def run(self, next_errand: Callable[[], Errand | None]) -> None:
-        """Work off errands: every one's `done` is called exactly once."""
+        """Deliver errands, and call `done` of each exactly once."""
         errand = next_errand()
         opened: Transaction | None = None
         while errand is not None:
@@ -57,7 +60,7 @@ class LmtpLine:
     async def _carry(
         self, errand: Errand, transaction: Transaction, opened: bool, next_errand: Callable[[], Errand | None]
     ) -> tuple[Errand | None, Transaction | None]:
-        """One message; the next errand, and its transaction where that is open already."""
+        """Deliver one message. Return the next errand, and its transaction if that is open already."""
         following = next_errand()
         coming = self._coming(following)
         behind = coming.opening if coming is not None else b""
@@ -77,7 +80,7 @@ class LmtpLine:
         except (ConnectionLost, client.OutOfStep) as error:
             problem = lost(str(error), self._label, self._name, sent=transaction.sent)
             broken = True
-        except Exception as error:  # a fault of ours must stop neither the line nor the message
+        except Exception as error:  # an internal error must not stop the line or lose the message
             problem = fault(type(error).__name__, self._label)
             self._connection.abort()
         silence = problem or lost("no reply", self._label, self._name, sent=transaction.sent)
@@ -92,7 +95,7 @@ class LmtpLine:
         return following, coming
 
     def _coming(self, errand: Errand | None) -> Transaction | None:
-        """The next transaction, if its opening may go out now."""
+        """Return the next transaction if its envelope may be sent now."""
         if errand is None or "PIPELINING" not in self._server:
             return None
         try:
@@ -101,7 +104,7 @@ class LmtpLine:
             return None
 
     def _unreached(self, error: Exception) -> Result:
-        """Why the mda is not to be had."""
+        """Return the reason why the mda cannot be reached."""
         if isinstance(error, client.Refused):
             return unwilling(error.reply, self._label, self._name)
         return Result(Reply(451, "4.4.1", f"mailboxes of {self._name}: {error}"), self._label)
@@ -133,7 +136,7 @@ class LmtpLine:
             self._connection = None
 
     def close(self) -> None:
-        """Say good-bye."""
+        """Send QUIT and close."""
         self._drop()
 
 

@@ -1,4 +1,4 @@
-"""An SMTP session with one server: connected, introduced, under TLS where the server can do it."""
+"""An SMTP session with one server: connected, greeted, and under TLS if the server supports it."""
 
 import asyncio
 import ssl
@@ -11,19 +11,19 @@ from postroom.runtime.log import Log
 from postroom.wire.smtp import client
 from postroom.wire.smtp.client import Capabilities
 
-REMEMBERED: Final = 3600.0  # seconds for which it is known how far a server's TLS goes
+REMEMBERED: Final = 3600.0  # seconds for which a server's TLS level is remembered
 
 
 class Security(IntEnum):
-    """What is tried in turn: the next only where the one before failed (RFC 7435)."""
+    """The levels to try, in this order: the next only where the one before failed (RFC 7435)."""
 
     VERIFIED = 0
-    ENCRYPTED = 1  # certificate not to be verified
-    PLAIN = 2  # handshake impossible
+    ENCRYPTED = 1  # the certificate cannot be verified
+    PLAIN = 2  # the handshake fails
 
 
-class Session:
-    """A server that waits for transactions."""
+class ServerSession:
+    """A server that is ready for transactions."""
 
     def __init__(self, connection: PeerConnection, server: Capabilities, host: str, tls: str) -> None:
         self.connection = connection
@@ -34,10 +34,10 @@ class Session:
 
 
 class SessionOpener:
-    """Opens sessions; remembers for an hour how far TLS goes with each server."""
+    """Opens sessions, and remembers for an hour which TLS level works with each server."""
 
     def __init__(self, name: str, log: Log, ca_file: str, connect_timeout: float, scale: float) -> None:
-        """`name` introduces us. Raises OSError and ssl.SSLError when the trust store cannot be read."""
+        """Load the trust store. `name` is sent in EHLO. Raises OSError and ssl.SSLError."""
         self._name = name
         self._log = log
         self._connect_timeout = connect_timeout
@@ -48,8 +48,11 @@ class SessionOpener:
         self._encrypting.check_hostname = False
         self._encrypting.verify_mode = ssl.CERT_NONE
 
-    async def open(self, host: str, address: str, port: int, *, last: bool) -> Session:
-        """Raises ConnectionLost, client.Refused, client.OutOfStep. `last`: there is no other address to try."""
+    async def open(self, host: str, address: str, port: int, *, last: bool) -> ServerSession:
+        """Open a session.
+
+        `last` says that no other address is left. Raises ConnectionLost, client.Refused, client.OutOfStep.
+        """
         loop = asyncio.get_running_loop()
         label = label_of(host, address, port)
         security, until = self._known.get(host, (Security.VERIFIED, 0.0))
@@ -80,17 +83,17 @@ class SessionOpener:
 
     async def _introduce(
         self, connection: PeerConnection, host: str, label: str, security: Security
-    ) -> Session:
+    ) -> ServerSession:
         await connection.converse(client.greeting())
         server = await connection.converse(client.hello(self._name))
         if "STARTTLS" not in server or security is Security.PLAIN:
-            return Session(connection, server, label, "")
+            return ServerSession(connection, server, label, "")
         try:
             await connection.converse(client.start_tls())
         except client.Refused as refusal:
             if refusal.reply.code == 421:
                 raise
-            return Session(connection, server, label, "")
+            return ServerSession(connection, server, label, "")
         context = self._verifying if security is Security.VERIFIED else self._encrypting
         channel = await connection.start_tls(context, host, self._connect_timeout)
         cipher = channel.cipher()
@@ -98,11 +101,11 @@ class SessionOpener:
         tls = f"{channel.version()} with {cipher[0] if cipher else 'unknown cipher'}, {trust}"
         self._log.info(f"TLS connection established to {label}: {tls}")
         server = await connection.converse(client.hello(self._name))
-        return Session(connection, server, label, tls)
+        return ServerSession(connection, server, label, tls)
 
 
 def label_of(host: str, address: str, port: int) -> str:
-    """A server as logs name it."""
+    """Return a server's name for the log."""
     return f"{host}[{address}]:{port}"
 
 

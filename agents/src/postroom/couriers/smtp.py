@@ -1,4 +1,4 @@
-"""Outgoing SMTP: the domain's servers in order, one session after another, one reply per recipient."""
+"""Outgoing SMTP: tries the domain's servers in order and returns one result per recipient."""
 
 import asyncio
 from collections import deque
@@ -8,8 +8,8 @@ from typing import Final, TypeAlias
 
 from postroom.couriers.connection import ConnectionLost, MessageCut, MessageUnreadable
 from postroom.couriers.parcel import Attempt, Parcel, Result, heard, lost, unreadable, unwilling
-from postroom.couriers.session import Session, SessionOpener, label_of
-from postroom.couriers.turn import Turn, Weight, final
+from postroom.couriers.progress import DeliveryProgress, Weight, final
+from postroom.couriers.session import ServerSession, SessionOpener, label_of
 from postroom.policy import delivery
 from postroom.policy.delivery import NoRoute
 from postroom.runtime.resolver import Resolver
@@ -17,18 +17,18 @@ from postroom.wire.smtp import client
 from postroom.wire.smtp.client import COMMAND, BadPath, Outgoing, Transaction
 from postroom.wire.smtp.replies import Reply
 
-MOST_ADDRESSES: Final = 5  # servers tried for one message and attempt, whether they answer or not
-TURN_SECONDS: Final = MOST_ADDRESSES * COMMAND  # after so long no further server is begun with
-KEPT_SECONDS: Final = 5.0  # how long an idle session waits for the next message
-MOST_MESSAGES: Final = 100  # per session
+MOST_ADDRESSES: Final = 5  # servers tried for one message and attempt, reachable or not
+TURN_SECONDS: Final = MOST_ADDRESSES * COMMAND  # seconds after which no further server is tried
+KEPT_SECONDS: Final = 5.0  # seconds for which an idle session is kept
+MOST_MESSAGES: Final = 100  # messages per session
 _NO_EIGHT_BITS: Final = "5.6.3"  # RFC 3463 section 3.7: conversion required but not supported
 
 Taken: TypeAlias = Callable[[Mapping[int, Result]], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Ways:
-    """How servers are found. `mx_ports`: host name to port, where it is not `port`."""
+class MxSettings:
+    """How to find servers. `mx_ports` maps host names to ports that differ from `port`."""
 
     own_names: frozenset[str]
     port: int = 25
@@ -38,7 +38,7 @@ class Ways:
 
 @dataclass(slots=True)
 class _Exchange:
-    """A host to try. `addresses` None: not looked up yet."""
+    """A host to try. `addresses` is None until they have been looked up."""
 
     name: str
     port: int
@@ -46,23 +46,23 @@ class _Exchange:
 
 
 class SmtpCourier:
-    """Delivers to domains by their MX and to single hosts by name."""
+    """Delivers to domains by their MX records, and to single hosts by name."""
 
     def __init__(
         self,
         resolver: Resolver,
         opener: SessionOpener,
-        ways: Ways,
+        mx: MxSettings,
         shuffle: Callable[[list[str]], None],
         scale: float = 1.0,
     ) -> None:
-        """`scale` shortens or lengthens the time after which a turn begins with no further server."""
+        """Set up a courier. `scale` multiplies the time after which no further server is tried."""
         self._resolver = resolver
         self._opener = opener
-        self._ways = ways
+        self._mx = mx
         self._shuffle = shuffle
         self._turn_seconds = TURN_SECONDS * scale
-        self._idle: dict[str, list[tuple[Session, asyncio.TimerHandle]]] = {}
+        self._idle: dict[str, list[tuple[ServerSession, asyncio.TimerHandle]]] = {}
 
     async def deliver(
         self,
@@ -73,103 +73,115 @@ class SmtpCourier:
         by_mx: bool = True,
         taken: Taken = lambda results: None,
     ) -> Attempt:
-        """One turn: every recipient is offered to one server after another, until one takes or refuses it.
+        """Offer every recipient to one server after another until one accepts or refuses it.
 
-        `by_mx` False: the destination is a host, its address records count. `taken` hears at once, before the next
-        server is begun with, for whom the message has been taken (results by the recipient's number).
+        With `by_mx` False the destination is a host, and its address records count. `taken` is called with the results
+        of accepted recipients, by number, as soon as a server has the message and before the next one is tried.
         """
         loop = asyncio.get_running_loop()
         began = loop.time()
         key = f"{destination} {by_mx}"
-        turn = Turn(outgoing, parcel)
-        _refuse_bad_paths(turn, outgoing)
-        while turn.open and (session := self._take(key, turn.offered)) is not None:
-            await self._offer(key, session, turn, taken)
-        if turn.open:
-            await self._go_round(key, destination, by_mx, turn, taken, began + self._turn_seconds)
-        return turn.attempt(loop.time() - began)
+        progress = DeliveryProgress(outgoing, parcel)
+        _refuse_bad_paths(progress, outgoing)
+        while progress.open and (session := self._take(key, progress.offered)) is not None:
+            await self._offer(key, session, progress, taken)
+        if progress.open:
+            await self._go_round(key, destination, by_mx, progress, taken, began + self._turn_seconds)
+        return progress.attempt(loop.time() - began)
 
     async def _go_round(  # noqa: PLR0913, PLR0917
-        self, key: str, destination: str, by_mx: bool, turn: Turn, taken: Taken, until: float
+        self, key: str, destination: str, by_mx: bool, progress: DeliveryProgress, taken: Taken, until: float
     ) -> None:
-        """Go to the destination's servers until every recipient is done with, or enough have been tried."""
+        """Try the destination's servers until every recipient is done, or enough have been tried."""
         try:
             names = await self._hosts(destination, by_mx)
         except NoRoute as error:
-            turn.fail(_no_route(error), Weight.ROUTE)
+            progress.fail(_no_route(error), Weight.ROUTE)
             return
-        waiting = deque(_Exchange(name, self._ways.mx_ports.get(name, self._ways.port)) for name in names)
-        room = MOST_ADDRESSES - len(turn.offered)
-        while waiting and turn.open:
+        waiting = deque(_Exchange(name, self._mx.mx_ports.get(name, self._mx.port)) for name in names)
+        room = MOST_ADDRESSES - len(progress.offered)
+        while waiting and progress.open:
             exchange = waiting.popleft()
             if exchange.addresses is None:
                 try:
                     exchange.addresses = deque(await self._addresses(exchange.name))
                 except NoRoute as error:
-                    turn.fail(_no_route(error), Weight.ROUTE)
+                    progress.fail(_no_route(error), Weight.ROUTE)
                     continue
-            while exchange.addresses and turn.open:
-                if room <= 0 or (turn.begun and asyncio.get_running_loop().time() > until):
+            while exchange.addresses and progress.open:
+                if room <= 0 or (progress.begun and asyncio.get_running_loop().time() > until):
                     return
                 address = exchange.addresses.popleft()
-                if label_of(exchange.name, address, exchange.port) in turn.offered:
+                if label_of(exchange.name, address, exchange.port) in progress.offered:
                     continue
                 room -= 1
                 last = not room or not (waiting or exchange.addresses)
-                connected = await self._visit(key, exchange, address, turn, taken, last=last)
-                # another machine of a host that had its say, or the last place, is for after the other hosts
+                connected = await self._visit(key, exchange, address, progress, taken, last=last)
+                # A host that has answered, or that would take the last attempt, is tried again only after the other
+                # hosts.
                 if waiting and exchange.addresses and (connected or room <= len(waiting)):
                     waiting.append(exchange)
                     break
 
     async def _visit(  # noqa: PLR0913
-        self, key: str, exchange: _Exchange, address: str, turn: Turn, taken: Taken, *, last: bool
+        self,
+        key: str,
+        exchange: _Exchange,
+        address: str,
+        progress: DeliveryProgress,
+        taken: Taken,
+        *,
+        last: bool,
     ) -> bool:
-        """Open a session with a server and offer the message; whether it talked to us."""
+        """Open a session with a server and offer the message. Return whether it accepted the session."""
         host = label_of(exchange.name, address, exchange.port)
-        turn.begun = True
+        progress.begun = True
         try:
             session = await self._opener.open(exchange.name, address, exchange.port, last=last)
         except (ConnectionLost, client.OutOfStep) as error:
-            turn.fail(Result(Reply(451, "4.4.1", f"connect to {host}: {error}"), host), Weight.CONNECTION)
+            progress.fail(Result(Reply(451, "4.4.1", f"connect to {host}: {error}"), host), Weight.CONNECTION)
             return False
         except client.Refused as refusal:
-            turn.fail(unwilling(refusal.reply, host, host), Weight.HOST)
+            progress.fail(unwilling(refusal.reply, host, host), Weight.HOST)
             return True
-        await self._offer(key, session, turn, taken)
+        await self._offer(key, session, progress, taken)
         return True
 
     async def _hosts(self, destination: str, by_mx: bool) -> list[str]:
         if delivery.literal(destination) or not by_mx:
             return [destination]
         records = await self._resolver.run(delivery.exchanges(destination))
-        return delivery.in_order(records, self._ways.own_names, self._shuffle, destination)
+        return delivery.in_order(records, self._mx.own_names, self._shuffle, destination)
 
     async def _addresses(self, host: str) -> tuple[str, ...]:
         address = delivery.literal(host)
         if address is not None:
             return (address,)
-        return await self._resolver.run(delivery.addresses(host, self._ways.families))
+        return await self._resolver.run(delivery.addresses(host, self._mx.families))
 
-    async def _offer(self, key: str, session: Session, turn: Turn, taken: Taken) -> None:
-        """Offer the message to a server for all who are left; `taken` hears when others remain."""
+    async def _offer(
+        self, key: str, session: ServerSession, progress: DeliveryProgress, taken: Taken
+    ) -> None:
+        """Offer the message to a server for all open recipients. Call `taken` if others remain."""
         try:
-            parcel = await _fitting(session, turn)
-            judged = parcel is None or await self._transact(key, session, turn, parcel)
-        except BaseException:  # a fault of ours: half a message must not look like a whole one
+            parcel = await _fitting(session, progress)
+            judged = parcel is None or await self._transact(key, session, progress, parcel)
+        except BaseException:  # an internal error: half a message must not look complete
             session.connection.abort()
             raise
         if parcel is None:
             self._put_back(key, session)
         if judged:
-            turn.offered.add(session.host)
-        if turn.open and turn.taken:
-            taken(turn.taken)
+            progress.offered.add(session.host)
+        if progress.open and progress.taken:
+            taken(progress.taken)
 
-    async def _transact(self, key: str, session: Session, turn: Turn, parcel: Parcel) -> bool:
-        """One transaction; False when the server went before it had judged anything."""
+    async def _transact(
+        self, key: str, session: ServerSession, progress: DeliveryProgress, parcel: Parcel
+    ) -> bool:
+        """Run one transaction. Return False if the server closed before it gave any result."""
         loop = asyncio.get_running_loop()
-        transaction = Transaction(session.server, turn.offer(parcel))
+        transaction = Transaction(session.server, progress.offer(parcel))
         began = loop.time()
         rest: Result | None = None
         weight: Weight | None = Weight.CONNECTION
@@ -183,12 +195,12 @@ class SmtpCourier:
             rest, weight = lost(str(error), session.host, session.host, sent=False), Weight.JUDGEMENT
         except (ConnectionLost, client.OutOfStep) as error:
             rest = lost(str(error), session.host, session.host, sent=transaction.sent)
-            # it may have taken the message: to go to another server now would make a second copy likely (RFC 1047)
+            # The server may have accepted the message: trying another one now would risk a second copy (RFC 1047).
             weight = None if transaction.sent else weight
-        turn.send_seconds += loop.time() - began
-        turn.tls = session.tls
+        progress.send_seconds += loop.time() - began
+        progress.tls = session.tls
         silence = rest or lost("no reply", session.host, session.host, sent=transaction.sent)
-        turn.judge(
+        progress.judge(
             [
                 (heard(reply, session.host), final(reply)) if reply else (silence, weight)
                 for reply in transaction.replies
@@ -201,8 +213,8 @@ class SmtpCourier:
             session.connection.quit()
         return transaction.sent or any(transaction.replies)
 
-    def _take(self, key: str, besides: Container[str]) -> Session | None:
-        """A session that waits, with none of these servers."""
+    def _take(self, key: str, besides: Container[str]) -> ServerSession | None:
+        """Return an idle session with a server that is not among these."""
         kept = self._idle.get(key, [])
         for entry in reversed([*kept]):
             session, timer = entry
@@ -217,14 +229,14 @@ class SmtpCourier:
             session.connection.quit()
         return None
 
-    def _put_back(self, key: str, session: Session) -> None:
+    def _put_back(self, key: str, session: ServerSession) -> None:
         if session.messages >= MOST_MESSAGES or not session.connection.usable:
             session.connection.quit()
             return
         timer = asyncio.get_running_loop().call_later(KEPT_SECONDS, self._let_go, key, session)
         self._idle.setdefault(key, []).append((session, timer))
 
-    def _let_go(self, key: str, session: Session) -> None:
+    def _let_go(self, key: str, session: ServerSession) -> None:
         kept = [entry for entry in self._idle.get(key, []) if entry[0] is not session]
         if kept:
             self._idle[key] = kept
@@ -233,7 +245,7 @@ class SmtpCourier:
         session.connection.quit()
 
     def close(self) -> None:
-        """Say good-bye to idle servers."""
+        """Send QUIT to all idle servers."""
         for kept in self._idle.values():
             for session, timer in kept:
                 timer.cancel()
@@ -241,41 +253,41 @@ class SmtpCourier:
         self._idle.clear()
 
 
-def _refuse_bad_paths(turn: Turn, outgoing: Outgoing) -> None:
-    """Give up whoever cannot stand in a command; all of them where the sender cannot."""
+def _refuse_bad_paths(progress: DeliveryProgress, outgoing: Outgoing) -> None:
+    """Refuse recipients whose address cannot be sent in a command, or all of them if the sender's cannot."""
     try:
         client.path(outgoing.sender)
     except BadPath as error:
-        turn.close_all(Result(Reply(553, "5.1.7", f"sender's {error}")))
-    for number in [*turn.open]:
+        progress.close_all(Result(Reply(553, "5.1.7", f"sender's {error}")))
+    for number in [*progress.open]:
         try:
             client.path(outgoing.recipients[number][0])
         except BadPath as error:
-            turn.close(number, Result(Reply(553, "5.1.3", str(error))))
+            progress.close(number, Result(Reply(553, "5.1.3", str(error))))
 
 
 def _no_route(error: NoRoute) -> Result:
     return Result(Reply(error.code, error.status, str(error)))
 
 
-async def _fitting(session: Session, turn: Turn) -> Parcel | None:
-    """The message as this server can take it; None when it cannot, which the turn then knows.
+async def _fitting(session: ServerSession, progress: DeliveryProgress) -> Parcel | None:
+    """Return the message in a form that this server accepts, or None, after recording why.
 
-    RFC 1870 section 6.1, RFC 6152 section 3. Such limits are one host's own: the next one may have others.
+    RFC 1870 section 6.1, RFC 6152 section 3. Such limits are one host's own; the next one may have others.
     """
-    parcel, server = turn.parcel, session.server
+    parcel, server = progress.parcel, session.server
     if parcel.eight_bit and "8BITMIME" not in server:
-        converted = await turn.seven_bit()
+        converted = await progress.seven_bit()
         if isinstance(converted, Reply):
-            turn.fail(Result(converted), Weight.JUDGEMENT)
+            progress.fail(Result(converted), Weight.JUDGEMENT)
             return None
         if converted is None:
             text = f"{session.host} takes no 8-bit messages, and this one cannot be converted without damage"
-            turn.fail(Result(Reply(554, _NO_EIGHT_BITS, text), session.host), Weight.LIMIT)
+            progress.fail(Result(Reply(554, _NO_EIGHT_BITS, text), session.host), Weight.LIMIT)
             return None
         parcel = converted
     if server.size_limit and parcel.size > server.size_limit:
         text = f"message of {parcel.size} octets is over the limit {server.size_limit} of {session.host}"
-        turn.fail(Result(Reply(552, "5.3.4", text), session.host), Weight.LIMIT)
+        progress.fail(Result(Reply(552, "5.3.4", text), session.host), Weight.LIMIT)
         return None
     return parcel

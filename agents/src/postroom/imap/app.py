@@ -10,7 +10,7 @@ from postroom.imap.dispatch import Dispatcher
 from postroom.imap.handlers import HANDLERS
 from postroom.imap.session import ImapSession
 from postroom.runtime.config import Settings
-from postroom.runtime.connections import Caps, Connection, Listener, caps_of
+from postroom.runtime.connections import Connection, ConnectionLimits, Listener, connection_limits
 from postroom.runtime.service import Agent, run
 from postroom.runtime.tls import TlsStore
 from postroom.store import DirectoryQuotas, News, open_store
@@ -23,7 +23,7 @@ class ImapAgent(Agent[ImapConfig]):
 
     name = "imap"
     settings: ClassVar[type[Settings]] = ImapConfig
-    crowds = ("clients", "accounts")
+    counters = ("clients", "accounts")
 
     async def start(self) -> None:
         """Read the certificates, open the store, serve the sockets named `imap` and `imaps`."""
@@ -50,14 +50,14 @@ class ImapAgent(Agent[ImapConfig]):
             directory=self._directory,
             store=self._store,
             tls=self._tls.context,
-            logins=service.crowd("accounts"),
+            logins=service.counter("accounts"),
             workers=service.workers,
         )
         self._dispatchers: set[Dispatcher] = set()
-        caps, crowd = _caps(config), service.crowd("clients")
+        limits, counter = _limits(config), service.counter("clients")
         self._listeners = {
-            "imap": Listener(self.log, self._serve, caps, refuse=FULL, crowd=crowd),
-            "imaps": Listener(self.log, self._serve, caps, tls=self._tls.context, crowd=crowd),
+            "imap": Listener(self.log, self._serve, limits, refuse=FULL, counter=counter),
+            "imaps": Listener(self.log, self._serve, limits, tls=self._tls.context, counter=counter),
         }
         for name, listener in self._listeners.items():
             await listener.start(service.sockets(name))
@@ -68,7 +68,7 @@ class ImapAgent(Agent[ImapConfig]):
         self.config = self._context.config = config
         self._context.incoming.octets = config.append_room(self.service.workers)
         for listener in self._listeners.values():
-            listener.caps = _caps(config)
+            listener.limits = _limits(config)
 
     async def drain(self) -> None:
         """Say BYE to every session, after the command that it is carrying out."""
@@ -86,7 +86,7 @@ class ImapAgent(Agent[ImapConfig]):
     def check(config: Any) -> None:
         """Check that the certificates are readable and fit, and that the networks are networks. Raises ConfigError."""
         TlsStore(config.tls_directory).load()
-        _caps(config)
+        _limits(config)
 
     async def _serve(self, connection: Connection) -> None:
         dispatcher = Dispatcher(ImapSession(connection, self._context), HANDLERS)
@@ -97,8 +97,10 @@ class ImapAgent(Agent[ImapConfig]):
             self._dispatchers.discard(dispatcher)
 
 
-def _caps(config: ImapConfig) -> Caps:
-    return caps_of(config.max_connections, config.max_connections_per_client, config.trusted_clients)
+def _limits(config: ImapConfig) -> ConnectionLimits:
+    return connection_limits(
+        config.max_connections, config.max_connections_per_client, config.trusted_clients
+    )
 
 
 def main() -> None:

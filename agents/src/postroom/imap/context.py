@@ -12,7 +12,7 @@ from postroom.contracts.logins import LoginCounts
 from postroom.contracts.store import Store
 from postroom.imap.budget import Budget
 from postroom.imap.config import ImapConfig
-from postroom.runtime.crowd import Crowd
+from postroom.runtime.shared_counters import SharedCounter
 from postroom.wire.imap.framing import FramingLimits
 
 LITERAL_BEFORE_LOGIN = 1024
@@ -42,7 +42,7 @@ class ImapContext:
     directory: Directory
     store: Store
     tls: Callable[[], ssl.SSLContext] | None = None
-    logins: LoginCounts = field(default_factory=Crowd)  # open sessions by account id
+    logins: LoginCounts = field(default_factory=SharedCounter)  # open sessions by account id
     workers: int = 1
     incoming: Budget = field(init=False)
 

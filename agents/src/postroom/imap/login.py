@@ -113,7 +113,7 @@ async def _enter(session: ImapSession, message: bytes) -> Reply:
         reason = ACCOUNT_CLOSED if error.args == (ACCOUNT_CLOSED,) else type(error).__name__
         context.log.info(f"login refused: client={client} reason={reason}", client=client)
         raise
-    if context.logins.of(known.id) >= context.config.max_connections_per_account:
+    if context.logins.count(known.id) >= context.config.max_connections_per_account:
         return no(b"Too many connections of this account", b"LIMIT")
     account = await context.store.account(known.id, known.id)
     standing.enter_account(session, account, known)

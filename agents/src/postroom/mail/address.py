@@ -1,8 +1,8 @@
 """Mail addresses. RFC 5321 sections 4.1.2 and 4.1.3, RFC 5322 section 3.4.1 where they agree.
 
-`parse_address` is strict: it is for addresses that we give to people. `parse_path` also takes what others have given
-to theirs: dots in any number and place, underscores and outer hyphens in domains, a dot behind the domain. Whatever
-was read is written in the form that RFC 5321 demands (`"a..b"@docomo.example`), which every next hop understands.
+`parse_address` is strict: it is for addresses that we give to people. `parse_path` also accepts what other providers
+have given out: dots in any number and place, underscores and outer hyphens in domains, a dot after the domain. Every
+address is written in the form that RFC 5321 requires (`"a..b"@docomo.example`), which every next hop understands.
 """
 
 import re
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 MAX_LOCAL = 64  # RFC 5321 section 4.5.3.1.1
 MAX_DOMAIN = 255  # RFC 5321 section 4.5.3.1.2
-MAX_ADDRESS = 254  # a path of 256 octets less its angle brackets, RFC 5321 section 4.5.3.1.3
+MAX_ADDRESS = 254  # a path of 256 octets without its angle brackets, RFC 5321 section 4.5.3.1.3
 
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
 _DOT_STRING = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
@@ -24,7 +24,7 @@ _LITERAL = re.compile(r"\[(?:[0-9.]{7,15}|IPv6:[0-9A-Fa-f:.]{2,45})\]", re.IGNOR
 
 
 class AddressError(ValueError):
-    """The text is no address that SMTP can carry."""
+    """The text is not an address that SMTP can carry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,13 @@ class Address:
 
     @property
     def key(self) -> str:
-        """The form in which the directory keeps it: wholly in lower case."""
+        """Return the directory's form of the address, wholly in lower case."""
         return f"{quoted_local(self.local)}@{self.domain}".lower()
 
     def split_detail(self, separator: str) -> tuple["Address", str]:
-        """`user+tag` as (`user`, `tag`), `user+` as (`user`, ""); the address itself where there is no separator.
+        """Split `user+tag` into (`user`, `tag`), and `user+` into (`user`, "").
+
+        Without a separator return the address itself.
 
         RFC 5233.
         """
@@ -56,7 +58,7 @@ class Address:
 
 
 def quoted_local(local: str) -> str:
-    """A local part as it stands in an address: quoted only where it must be. RFC 5321 section 4.1.2."""
+    """Return a local part as it is written in an address, quoted only if necessary. RFC 5321 section 4.1.2."""
     if _DOT_STRING.fullmatch(local):
         return local
     escaped = local.replace("\\", "\\\\").replace('"', '\\"')
@@ -64,7 +66,7 @@ def quoted_local(local: str) -> str:
 
 
 def parse_domain(text: str) -> str:
-    """A domain name in lower case.
+    """Return a domain name in lower case.
 
     Raises AddressError: not letters, digits, hyphens and dots, or too long.
     """
@@ -74,22 +76,22 @@ def parse_domain(text: str) -> str:
 
 
 def parse_path(text: str) -> Address:
-    """An address as it comes and goes in envelopes, taken also where it is no address that RFC 5321 would give out.
+    """Parse an address of an envelope, even one that RFC 5321 would not allow to be given out.
 
-    The local part may be longer than 64 octets, as those of bounces and of rewritten senders are (section 4.5.3.1).
-    The result's text is no longer than 254 octets and parses to the same address. Raises AddressError.
+    The local part may be longer than 64 octets, as it is in bounce addresses and rewritten senders (section 4.5.3.1).
+    The result's text has at most 254 octets and parses to the same address. Raises AddressError.
     """
     local, at, domain = text.rpartition("@")
     if not at or len(text) > MAX_ADDRESS + 1:
         raise AddressError("address too long or without @")
     address = Address(unquoted_local(local), _loose_domain(domain.removesuffix(".")))
-    if len(text) > MAX_ADDRESS - 2 and len(str(address)) > MAX_ADDRESS:  # quotes may have been added
+    if len(text) > MAX_ADDRESS - 2 and len(str(address)) > MAX_ADDRESS:  # quoting may have made it longer
         raise AddressError("address too long")
     return address
 
 
 def unquoted_local(text: str) -> str:
-    """The local part that a text in an envelope stands for, quoted or not. Raises AddressError."""
+    """Return the local part of a text in an envelope, quoted or not. Raises AddressError."""
     if _LOOSE_LOCAL.fullmatch(text):
         return text
     if _QUOTED_STRING.fullmatch(text):
@@ -104,9 +106,9 @@ def _loose_domain(text: str) -> str:
 
 
 def parse_address(text: str) -> Address:
-    """`local@domain` as RFC 5321's Mailbox: dot-string or quoted-string, domain or address literal, ASCII only.
+    """Parse `local@domain` as RFC 5321's Mailbox: dot-string or quoted-string, domain or address literal, ASCII only.
 
-    Raises AddressError: with what is wrong, never with the text itself.
+    Raises AddressError with what is wrong, but never with the text itself.
     """
     if len(text) > MAX_LOCAL + 1 + MAX_DOMAIN or not text.isascii():
         raise AddressError("address too long or not ASCII")

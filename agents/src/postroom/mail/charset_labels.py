@@ -1,9 +1,9 @@
-"""Names of charsets, by the Python codec that reads them: lower case, letters and digits alone.
+"""Charset names and the Python codecs that read them. Names are in lower case, without punctuation.
 
-The labels of the WHATWG Encoding Standard, of glibc's iconv and of Python. A charset stands under the codec of its
-superset, as the Encoding Standard has it: Latin-1 is written where windows-1252 is meant, and so on; ASCII is UTF-8.
-`replacement`, iso-2022-cn and x-user-defined, which Python cannot read, are read for their ASCII. Code pages that
-iconv alone can read (most of EBCDIC, national variants of ISO 646) are not here.
+The names are those of the WHATWG Encoding Standard, of glibc's iconv and of Python. As in the Encoding Standard, a
+charset maps to the codec of its superset: texts labelled Latin-1 are often windows-1252, and so on; ASCII is UTF-8.
+`replacement`, iso-2022-cn and x-user-defined, which Python cannot read, are read as ASCII. Code pages that only iconv
+can read (most of EBCDIC, national variants of ISO 646) are missing.
 """
 
 from typing import Final

@@ -1,6 +1,6 @@
-"""Charsets by their names. RFC 2978, WHATWG Encoding Standard section 4.2.
+"""Charsets by name. RFC 2978, WHATWG Encoding Standard section 4.2.
 
-Room rule: only codecs that take linear time and know nothing but characters are in the table; Python has others.
+Room rule: the table has only codecs that take linear time and decode characters; Python has others.
 """
 
 import re
@@ -15,9 +15,9 @@ _PUNCTUATION: Final = re.compile(r"[^a-z0-9]")
 
 
 def codec_of(label: str) -> str | None:
-    """Return the Python codec that reads texts of this charset, or None when the name is unknown.
+    """Return the Python codec that reads texts of this charset, or None for an unknown name.
 
-    Case and punctuation do not matter, nor does `x-` in front of a name.
+    Case, punctuation and a leading `x-` do not matter.
     """
     return _codec_of(label) if len(label) <= MAX_LABEL else None
 

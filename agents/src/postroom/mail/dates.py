@@ -1,4 +1,4 @@
-"""The moments that a date with a year of four digits can say, in any zone and so in universal time."""
+"""The range of times that a date with a four-digit year can express in any zone."""
 
 from typing import Final
 
@@ -7,5 +7,5 @@ LATEST: Final = 253_402_300_799  # 9999-12-31 23:59:59
 
 
 def clamped(seconds: int) -> int:
-    """Return the nearest moment that can be shown; `seconds` count from 1970."""
+    """Return the nearest time within the range; `seconds` count from 1970."""
     return min(max(seconds, EARLIEST), LATEST)

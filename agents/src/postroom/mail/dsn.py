@@ -1,7 +1,7 @@
-"""Delivery status notifications: what became of a message, for people first and for programs second.
+"""Delivery status notifications: what happened to a message, for people first and for programs second.
 
-RFC 3464 (message/delivery-status), RFC 6522 (multipart/report), RFC 3461 section 6, RFC 3834 section 3.
-Room rule: what others wrote (their replies, their headers) is quoted here, never parsed.
+RFC 3464 (message/delivery-status), RFC 6522 (multipart/report), RFC 3461 section 6, RFC 3834 section 3. Room rule: what
+others wrote (their replies, their headers) is quoted here, never parsed.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Final
 from postroom.mail.headertext import cleaned, field
 from postroom.mail.seven_bit import quoted_printable
 
-MOST_QUOTED: Final = 50_000  # octets of the message that are sent back
+MOST_QUOTED: Final = 50_000  # octets of the message that are returned
 
 _XCHAR: Final = re.compile(r"\+([0-9A-F]{2})")
 _ALONE: Final = re.compile(rb"\r(?!\n)|(?<!\r)\n")
@@ -21,7 +21,7 @@ _LONGEST_WORD: Final = re.compile(r"[^ \t]{201,}")
 
 
 class Action(Enum):
-    """What the notification tells."""
+    """What the notification reports."""
 
     FAILED = "failed"
     DELAYED = "delayed"
@@ -31,21 +31,21 @@ class Action(Enum):
 class ReportedRecipient:
     """One recipient. `status` is an enhanced code (RFC 3463).
 
-    `reply` are the words that `host` said, code and all; with "" for the host they are our own. `note` is what we add.
+    `reply` is what `host` said, including its code; with "" for the host it is our own text. `note` is what we add.
     """
 
     address: str
     status: str
     reply: str
     host: str = ""
-    original: str = ""  # the address the sender gave, where it differs
+    original: str = ""  # the address that the sender gave, if it differs
     orcpt: str = ""  # RFC 3461, xtext
     note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a notification says. Dates are in RFC 5322 form."""
+    """The content of a notification. Dates are in RFC 5322 form."""
 
     action: Action
     reporter: str  # our host name
@@ -53,14 +53,14 @@ class Report:
     queue_id: str
     arrived: str
     envid: str = ""  # RFC 3461, xtext
-    message_id: str = ""  # of the message reported on
+    message_id: str = ""  # of the reported message
     retry_until: str = ""  # for Action.DELAYED
-    preface: str = ""  # a paragraph for a reader who is not the sender
+    preface: str = ""  # a paragraph for a reader other than the sender
 
 
 @dataclass(frozen=True, slots=True)
 class Covering:
-    """The notification's own envelope data. `fields`: further header fields, whole."""
+    """The notification's own envelope data. `fields` are further complete header fields."""
 
     to: str
     date: str
@@ -70,10 +70,10 @@ class Covering:
 
 
 def notification(report: Report, covering: Covering, head: bytes, body: bytes | None) -> tuple[bytes, bytes]:
-    """Header block (with its empty line) and body of the notification.
+    """Return the header block (with its empty line) and the body of the notification.
 
-    `head` and `body` are the message reported on; with `body` None only its header is sent back. What is
-    more than 50,000 octets is not sent back as a whole. Raises UnsafeText for an unusable address.
+    `head` and `body` belong to the reported message; with `body` None only its header is returned. A message of more
+    than 50,000 octets is not returned in full. Raises UnsafeText for an unusable address.
     """
     kind, quoted = _quoted(head, body)
     boundary = _unique(covering.boundary, quoted)
@@ -89,7 +89,7 @@ def notification(report: Report, covering: Covering, head: bytes, body: bytes | 
 
 
 def eight_bit(body: bytes) -> bool:
-    """Whether a notification needs 8BITMIME (RFC 6152)."""
+    """Return whether a notification needs 8BITMIME (RFC 6152)."""
     return not body.isascii()
 
 
@@ -167,14 +167,13 @@ def _message_fields(report: Report) -> Iterator[bytes]:
 
 
 def _recipient_fields(report: Report, recipient: ReportedRecipient) -> Iterator[bytes]:
-    if recipient.orcpt:  # without it the field must not appear (RFC 3461 section 6.3)
+    if recipient.orcpt:  # without it the field must not be present (RFC 3461 section 6.3)
         yield field("Original-Recipient", _original(recipient.orcpt))
     yield field("Final-Recipient", f"rfc822; {_safe(recipient.address)}")
     yield field("Action", report.action.value)
     yield field("Status", recipient.status)
-    if (
-        recipient.host
-    ):  # codes are for what a server said: Remote-MTA tells whose they are (RFC 3464 section 2.3.6)
+    # the code is for a server's reply, and Remote-MTA names that server (RFC 3464 section 2.3.6)
+    if recipient.host:
         yield field("Remote-MTA", f"dns; {_safe(recipient.host)}")
         yield field("Diagnostic-Code", f"smtp; {_safe(recipient.reply)}")
     if report.action is Action.DELAYED and report.retry_until:
@@ -187,25 +186,26 @@ def _original(orcpt: str) -> str:
 
 
 def _decoded(xtext: str) -> str:
-    """xtext as it is to be shown. RFC 3461 section 4."""
+    """Decode xtext for display. RFC 3461 section 4."""
     return _safe(_XCHAR.sub(lambda found: chr(int(found[1], 16)), xtext))
 
 
 def _safe(text: str) -> str:
-    """Foreign text on one line, in ASCII, without words that no line can hold."""
+    """Return foreign text on one line, in ASCII, with words short enough for a line."""
     return _LONGEST_WORD.sub(lambda found: found[0][:200] + "...", cleaned(text, limit=1000))
 
 
 def _quoted(head: bytes, body: bytes | None) -> tuple[bytes, bytes]:
-    """What is sent back: the whole message, or its header, with the part's own fields.
+    """Return the part with the reported message or its header, including the part's own fields.
 
-    Of a message with octets of eight bits in its header that is the header, encoded, so that any server can take it
-    (RFC 6522 section 3). Eight bits in the body stay for servers that take them; for others the relay converts it all.
+    If the message's header has octets above 127, only the header is returned, encoded, so that any server accepts it
+    (RFC 6522 section 3). A body with such octets stays as it is for servers with 8BITMIME; for others the relay
+    converts the notification.
     """
     whole = body is not None and len(head) + len(body) <= MOST_QUOTED and head.isascii()
     content = _clean(head + body if whole and body is not None else head[:MOST_QUOTED])
     if not whole and len(head) > MOST_QUOTED:
-        content = content[: content.rfind(b"\r\n") + 2]  # no half field
+        content = content[: content.rfind(b"\r\n") + 2]  # never cut inside a field
     if whole:
         encoding = b"" if content.isascii() else b"Content-Transfer-Encoding: 8bit\r\n"
         return b"Content-Type: message/rfc822\r\n" + encoding, content
@@ -216,14 +216,14 @@ def _quoted(head: bytes, body: bytes | None) -> tuple[bytes, bytes]:
 
 
 def _clean(octets: bytes) -> bytes:
-    """Octets that SMTP can carry: no NUL, no line end but CR LF."""
+    """Replace what SMTP cannot carry: NUL, and line ends other than CR LF."""
     if b"\0" in octets:
         octets = octets.replace(b"\0", b"")
     return _ALONE.sub(b"\r\n", octets)
 
 
 def _unique(boundary: str, *contents: bytes) -> str:
-    """A boundary that no content holds: who wrote the message must not end the part that quotes it."""
+    """Return a boundary that no content contains, so that the message's author cannot end the part that quotes it."""
     number, found = 0, boundary
     while any(b"--" + found.encode("ascii") in content for content in contents):
         number += 1

@@ -1,7 +1,7 @@
 """The ENVELOPE of a message. RFC 3501 section 7.4.2, RFC 5322 sections 3.4 and 4.4.
 
-Room rule: this is for showing, so it is lenient where `mail.headermailboxes` is strict; nobody decides by it.
-Linear, no recursion; comments are counted, not descended into.
+Room rule: this is for display, so it is lenient where `mail.headermailboxes` is strict; no decision depends on it.
+Linear, no recursion: comments are counted, not descended into.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import Final
 from postroom.mail.mime import Envelope, Mailbox
 
 MAX_MAILBOXES: Final = 1000  # per field
-MAX_TOKENS: Final = 8000  # of one field that are read
+MAX_TOKENS: Final = 8000  # of one field; the rest is not read
 
 _PLAIN: Final = re.compile(
     rb'[ \t]*+(?:"([^"\\]*+)"[ \t]*+|([^"()<>,;:@\\\r\n]*+))'
@@ -25,7 +25,7 @@ _GROUP_END: Final = Mailbox(None, None, None, None)
 
 
 def envelope_of(fields: dict[bytes, bytes]) -> Envelope:
-    """The envelope of fields by name in lower case, each with its folding."""
+    """Return the envelope. `fields` maps lower-case names to values that may be folded."""
     from_ = _mailboxes(fields, b"from")
     return Envelope(
         date=_text(fields, b"date"),
@@ -52,14 +52,14 @@ def _mailboxes(fields: dict[bytes, bytes], name: bytes) -> tuple[Mailbox, ...]:
 
 
 def _reachable(mailboxes: tuple[Mailbox, ...]) -> tuple[Mailbox, ...]:
-    """Return nothing if no item is a group or holds an address; a name alone answers nobody."""
+    """Return nothing if no item is a group or has an address, since a name alone cannot be answered."""
     return mailboxes if any(box.host is None or box.mailbox or box.host for box in mailboxes) else ()
 
 
 def read_mailboxes(text: bytes) -> tuple[Mailbox, ...]:
-    """The mailboxes of a list, with RFC 3501's marks where a group begins and ends; at most 1,000.
+    """Return the mailboxes of a list, with RFC 3501's marks at the begin and end of a group; at most 1,000.
 
-    An item without @ has an empty host, since no host would mean a group.
+    An item without @ has an empty host, because None would mean a group.
     """
     if match := _PLAIN.match(text):
         quoted, plain, local, host = match.groups()
@@ -68,7 +68,7 @@ def read_mailboxes(text: bytes) -> tuple[Mailbox, ...]:
 
 
 class _Reader:
-    """One item at a time: words, what stands in angle brackets, a comment that may be the name."""
+    """Reads one item at a time: words, the text in angle brackets, a comment that may be the name."""
 
     def __init__(self, text: bytes) -> None:
         self.text = text
@@ -78,7 +78,7 @@ class _Reader:
         self._next_item()
 
     def _next_item(self) -> None:
-        self.words: list[bytes] = []  # a space where there was one
+        self.words: list[bytes] = []  # a space replaces white space
         self.angle: list[bytes] | None = None
         self.in_angle = False
         self.comment = b""
@@ -149,7 +149,7 @@ class _Reader:
         name, address = b"".join(self.words).strip(), self.angle
         if address is None:
             address = [word for word in self.words if word != b" "]
-            name = self.comment if any(address) else b""  # a comment alone is nobody's name
+            name = self.comment if any(address) else b""  # a comment alone is not a name
         self._next_item()
         if not any(address) and not name:
             return
@@ -158,7 +158,7 @@ class _Reader:
             colon = address.index(b":")
             route, address = b"".join(address[:colon]), address[colon + 1 :]
         at = next(
-            (place for place in range(len(address) - 1, -1, -1) if address[place] == b"@"), len(address)
+            (index for index in range(len(address) - 1, -1, -1) if address[index] == b"@"), len(address)
         )
         local, host = b"".join(address[:at]), b"".join(address[at + 1 :])
         self.found.append(Mailbox(name or None, route, local, host))

@@ -1,9 +1,9 @@
 """Mailboxes in address fields. RFC 5322 sections 3.4 and 4.4, RFC 6532 section 3.2.
 
-Room rule: a reader that decides who is responsible must never guess. What is not an address list by the
-grammar is reported as malformed; of an author's field the domains of all who could be shown are read then
-(`mail.untidy`). Encoded words are never decoded here, so nothing inside one can become an address. No recursion:
-comments are counted, not descended into.
+Room rule: code that decides who is responsible must never guess. A field that does not follow the grammar is reported
+as malformed; for an author's field the domains of everybody who could be shown are then read (`mail.untidy`). Encoded
+words are never decoded here, so nothing inside one can become an address. No recursion: comments are counted, not
+descended into.
 """
 
 import re
@@ -16,7 +16,7 @@ from postroom.mail.untidy import everybody, read_untidy, words_masked
 
 MAX_COMMENT_DEPTH: Final = 32
 MAX_MAILBOXES: Final = 1000
-MAX_OCTETS: Final = 65_536  # of all fields that are asked about together
+MAX_OCTETS: Final = 65_536  # of all fields that are examined together
 
 _TOO_LONG: Final = "too long"
 _TOO_MANY: Final = "too many mailboxes"
@@ -25,9 +25,8 @@ _LIMITS: Final = frozenset({_TOO_LONG, _TOO_MANY})
 _ATOM: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\x80-\xff]+")
 _QUOTED: Final = re.compile(rb'"((?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[\t -~\x80-\xff])*+)"')
 _LITERAL: Final = re.compile(rb"\[[!-Z^-~]*+\]")  # RFC 5321 section 4.1.3; folding space has no use here
-_DOMAIN: Final = re.compile(
-    rb"[A-Za-z0-9_.\x80-\xff-]+|\[.*\]"
-)  # others could be shown as shorter than they are
+# such names could be displayed as shorter ones
+_DOMAIN: Final = re.compile(rb"[A-Za-z0-9_.\x80-\xff-]+|\[.*\]")
 _COMMENT_STEP: Final = re.compile(rb"(?:[^()\\\x00-\x08\x0a-\x1f\x7f]|\\[\t -~\x80-\xff])*+([()])")
 _SPECIAL: Final = re.compile(rb'["(\[]')
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
@@ -43,13 +42,13 @@ class Mailbox(NamedTuple):
 
     @property
     def address(self) -> bytes:
-        """`local@domain`, for comparison; the local part is not quoted again."""
+        """Return `local@domain` for comparison; the local part is not quoted again."""
         return self.local + b"@" + self.domain
 
 
 @dataclass(frozen=True, slots=True)
 class AddressList:
-    """The mailboxes of a list, those in groups included; `malformed` says why it is no list, or is empty."""
+    """The mailboxes of a list, including those in groups. `malformed` says why it is not a list, or is empty."""
 
     mailboxes: tuple[Mailbox, ...]
     malformed: str = ""
@@ -57,11 +56,11 @@ class AddressList:
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """What the From fields of a message say (RFC 5322 section 3.6.2), all of them together.
+    """What all From fields of a message say together (RFC 5322 section 3.6.2).
 
-    `untidy`: the only field is no address list, and the mailboxes have domains only, those of everybody who could be
-    shown as an author. `doubtful`: it may look like another address to a reader. `malformed`: it breaks a limit, or
-    one of several fields is no list.
+    `untidy`: the only field is not an address list, and the mailboxes have only domains, those of everybody who could
+    be shown as an author. `doubtful`: a reader may see another address in it. `malformed`: it exceeds a limit, or one
+    of several fields is not a list.
     """
 
     fields: int
@@ -72,13 +71,13 @@ class Author:
 
     @property
     def domains(self) -> tuple[str, ...]:
-        """The distinct domains in lower case, in order. Octets that are not UTF-8 are replaced."""
+        """Return the distinct domains in lower case, in order. Octets that are not UTF-8 are replaced."""
         found = dict.fromkeys(box.domain.decode("utf-8", "replace").lower() for box in self.mailboxes)
         return tuple(found)
 
     @property
     def only(self) -> Mailbox | None:
-        """The author, when there is exactly one well-formed field with exactly one mailbox."""
+        """Return the author if there is exactly one well-formed field with exactly one mailbox, or None."""
         if self.fields != 1 or len(self.mailboxes) != 1 or self.malformed or self.untidy:
             return None
         return self.mailboxes[0]
@@ -96,7 +95,7 @@ class Token(NamedTuple):
 
 
 def author(block: HeaderBlock) -> Author:
-    """The author of a message, from every From field."""
+    """Return the author of a message from all its From fields."""
     fields = block.all(b"from")
     found, malformed = _together(field.value for field in fields)
     sound = not malformed and all(_DOMAIN.fullmatch(box.domain) for box in found)
@@ -142,7 +141,7 @@ def _comments(text: bytes) -> Iterator[bytes]:
 
 
 def senders(block: HeaderBlock) -> AddressList:
-    """The mailboxes of Sender, Resent-From and Resent-Sender (RFC 5322 sections 3.6.2 and 3.6.6)."""
+    """Return the mailboxes of Sender, Resent-From and Resent-Sender (RFC 5322 sections 3.6.2 and 3.6.6)."""
     names = (b"sender", b"resent-from", b"resent-sender")
     return AddressList(*_together(field.value for field in block.fields if field.key in names))
 
@@ -154,11 +153,11 @@ def parse_address_list(
     max_mailboxes: int = MAX_MAILBOXES,
     max_depth: int = MAX_COMMENT_DEPTH,
 ) -> AddressList:
-    """Read an unfolded address list; time and memory are linear in its length.
+    """Parse an unfolded address list in linear time and memory.
 
-    Mailboxes found before a mistake are kept beside `malformed`. A phrase without an address between two
-    commas (`Smith, John <j@x>`: a comma somebody forgot to quote) is passed over, since it names nobody; not so one
-    that holds an @ in quotes or an encoded word, which a reader may show as an author.
+    Mailboxes found before an error are returned together with `malformed`. A phrase without an address between two
+    commas (`Smith, John <j@x>`: somebody forgot to quote a comma) is skipped, since it names nobody. A phrase with a
+    quoted @ or an encoded word is not skipped, since a reader may show it as an author.
     """
     if len(text) > max_octets:
         return AddressList((), _TOO_LONG)
@@ -276,14 +275,14 @@ def _read_item(item: list[Token], found: list[Mailbox], max_mailboxes: int) -> N
 
 
 def _is_phrase(tokens: list[Token]) -> bool:
-    """RFC 5322 phrase and obs-phrase: words, later also dots."""
+    """Return whether this is RFC 5322's phrase or obs-phrase: words, and dots after the first."""
     if not tokens or tokens[0].kind == ".":
         return False
     return all(token.kind in ("atom", "quoted", ".") for token in tokens)
 
 
 def _without_route(tokens: list[Token]) -> list[Token]:
-    """Drop an obs-route (`@a,@b:`), which has no meaning any more (RFC 5321 section 4.1.1.3)."""
+    """Remove an obs-route (`@a,@b:`), which no longer has a meaning (RFC 5321 section 4.1.1.3)."""
     if not tokens or tokens[0].kind not in "@,":
         return tokens
     colon = next((at for at, token in enumerate(tokens) if token.kind == ":"), None)
@@ -306,11 +305,11 @@ def _mailbox(name: list[Token], addr_spec: list[Token]) -> Mailbox:
 
 
 def _dotted(tokens: list[Token], words: tuple[str, ...]) -> bool:
-    """word *("." word)"""
+    """Return whether this is `word *("." word)`."""
     if len(tokens) % 2 == 0:
         return False
     return all(
-        token.kind in words if place % 2 == 0 else token.kind == "." for place, token in enumerate(tokens)
+        token.kind in words if index % 2 == 0 else token.kind == "." for index, token in enumerate(tokens)
     )
 
 

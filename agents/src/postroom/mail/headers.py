@@ -1,7 +1,7 @@
-"""A message's header block, seen as bytes. RFC 5322 section 2.2.
+"""A message's header block as bytes. RFC 5322 section 2.2.
 
-Room rule: one linear pass, no decoding, no interpretation. Every byte of the block belongs to exactly one
-field, so what is not changed is written back as it came and foreign DKIM signatures stay valid.
+Room rule: one linear pass, no decoding, no interpretation. Every byte of the block belongs to exactly one field, so
+unchanged fields are written back as they came and foreign DKIM signatures stay valid.
 """
 
 import re
@@ -14,15 +14,14 @@ MAX_FIELDS: Final = 1000
 
 _EMPTY_LINE: Final = b"\r\n\r\n"
 _NAME: Final = re.compile(rb"([!-9;-~]+)[ \t]*:")  # obs-optional allows space before the colon
-_MBOX: Final = re.compile(
-    rb">?From (?![ \t]*:)[^\r\n]*+\r\n"
-)  # a separator line of RFC 4155, stray or escaped
+# a separator line of RFC 4155, plain or escaped
+_MBOX: Final = re.compile(rb">?From (?![ \t]*:)[^\r\n]*+\r\n")
 _LINE: Final = re.compile(rb"(?:[!-9;-~]+[ \t]*+:[^\r\n]*+|[ \t][^\r\n]*+)(?:\r\n|\Z)")
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 class HeaderError(ValueError):
-    """The header block breaks a limit; the message is to be refused."""
+    """The header block exceeds a limit, so the message has to be refused."""
 
 
 class HeaderTooLarge(HeaderError):
@@ -34,10 +33,10 @@ class TooManyFields(HeaderError):
 
 
 class Field(NamedTuple):
-    """One field as it stands in the message, with its folding and its last line end.
+    """One field as it is in the message, with its folding and its last line end.
 
-    `key` is the name in lower case; it is empty for a line that is no field (no colon, a control or
-    non-ASCII octet in the name): such lines are kept, and match no name.
+    `key` is the name in lower case. It is empty for a line that is not a field (no colon, or a control or non-ASCII
+    octet in the name): such lines are kept, and match no name.
     """
 
     key: bytes
@@ -46,25 +45,25 @@ class Field(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Offset behind the field in the message."""
+        """Return the offset after the field in the message."""
         return self.start + len(self.raw)
 
     @property
     def body(self) -> bytes:
-        """Everything behind the colon, folding included."""
+        """Return everything after the colon, including folding."""
         return self.raw[self.raw.find(b":") + 1 :]
 
     @property
     def value(self) -> bytes:
-        """The field's text, unfolded (RFC 5322 section 2.2.3) and without white space at both ends."""
+        """Return the field's text, unfolded (RFC 5322 section 2.2.3) and stripped of white space."""
         return unfold(self.body).strip(b" \t")
 
 
 class HeaderBlock:
     """The fields of one message, in order.
 
-    `octets`: the fields without the empty line. `end`: where the fields end in the message.
-    `body_offset`: where the body begins (equal to `end` when there is no empty line).
+    `octets`: the fields without the empty line. `end`: where the fields end in the message. `body_offset`: where the
+    body begins (equal to `end` if there is no empty line).
     """
 
     __slots__ = ("body_offset", "end", "fields", "octets")
@@ -76,19 +75,19 @@ class HeaderBlock:
         self.body_offset = body_offset
 
     def first(self, name: bytes) -> Field | None:
-        """The topmost field of that name (any case)."""
+        """Return the topmost field with that name (in any case), or None."""
         key = name.lower()
         return next((field for field in self.fields if field.key == key), None)
 
     def all(self, name: bytes) -> tuple[Field, ...]:
-        """All fields of that name, from the top."""
+        """Return all fields with that name, from the top."""
         key = name.lower()
         return tuple(field for field in self.fields if field.key == key)
 
     def flaw(self) -> str:
-        """Why two readers could see different fields here, or an empty text (RFC 5322 section 2.2).
+        """Return why two readers could see different fields here, or "" (RFC 5322 section 2.2).
 
-        Separator lines of a mailbox file at the top are no flaw: they match no name, and whoever keeps the message
+        Separator lines of a mailbox file at the top are acceptable: they match no name, and whoever stores the message
         drops them.
         """
         keys = [field.key for field in self.fields]
@@ -104,9 +103,9 @@ class HeaderBlock:
     def rewritten(
         self, *, prepend: Iterable[bytes] = (), drop: Callable[[Field], bool] | None = None
     ) -> bytes:
-        """The block with whole fields put in front and others left out.
+        """Return the block with complete fields added at the top and others removed.
 
-        The message continues with what stood at `message[block.end:]`.
+        The message continues with `message[block.end:]`.
         """
         if drop is None:
             return b"".join((*prepend, self.octets))
@@ -115,14 +114,14 @@ class HeaderBlock:
 
 
 def unfold(text: bytes) -> bytes:
-    """Remove the line ends of folding (RFC 5322 section 2.2.3); other octets stay."""
+    """Remove the line ends of folding (RFC 5322 section 2.2.3); other octets are unchanged."""
     return text.replace(b"\r\n", b"") if b"\r\n" in text else text
 
 
 def body_start(octets: bytes | bytearray, since: int = 0) -> int | None:
-    """Where the body begins, or None while the empty line has not come.
+    """Return where the body begins, or None if the empty line has not arrived.
 
-    `since`: how much was searched in vain before, for messages that arrive in pieces.
+    `since`: how much was already searched, for messages that arrive in pieces.
     """
     if octets[:2] == b"\r\n":
         return 2
@@ -133,7 +132,7 @@ def body_start(octets: bytes | bytearray, since: int = 0) -> int | None:
 def read_headers(
     octets: bytes | bytearray, *, max_octets: int = MAX_OCTETS, max_fields: int = MAX_FIELDS
 ) -> HeaderBlock:
-    """Split a message, or its beginning up to the empty line at least, into fields.
+    """Split a message, or its beginning up to at least the empty line, into fields.
 
     A message without an empty line is all header. Raises HeaderTooLarge or TooManyFields.
     """
@@ -164,7 +163,7 @@ def _fields(block: bytes, max_fields: int) -> Iterator[Field]:
 
 
 def _field_end(block: bytes, start: int) -> int:
-    """Behind the first line end that no continuation follows."""
+    """Return the offset after the first line end that no continuation follows."""
     position = start
     while (position := block.find(b"\r\n", position) + 2) > 1:
         if block[position : position + 1] not in (b" ", b"\t"):
@@ -173,10 +172,10 @@ def _field_end(block: bytes, start: int) -> int:
 
 
 def mended(message: bytes) -> tuple[list[bytes], int]:
-    """The fields of a program's message as it must have meant them, and where its body begins.
+    """Return the fields that a local program meant to write, and where its body begins.
 
-    Separator lines of a mailbox file and a byte order mark at the top are left out. The body begins behind the empty
-    line or at the first line that is no field, whichever comes first. Line ends are CR LF.
+    Separator lines of a mailbox file and a byte order mark at the top are removed. The body begins after the empty line
+    or at the first line that is not a field, whichever comes first. Line ends are CR LF.
     """
     at = len(_BYTE_ORDER_MARK) if message.startswith(_BYTE_ORDER_MARK) else 0
     while separator := _MBOX.match(message, at):

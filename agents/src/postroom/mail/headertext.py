@@ -1,7 +1,7 @@
 """Writing header fields. RFC 5322 sections 2.2.3 and 2.1.1.
 
-Room rule: no octet that could begin another line or field passes through here (RFC 5322 section 2.2:
-printable US-ASCII, space and tab only). Text that is not ASCII has to be encoded before (RFC 2047).
+Room rule: no octet passes that could begin another line or field (RFC 5322 section 2.2: only printable US-ASCII, space
+and tab). Text that is not ASCII has to be encoded first (RFC 2047).
 """
 
 import re
@@ -15,24 +15,24 @@ _UNSAFE: Final = re.compile(r"[^\t -~]")
 
 
 class UnsafeText(ValueError):
-    """A name or value holds an octet that must not stand in a header field."""
+    """A name or value contains an octet that a header field must not contain."""
 
 
 def safe(text: str) -> bool:
-    """Whether a text may stand in a field as it is."""
+    """Return whether a text may be written in a field as it is."""
     return _UNSAFE.search(text) is None
 
 
 def cleaned(text: str, *, limit: int = 200) -> str:
-    """Foreign text made fit for a field: unsafe characters become `?`, the length is limited."""
+    """Make foreign text safe for a field: replace unsafe characters with `?` and limit the length."""
     return _UNSAFE.sub("?", text[:limit])
 
 
 def field(name: str, value: str) -> bytes:
-    """One whole field, folded in front of spaces, with its line end.
+    """Return one complete field, folded before spaces, with its line end.
 
-    Raises UnsafeText for control characters, for anything that is not ASCII, and for a word that no
-    line can hold (998 octets).
+    Raises UnsafeText for control characters, for anything that is not ASCII, and for a word that is too long for a line
+    (998 octets).
     """
     if not _NAME.match(name):
         raise UnsafeText("not a field name")
@@ -45,13 +45,13 @@ def field(name: str, value: str) -> bytes:
 
 
 def _folded(line: str) -> str:
-    """Greedy folding; a run of spaces stays with the word behind it, so that unfolding gives `line` back."""
+    """Fold greedily. A run of spaces stays with the word after it, so that unfolding returns `line`."""
     lines: list[str] = []
     current = ""
     for word in re.findall(r"[ \t]*[^ \t]+", line):
         if len(word) > _LONGEST:
             raise UnsafeText("a word is longer than a line can be")
-        # A name stays with the first word: a first line without text is obsolete (RFC 5322 section 4.2).
+        # Keep the name with the first word: a first line without text is obsolete (RFC 5322 section 4.2).
         if current and len(current) + len(word) > FOLD_AT and not (current.endswith(":") and not lines):
             lines.append(current)
             current = ""

@@ -1,4 +1,4 @@
-"""Queue ids: 128 bits, time-ordered, never repeated, also after a restore."""
+"""Queue ids: 128 bits, ordered by time, never repeated, even after a restore."""
 
 import re
 
@@ -8,9 +8,9 @@ _FORM = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}")
 
 
 def queue_id(now_ms: int, noise: bytes) -> str:
-    """26 characters: 48 bits of milliseconds since 1970, then 80 bits of `noise` (10 octets).
+    """Return 26 characters: 48 bits of milliseconds since 1970, then 80 bits of `noise` (10 octets).
 
-    The noise is what keeps an id unique: a clock set back or a restored spool cannot repeat it.
+    The noise keeps ids unique even if the clock is set back or a spool is restored.
     """
     if len(noise) != 10:
         raise ValueError("noise must be 10 octets")
@@ -19,7 +19,7 @@ def queue_id(now_ms: int, noise: bytes) -> str:
 
 
 def is_queue_id(text: str) -> bool:
-    """Whether the text has the form of a queue id."""
+    """Return whether the text has the form of a queue id."""
     return _FORM.fullmatch(text) is not None
 
 

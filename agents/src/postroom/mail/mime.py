@@ -1,14 +1,14 @@
-"""The shape of a message: parts with byte offsets, and the envelope that IMAP serves.
+"""The structure of a message: parts with byte offsets, and the envelope that IMAP serves.
 
-RFC 2045, RFC 2046, RFC 2183, RFC 3501 section 7.4.2. All texts are raw octets, as they stand in the header,
-unfolded; nothing is decoded here.
+RFC 2045, RFC 2046, RFC 2183, RFC 3501 section 7.4.2. All texts are raw octets as they are in the header, unfolded;
+nothing is decoded here.
 """
 
 import msgspec
 
 
 class Mailbox(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One address of an envelope field: name, source route, mailbox (local part), host. Groups as RFC 3501 has them."""
+    """One address of an envelope field: name, source route, mailbox (local part), host. Groups are as in RFC 3501."""
 
     name: bytes | None
     route: bytes | None
@@ -40,8 +40,8 @@ class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     start: int  # header begins
     body: int  # body begins
-    end: int  # behind the body
-    lines: int  # CR LF counted in the body
+    end: int  # end of the body
+    lines: int  # lines of the body, counted by CR LF
     type: bytes
     subtype: bytes
     params: tuple[tuple[bytes, bytes], ...] = ()

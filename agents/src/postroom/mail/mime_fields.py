@@ -1,7 +1,7 @@
 """Values of MIME fields: type, parameters, tokens. RFC 2045 section 5.1, RFC 2183, RFC 2231.
 
-Room rule: lenient and linear. At most 64 parameters of at most 256 pieces are read; a piece that cannot be read
-loses only itself.
+Room rule: lenient and linear. At most 64 parameters of at most 256 pieces are read; an unreadable piece is dropped
+without affecting others.
 """
 
 import re
@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 MAX_PARAMETERS: Final = 64
-MAX_PIECES: Final = 256  # parameters, sections of parameters and what cannot be read, in one field
-MAX_OCTETS: Final = 1 << 16  # of one field that are read
+MAX_PIECES: Final = 256  # parameters, sections of parameters and unreadable pieces in one field
+MAX_OCTETS: Final = 1 << 16  # of one field; the rest is not read
 Parameters = tuple[tuple[bytes, bytes], ...]
 
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+")  # RFC 2045 section 5.1
@@ -27,7 +27,7 @@ _CONTROL: Final = re.compile(rb"[\0-\x1f\x7f]")
 _PROTOCOL: Final = (
     b"BOUNDARY",
     b"CHARSET",
-)  # for programs, in ASCII: there is nothing to say about a language
+)  # for programs, in ASCII, so the language is empty
 _STEP: Final = re.compile(rb'[^"\\()]++|\\.|["()\\]', re.DOTALL)
 
 
@@ -39,12 +39,12 @@ class Typed(NamedTuple):
     params: Parameters
 
     def parameter(self, name: bytes) -> bytes:
-        """The first parameter of that name that says anything, or nothing."""
+        """Return the first parameter with that name and a non-empty value, or an empty one."""
         return next((value for key, value in self.params if key == name and value), b"")
 
 
 def read_typed(value: bytes, *, single: bool = False) -> Typed | None:
-    """`type/subtype; name=value`, with `single` only a type; None when it begins otherwise."""
+    """Parse `type/subtype; name=value`, or with `single` only a type. Return None for any other start."""
     text = value[:MAX_OCTETS].replace(b"\r\n", b"")
     if b"(" in text:
         text = without_comments(text)
@@ -55,9 +55,9 @@ def read_typed(value: bytes, *, single: bool = False) -> Typed | None:
 
 
 def _parameters(text: bytes, position: int) -> Parameters:
-    """Return the parameters in their order, and behind them those that came in sections.
+    """Return the parameters in order, followed by those that came in sections.
 
-    A missing semicolon is forgiven where white space or a closing quote separates two parameters.
+    A missing semicolon is accepted if white space or a closing quote separates two parameters.
     """
     found: list[tuple[bytes, bytes]] = []
     sections: dict[bytes, dict[int, tuple[bytes, bool]]] = {}
@@ -93,12 +93,12 @@ def _parameters(text: bytes, position: int) -> Parameters:
 
 
 def _begins_another(quoted: bytes, behind: bytes) -> bool:
-    """Return whether the closing quote rather opens the next value, as in `name="x; boundary="A"`."""
+    """Return whether the closing quote actually opens the next value, as in `name="x; boundary="A"`."""
     return quoted.rstrip().endswith(b"=") and behind not in (b"", b" ", b"\t", b";")
 
 
 def _next_separator(text: bytes, position: int) -> int:
-    """Return where the next parameter may begin; quotes do not matter, since here they enclose no value."""
+    """Return where the next parameter may begin. Quotes do not matter, since here they enclose no value."""
     begun = _SEPARATORS.match(text, position)
     return text.find(b";", begun.end() if begun else position)
 
@@ -106,10 +106,10 @@ def _next_separator(text: bytes, position: int) -> int:
 def _joined(
     sections: dict[bytes, dict[int, tuple[bytes, bool]]], found: list[tuple[bytes, bytes]]
 ) -> list[tuple[bytes, bytes]]:
-    """Return the values of sections 0, 1, 2 and so on, up to the first that is missing. RFC 2231 sections 3 and 4.
+    """Join the sections 0, 1, 2 and so on, up to the first that is missing. RFC 2231 sections 3 and 4.
 
-    Where the same parameter also stands whole, that one holds: every reader understands it. A value that came
-    encoded keeps its escapes and is called `name*`, since IMAP4rev1 cannot say a charset in another way.
+    If the same parameter also exists without sections, that one wins, because every reader understands it. A value that
+    came encoded keeps its escapes and is called `name*`, since IMAP4rev1 has no other way to state a charset.
     """
     whole = {name for name, value in found if value}
     joined = []
@@ -129,7 +129,7 @@ def _joined(
 
 
 def _decoded(run: list[tuple[bytes, bool]]) -> bytes:
-    """Return the octets of the value; nothing if control characters are among them, which no token can hold."""
+    """Return the octets of the value, or nothing if they include control characters, which a token cannot hold."""
     pieces = [unquote_to_bytes(piece) if extended else piece for piece, extended in run]
     first, extended = run[0]
     if extended and first.count(b"'") >= 2:
@@ -139,13 +139,13 @@ def _decoded(run: list[tuple[bytes, bool]]) -> bytes:
 
 
 def _encoded(run: list[tuple[bytes, bool]]) -> bytes:
-    """Return `charset'language'value` of all sections, those escaped that came without escapes."""
+    """Return `charset'language'value` of all sections, and escape those that came without escapes."""
     pieces = [piece if extended else quote_from_bytes(piece, _ATTRIBUTE).encode() for piece, extended in run]
     return (b"" if run[0][1] else b"''") + b"".join(pieces)
 
 
 def without_comments(text: bytes) -> bytes:
-    """Return the text without RFC 5322 comments, however deep. What opens and never ends is no comment."""
+    """Return the text without RFC 5322 comments, however deep. An unclosed parenthesis is not a comment."""
     steps = _STEP.findall(text)
     kept: list[bytes] = []
     begun = depth = 0
@@ -164,6 +164,6 @@ def without_comments(text: bytes) -> bytes:
 
 
 def tokens(value: bytes) -> tuple[bytes, ...]:
-    """The tokens of a field, such as Content-Language."""
+    """Return the tokens of a field, such as Content-Language."""
     text = value[:MAX_OCTETS].replace(b"\r\n", b"")
     return tuple(_TOKEN.findall(without_comments(text) if b"(" in text else text)[:MAX_PARAMETERS])

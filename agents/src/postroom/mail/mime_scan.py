@@ -1,12 +1,12 @@
-"""Where a message's parts are, found by byte offsets. RFC 2045, RFC 2046, RFC 2183.
+"""Finds the parts of a message as byte offsets. RFC 2045, RFC 2046, RFC 2183.
 
 Room rule: every message has a structure, however broken or hostile. Nothing is decoded, nothing raises, nothing
-recurses; the cost is linear in the octets, since nested multiparts together search a few times the message at
-most. What goes beyond a limit is a leaf: `application/octet-stream` where parts could not be told apart.
+recurses; the cost is linear in the octets, since nested multiparts together search at most a few times the message.
+What exceeds a limit becomes a leaf: `application/octet-stream` if its parts could not be separated.
 
-Where readers could disagree, this is how it is read: the first of two equal fields holds; a delimiter line is
-the boundary and nothing else but white space; an outer boundary ends an inner part; a parameter that stands whole
-holds against one in sections (RFC 2231), and sections end where a number is missing.
+Where readers could disagree, these rules hold: the first of two equal fields wins; a delimiter line is the boundary and
+nothing else but white space; an outer boundary ends an inner part; a parameter without sections wins over one with
+sections (RFC 2231), and sections end where a number is missing.
 """
 
 import re
@@ -27,26 +27,26 @@ _FIELD: Final = re.compile(
 _TEXT: Final = Typed(b"TEXT", b"PLAIN", ((b"CHARSET", b"us-ascii"),))  # RFC 2045 section 5.2
 _MESSAGE: Final = Typed(b"MESSAGE", b"RFC822", ())
 _OCTETS: Final = Typed(b"APPLICATION", b"OCTET-STREAM", ())
-_IDENTITY: Final = (b"7BIT", b"8BIT", b"BINARY")  # RFC 2046 section 5.2.1: nothing else on composite types
+_IDENTITY: Final = (b"7BIT", b"8BIT", b"BINARY")  # RFC 2046 section 5.2.1 allows no other on composite types
 _TRAILING: Final = re.compile(rb"[ \t]*(?:\r\n|\Z)")
 
 Fields = dict[bytes, bytes]
 
 
 class Limits(NamedTuple):
-    """How much structure is looked at."""
+    """How much structure is examined."""
 
     depth: int = 50
     parts: int = 2000
     header: int = 1 << 20  # octets of one header block
-    work: int = 12  # searched octets, in multiples of the message
+    work: int = 12  # searched octets, as a multiple of the message
 
 
 DEFAULT_LIMITS: Final = Limits()
 
 
 class _Node:
-    """A part with children that are still to be read."""
+    """A part with children that have not been read yet."""
 
     __slots__ = ("body", "child", "children", "end", "envelope", "fields", "regions", "start", "typed")
 
@@ -54,15 +54,16 @@ class _Node:
         self.start, self.body, self.end = start, body, end
         self.fields, self.typed = fields, typed
         self.child = _MESSAGE if typed[:2] == (b"MULTIPART", b"DIGEST") else _TEXT
-        self.regions: list[tuple[int, int, bool]] = []  # last first; whether it may have a structure
+        # last first; the flag says whether it may have a structure
+        self.regions: list[tuple[int, int, bool]] = []
         self.children: list[Part] = []
         self.envelope: Envelope | None = None
 
 
 def scan(message: bytes, limits: Limits = DEFAULT_LIMITS, base: int = 0) -> tuple[Envelope, Part]:
-    """Envelope and structure of a message. `base`: octets that will be served in front of its header.
+    """Return envelope and structure of a message. `base`: octets that will be served before its header.
 
-    Offsets count from the first octet served: the message's own part starts at 0, its body moves by `base`.
+    Offsets count from the first octet served: the message's own part starts at 0, and its body moves by `base`.
     """
     return _Scan(message, limits, base).run()
 
@@ -113,14 +114,14 @@ class _Scan:
         return self._open(start, body, end, fields, node.child, depth)
 
     def _body(self, start: int, end: int) -> int:
-        """Behind the header's empty line."""
+        """Return the offset after the header's empty line."""
         if self.message.startswith(b"\r\n", start, end):
             return start + 2
         found = self.message.find(b"\r\n\r\n", start, end)
         return end if found < 0 else found + 4
 
     def _fields(self, start: int, body: int) -> Fields:
-        """The fields we know, the first of each name, as they stand."""
+        """Return the known fields as they are, the first of each name."""
         block = b"\r\n" + self.message[start : min(body, start + self.limits.header)]
         found: Fields = {}
         for name, value in _FIELD.findall(block):
@@ -130,7 +131,7 @@ class _Scan:
     def _open(  # noqa: PLR0913, PLR0917
         self, start: int, body: int, end: int, fields: Fields, default: Typed, depth: int
     ) -> "Part | _Node":
-        """A leaf, or a node with the regions of its children."""
+        """Return a leaf, or a node with the regions of its children."""
         stated = fields.get(b"content-type")
         typed = default if stated is None else read_typed(stated) or _TEXT
         if typed.type not in (b"MULTIPART", b"MESSAGE") or typed[:2] == (b"MESSAGE", b"EXTERNAL-BODY"):
@@ -167,7 +168,7 @@ class _Scan:
         return True
 
     def _delimited(self, node: _Node, depth: int) -> list[tuple[int, int, bool]] | Typed:
-        """Regions between delimiter lines, last first. RFC 2046 section 5.1.1."""
+        """Return the regions between delimiter lines, last first. RFC 2046 section 5.1.1."""
         boundary = node.typed.parameter(b"BOUNDARY").rstrip(b" \t")
         cost = node.end - node.body
         if not boundary:
@@ -195,7 +196,7 @@ class _Scan:
                 break
             assert line is not None
             begun = line.end()
-            if regions and not self._may_add(1):  # too many: what is left is one piece
+            if regions and not self._may_add(1):  # too many parts: the rest is one piece
                 regions.append((begun, end, False))
                 begun = -1
                 break
@@ -236,7 +237,7 @@ def _text(fields: Fields, name: bytes) -> bytes | None:
 
 
 def _encoding(fields: Fields) -> bytes:
-    """Content-Transfer-Encoding in upper case; RFC 2045 section 6.1."""
+    """Return Content-Transfer-Encoding in upper case; RFC 2045 section 6.1."""
     value = fields.get(b"content-transfer-encoding")
     if value is None:
         return b"7BIT"
@@ -250,7 +251,7 @@ def _disposition(value: bytes) -> tuple[bytes, Parameters] | None:
 
 
 def shifted(part: Part, by: int) -> Part:
-    """The same structure behind a longer (or shorter) served prefix."""
+    """Return the same structure for a longer (or shorter) served prefix."""
     return replace(_moved(part, by), start=0)
 
 

@@ -1,4 +1,4 @@
-"""Display names as they are written. RFC 5322 section 3.2.5, RFC 2047 section 5."""
+"""Writing display names. RFC 5322 section 3.2.5, RFC 2047 section 5."""
 
 import re
 from base64 import b64encode
@@ -16,7 +16,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def phrase(name: str) -> str:
-    """A display name with the space behind it, or nothing for an empty one."""
+    """Return a display name followed by a space, or nothing for an empty name."""
     if not name:
         return ""
     if name.isascii():
@@ -33,7 +33,7 @@ def phrase(name: str) -> str:
 
 
 def tidy_phrase(text: bytes) -> str:
-    """A name that came without the quotes it needs, with the space behind it; encoded words in it stay as they are."""
+    """Quote a name that came without the quotes it needs, and add a space. Encoded words in it are unchanged."""
     pieces: list[str] = []
     plain: list[bytes] = []
     for word in _ENCODED.sub(rb" \g<0> ", without_quotes(text)).split():

@@ -1,7 +1,7 @@
-"""A message of eight bits written down in seven, for servers that take no more. RFC 6152 section 3, RFC 2045.
+"""Conversion of 8-bit messages to 7 bits, for servers without 8BITMIME. RFC 6152 section 3, RFC 2045.
 
-Room rule: bodies are encoded, headers keep what they say. What cannot be told for sure is not touched: where a part
-is signed, its header holds raw octets of eight bits, or its structure is broken, there is no conversion.
+Room rule: bodies are encoded, and headers keep their meaning. What is not certain is left alone: if a part is signed,
+its header has raw octets above 127, or its structure is broken, the message is not converted.
 """
 
 import binascii
@@ -13,7 +13,7 @@ from postroom.mail.mime import Part
 from postroom.mail.mime_scan import scan
 
 _LINE: Final = 57  # octets that are 76 characters of base64
-_DENSE: Final = 1.4  # octets of quoted-printable for one of text, above which base64 is shorter
+_DENSE: Final = 1.4  # octets of quoted-printable per octet of text above which base64 is shorter
 _ENCODING: Final = b"content-transfer-encoding"
 _PLAIN: Final = frozenset({b"7BIT", b"8BIT", b"BINARY"})
 _COMPOSITE: Final = (b"multipart/", b"message/")
@@ -22,11 +22,11 @@ _Shape = tuple[bytes, bytes, "tuple[_Shape, ...]"]
 
 
 class Unconvertible(ValueError):
-    """The message has no form in seven bits that says the same."""
+    """The message cannot be expressed in 7 bits without changing its meaning."""
 
 
 def seven_bit(message: bytes) -> bytes:
-    """The message with every part of eight bits encoded. Lines end with CR LF. Raises Unconvertible, HeaderError."""
+    """Encode every 8-bit part of the message. Lines end with CR LF. Raises Unconvertible, HeaderError."""
     if message.isascii():
         return message
     structure = scan(message)[1]
@@ -37,12 +37,11 @@ def seven_bit(message: bytes) -> bytes:
 
 
 def quoted_printable(text: bytes) -> bytes:
-    """RFC 2045 section 6.7; line ends are CR LF and stay."""
+    """Encode as in RFC 2045 section 6.7; line ends are CR LF and stay."""
     if b"\r\n" in text:
         return binascii.b2a_qp(text, istext=True)
-    return binascii.b2a_qp(text + b"\r\n", istext=True).removesuffix(
-        b"\r\n"
-    )  # it breaks lines as the first one ends
+    # the library ends its lines as the first one ends
+    return binascii.b2a_qp(text + b"\r\n", istext=True).removesuffix(b"\r\n")
 
 
 def _base64(octets: bytes) -> bytes:
@@ -77,7 +76,7 @@ def _converted(message: bytes, part: Part, *, whole_message: bool) -> bytes:
 
 
 def _pieces(message: bytes, part: Part) -> Iterator[bytes]:
-    """What stands between the parts, and the parts."""
+    """Yield the octets between the parts, and the parts."""
     at = part.body
     for child in part.parts:
         yield message[at : child.start]
@@ -87,7 +86,7 @@ def _pieces(message: bytes, part: Part) -> Iterator[bytes]:
 
 
 def _encoded(body: bytes, part: Part, block: HeaderBlock) -> tuple[bytes, bytes]:
-    """The body of a part without parts, and what its encoding is called; nothing for what may not be encoded."""
+    """Return the encoded body of a leaf and the name of its encoding, or nothing if it may not be encoded."""
     stated = block.first(b"content-type")
     if part.encoding not in _PLAIN or (stated is not None and stated.value.lower().startswith(_COMPOSITE)):
         return b"", b""
@@ -99,7 +98,7 @@ def _encoded(body: bytes, part: Part, block: HeaderBlock) -> tuple[bytes, bytes]
 
 
 def _missing(block: HeaderBlock, body: bytes) -> bytes:
-    """What makes MIME of a message that was none. RFC 2045 section 4, RFC 1428 section 3."""
+    """Return the fields that make a non-MIME message a MIME message. RFC 2045 section 4, RFC 1428 section 3."""
     fields = b"" if block.first(b"mime-version") else b"MIME-Version: 1.0\r\n"
     if block.first(b"content-type"):
         return fields

@@ -1,4 +1,4 @@
-"""Address fields of our own people's mail, written so that all readers read them alike. RFC 5322 section 3.4."""
+"""Normalises address fields of our own users' mail, so that all readers parse them alike. RFC 5322 section 3.4."""
 
 import re
 from typing import Final
@@ -10,20 +10,20 @@ from postroom.mail.headertext import UnsafeText, field
 from postroom.mail.phrases import tidy_phrase
 from postroom.mail.untidy import read_untidy
 
-# most fields: plain words or a quoted name, and one address
+# The most common form: plain words or a quoted name, and one address.
 _DOMAIN: Final = rb"[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)*+"
 _SIMPLE: Final = re.compile(
     rb"[A-Za-z0-9.+_=-]+@" + _DOMAIN + rb"|(?:\"[^\"\\@<>,;\x00-\x1f\x7f]*\"|[A-Za-z0-9 '_=?*/+-]*)[ \t]*"
     rb"<[A-Za-z0-9.+_=-]+@" + _DOMAIN + rb">"
 )
 
-_END: Final = b" \t.,;"  # what may stand behind the last address without a meaning
+_END: Final = b" \t.,;"  # meaningless octets that may follow the last address
 
 
 def tidied(one: Field) -> bytes:
-    """The whole field with its names quoted and without comments and routes, or as it was.
+    """Return the field with its names quoted and without comments and routes, or unchanged.
 
-    What can be read in one way only stays, and so does what cannot be read: the caller refuses that.
+    A field stays as it is if there is only one way to read it, or none: the caller refuses the latter.
     """
     value = one.value
     if _SIMPLE.fullmatch(value) or not (boxes := _boxes(value)):
@@ -36,7 +36,7 @@ def tidied(one: Field) -> bytes:
 
 
 def _boxes(value: bytes) -> tuple[Mailbox, ...]:
-    """The mailboxes to write anew."""
+    """Return the mailboxes to write anew."""
     found = parse_address_list(value)
     if not found.malformed and not _is_ambiguous(value, len(found.mailboxes)):
         return ()
@@ -51,7 +51,7 @@ def _boxes(value: bytes) -> tuple[Mailbox, ...]:
 
 
 def _is_ambiguous(value: bytes, mailboxes: int) -> bool:
-    """Whether a simple reader could find another number of mailboxes in a well-formed list."""
+    """Return whether a simple reader could find another number of mailboxes in a well-formed list."""
     return (
         value.count(b"@") != mailboxes
         or value.count(b"<") > mailboxes

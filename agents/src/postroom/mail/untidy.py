@@ -1,20 +1,20 @@
-"""Address fields that are no address list by the grammar, as real programs write them.
+"""Address fields that break the grammar, as real programs write them.
 
-Room rule: whoever could be shown as an author is found, so that nobody is judged by one name and shown by another.
-Only domains are read here, never an address that somebody could claim as his. Linear, no recursion.
+Room rule: find everybody who could be shown as an author, so that the judged name is never other than the shown one.
+Only domains are read here, never an address that somebody could claim. Linear, no recursion.
 """
 
 import binascii
 import re
 from typing import Final, NamedTuple
 
-_COMMENT_PASSES: Final = 8  # comments in comments that are looked through
+_COMMENT_PASSES: Final = 8  # depth of nested comments that is examined
 
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _ENCODED: Final = re.compile(rb"=\?([^?\s<>@]++)\?([bBqQ])\?([^?\s]*+)\?=")
-# as lenient readers take them: with blanks inside, and without the white space between two of them
+# Encoded words as lenient readers take them: with blanks inside, and without the white space between two of them.
 _SPACED_WORD: Final = re.compile(rb"=\?([^?\s<>@]++)\?([bBqQ])\?([^?]*+)\?=(?:[ \t]++(?==\?))?")
-# an escaped octet outside of quotes stays as it is, and is no end of anything; angle brackets in a word may be seen
+# An escaped octet outside of quotes is kept and ends nothing. Angle brackets in a word may be seen.
 _OPAQUE: Final = re.compile(rb'\\.|"(?:[^"\\]|\\.)*+"|=\?[^?\s<>@]++\?[bBqQ]\?[^?\s<>]*+\?=', re.DOTALL)
 _COMMENT: Final = re.compile(rb"\([^()<>@\\,;]*+\)")
 _LABEL: Final = rb"[A-Za-z0-9_\x80-\xff-]++"
@@ -26,15 +26,15 @@ _PAIR: Final = re.compile(rb"\([^()]*+\)|\[[^\[\]]*+\]")
 _OPENED: Final = re.compile(rb"[\"(\[]")
 _NOT_BASE64: Final = re.compile(rb"[^A-Za-z0-9+/]")
 _AT_SIGNS: Final = re.compile(rb"\xef\xbc\xa0|\xef\xb9\xab")  # U+FF20 and U+FE6B look like one
-_WIDE: Final = (b"utf-7", b"utf-16", b"utf-32")  # an @ need not be one octet in them
+_WIDE: Final = (b"utf-7", b"utf-16", b"utf-32")  # in these charsets an @ need not be one octet
 
 
 class Untidy(NamedTuple):
-    """What can be read in a field.
+    """What could be read in a field.
 
-    `domains`: of everybody who could be shown as an author. `angle`: what stands in the one angle address at the end,
-    `name` what stands before it; both are None when there is no such address, or others could be read before it.
-    `doubtful`: something in it may look like an address to a reader.
+    `domains`: of everybody who could be shown as an author. `angle`: the text of the one angle address at the end, and
+    `name` the text before it; both are None if there is no such address, or if others could be read before it.
+    `doubtful`: a reader may see an address in something else.
     """
 
     domains: tuple[bytes, ...]
@@ -44,11 +44,11 @@ class Untidy(NamedTuple):
 
 
 def read_untidy(text: bytes) -> Untidy:
-    """Read an unfolded field; any octets have an answer.
+    """Read an unfolded field. Every input has a result.
 
-    One angle address at the end is the author, whatever stands before it. What stands there before a comma or
-    semicolon counts too, since a reader may take it for an author of its own, and so does what stands before a
-    quote or bracket that nothing closes, and all of it when the angle brackets hold no address.
+    A single angle address at the end is the author, whatever precedes it. Text before a comma or semicolon counts too,
+    since a reader may take it for another author. So does text before an unclosed quote or bracket, and all of the text
+    if the angle brackets hold no address.
     """
     masked = _masked(text).rstrip(b" \t,;")
     opening = masked.find(b"<")
@@ -57,7 +57,7 @@ def read_untidy(text: bytes) -> Untidy:
     name, angle = text[:opening], text[opening + 1 : len(masked) - 1]
     earlier = name[: _end_of_others(masked[:opening])]
     inside = _domains(angle)
-    # `x @ y; z` is a name and no address
+    # `x @ y; z` is a name and not an address
     others = tuple(one for one in _domains(earlier if inside else name) if b"." in one)
     domains = tuple(dict.fromkeys((*others, *inside)))
     doubtful = _is_doubtful(earlier) or _is_doubtful(angle) or (not inside and _has_wide_words(name))
@@ -88,7 +88,7 @@ def words_masked(text: bytes) -> bytes:
 
 
 def without_quotes(text: bytes) -> bytes:
-    """A name's text: quoted strings lose their quotes and escapes, other octets stay."""
+    """Return a name's text: quoted strings lose their quotes and escapes, other octets are unchanged."""
     return _OPAQUE.sub(_bare, text)
 
 
@@ -98,7 +98,7 @@ def _bare(found: re.Match[bytes]) -> bytes:
 
 
 def _masked(text: bytes) -> bytes:
-    """The text, as long as before, without the insides of quoted strings, encoded words and harmless comments."""
+    """Blank out the insides of quoted strings, encoded words and harmless comments; the length stays."""
     masked = _OPAQUE.sub(lambda found: found[0] if found[0][:1] == b"\\" else b"q" * len(found[0]), text)
     return _without_comments(masked)
 
@@ -112,7 +112,7 @@ def _without_comments(text: bytes) -> bytes:
 
 
 def _domains(text: bytes) -> tuple[bytes, ...]:
-    """What stands behind every @, read in each of the ways in which somebody may read it.
+    """Return what follows every @, in each of the ways in which a reader may parse it.
 
     With and without white space around dots, quotes, backslashes and control octets; encoded words alone and in place.
     """
@@ -144,7 +144,7 @@ def _decoded(word: tuple[bytes, bytes, bytes]) -> bytes:
 
 
 def _is_doubtful(text: bytes) -> bool:
-    """Whether readers may see an address that is not read here: behind control octets, or in wide characters."""
+    """Return whether readers may see an address that is not read here: after control octets, or in wide characters."""
     words = _ENCODED.findall(text)
     return _CONTROL.search(b"".join((text, *map(_decoded, words)))) is not None or _has_wide_words(text)
 

@@ -12,7 +12,7 @@ from postroom.mda.config import MdaConfig
 from postroom.mda.delivery import Deliverer
 from postroom.mda.sessions import LARGE_AT_ONCE, Sessions
 from postroom.runtime.config import ConfigError
-from postroom.runtime.connections import Caps, Listener
+from postroom.runtime.connections import ConnectionLimits, Listener
 from postroom.runtime.service import Agent, run
 from postroom.store import DirectoryQuotas, News, open_store
 
@@ -24,7 +24,7 @@ class MdaAgent(Agent[MdaConfig]):
 
     name: ClassVar[str] = "mda"
     settings = MdaConfig
-    crowds = ("clients",)
+    counters = ("clients",)
 
     async def start(self) -> None:
         config, service = self.config, self.service
@@ -50,13 +50,13 @@ class MdaAgent(Agent[MdaConfig]):
             config.host_name,
         )
         self._sessions = Sessions(self._deliverer, lambda: self.config, service.share(LARGE_AT_ONCE))
-        caps = Caps(total=config.max_connections, per_client=config.max_connections)
+        limits = ConnectionLimits(total=config.max_connections, per_client=config.max_connections)
         self._listener = Listener(
             self.log,
             self._sessions.serve,
-            caps,
+            limits,
             refuse=b"421 4.3.2 Too many connections\r\n",
-            crowd=service.crowd("clients"),
+            counter=service.counter("clients"),
         )
         sockets = service.sockets("lmtp")
         if not sockets:

@@ -1,4 +1,4 @@
-"""postroom-msa: takes mail from our own people at 465 and 587, and from programs of this host."""
+"""postroom-msa: accepts mail from our own users at 465 and 587, and from programs of this host."""
 
 import asyncio
 from dataclasses import replace
@@ -13,27 +13,27 @@ from postroom.msa.reception import MsaReception
 from postroom.queue.intake import open_intake
 from postroom.runtime.service import Agent, run
 from postroom.runtime.tls import TlsStore
-from postroom.smtpd.reception import Limits, Manner
+from postroom.smtpd.reception import ListenerSettings, SessionLimits
 from postroom.smtpd.routing import DirectoryRouter, read_srs_secrets
 from postroom.smtpd.server import SmtpServer
-from postroom.smtpd.settings import check_listener, limits
+from postroom.smtpd.settings import check_listener, session_limits
 
-MANNERS: Final = (
-    Manner("submission", login=True),
-    Manner("submissions", starttls=False, implicit_tls=True, login=True),
-    Manner("local", starttls=False, local=True),
+LISTENERS: Final = (
+    ListenerSettings("submission", login=True),
+    ListenerSettings("submissions", starttls=False, implicit_tls=True, login=True),
+    ListenerSettings("local", starttls=False, local=True),
 )
 
 
 class MsaAgent(Agent[MsaConfig]):
-    """Receives mail from people who log in, and from local programs."""
+    """Receives mail from clients that log in, and from local programs."""
 
     name = "msa"
     settings = MsaConfig
-    crowds = (*(manner.service for manner in MANNERS), "handshakes")
+    counters = (*(listener.service for listener in LISTENERS), "handshakes")
 
     async def start(self) -> None:
-        """Open spool, counters and certificates, then serve each kind of socket that there is."""
+        """Create all objects, then serve each kind of socket that exists."""
         config, service = self.config, self.service
         self.check(config)
         self._tls = TlsStore(config.tls_directory)
@@ -44,20 +44,20 @@ class MsaAgent(Agent[MsaConfig]):
         self._spool = open_intake(config.spool_directory, self.name, service, config.run_directory)
         self._counters = Counters(config.counters_path)
         self._reception = self._new_reception(config)
-        self._servers = [self._new_server(config, manner) for manner in MANNERS]
+        self._servers = [self._new_server(config, listener) for listener in LISTENERS]
         for server in self._servers:
-            await server.start(service.sockets(server.manner.service))
+            await server.start(service.sockets(server.listener.service))
 
-    def _new_server(self, config: MsaConfig, manner: Manner) -> SmtpServer:
+    def _new_server(self, config: MsaConfig, listener: ListenerSettings) -> SmtpServer:
         return SmtpServer(
             host_name=config.host_name,
             reception=self._reception,
-            limits=server_limits(config, manner),
-            manner=manner,
+            limits=listener_limits(config, listener),
+            listener=listener,
             log=self.log,
             certificates=self._tls.context,
-            crowd=self.service.crowd(manner.service),
-            shaking=self.service.crowd("handshakes"),
+            counter=self.service.counter(listener.service),
+            handshakes=self.service.counter("handshakes"),
         )
 
     def _new_reception(self, config: MsaConfig) -> MsaReception:
@@ -80,16 +80,16 @@ class MsaAgent(Agent[MsaConfig]):
         )
 
     async def reload(self, config: MsaConfig) -> None:
-        """New settings for what begins from now on; certificates are read again."""
+        """Apply the settings to new sessions and messages, and read the certificates again."""
         self._tls.reload()
         reception = self._new_reception(config)
         for server in self._servers:
             server.reception = reception
-            server.use(server_limits(config, server.manner))
+            server.use(listener_limits(config, server.listener))
         self.config = config
 
     async def drain(self) -> None:
-        """Finish the transactions under way."""
+        """Finish the transactions in progress."""
         await asyncio.gather(*(server.drain(self.config.drain_seconds) for server in self._servers))
         await self._spool.close()
         self._counters.close()
@@ -98,16 +98,16 @@ class MsaAgent(Agent[MsaConfig]):
 
     @staticmethod
     def check(config: MsaConfig) -> None:
-        """Certificates and secrets can be read. Raises ConfigError."""
+        """Check that certificates and secrets can be read. Raises ConfigError."""
         check_listener(config)
 
 
-def server_limits(config: MsaConfig, manner: Manner) -> Limits:
-    """What one of our listeners allows. Raises ConfigError."""
-    found = limits(config, config.max_recipients_local if manner.local else config.max_recipients)
+def listener_limits(config: MsaConfig, listener: ListenerSettings) -> SessionLimits:
+    """Return the limits of one listener. Raises ConfigError."""
+    found = session_limits(config, config.max_recipients_local if listener.local else config.max_recipients)
     return replace(found, pressure_share_login=config.pressure_share_login)
 
 
 def main() -> NoReturn:
-    """The console script."""
+    """Run the console script."""
     run(MsaAgent)

@@ -1,4 +1,4 @@
-"""How much each account has sent: counts per hour in SQLite, so that a restart forgives nothing."""
+"""How much each account has sent: counts per hour in SQLite, so that they survive a restart."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 class Counters:
-    """Shared by all workers; every method raises Unavailable when the file cannot be used."""
+    """The counts, shared by all workers. Every method raises Unavailable when the file cannot be used."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -36,15 +36,15 @@ class Counters:
         self._database: sqlite3.Connection | None = None
 
     async def use(self, account: str, now: float) -> Use:
-        """What the account has sent in the last day."""
+        """Return what the account has sent in the last day."""
         return await self._call(self._use, account, now)
 
     async def take(self, account: str, recipients: int, allowed: Allowance, now: float) -> bool:
-        """Count one more message, if it fits; whether it does."""
+        """Count one more message if the limits allow it. Return whether they do."""
         return await self._call(self._take, account, recipients, allowed, now)
 
     def close(self) -> None:
-        """Finish what is under way and close."""
+        """Finish the work in progress and close."""
         self._thread.shutdown()
         if self._database is not None:
             self._database.close()
@@ -62,7 +62,8 @@ class Counters:
             database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
             database.execute(f"PRAGMA busy_timeout={BUSY_MS}")
             _go_over_to_wal(database)
-            database.execute("PRAGMA synchronous=NORMAL")  # a power cut may forgive a message, never corrupt
+            # a power cut may lose a count but never corrupts the file
+            database.execute("PRAGMA synchronous=NORMAL")
             database.execute(_SCHEMA)
             self._database = database
         return self._database
@@ -88,7 +89,7 @@ class Counters:
 
 
 def _go_over_to_wal(database: sqlite3.Connection) -> None:
-    """SQLite does not wait here, as it does elsewhere, for workers that start at the same time."""
+    """Switch to WAL. SQLite does not wait for a lock here, so retry when workers start at the same time."""
     until = time.monotonic() + BUSY_MS / 1000
     while True:
         try:

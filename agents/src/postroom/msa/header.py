@@ -1,4 +1,7 @@
-"""What a submitted message's header gets and loses. RFC 6409 section 8, RFC 5322 sections 3.6 and 3.6.3."""
+"""What is added to and removed from a submitted message's header.
+
+RFC 6409 section 8, RFC 5322 sections 3.6 and 3.6.3.
+"""
 
 from collections.abc import Callable
 from typing import Final
@@ -10,23 +13,25 @@ from postroom.policy import trace
 from postroom.policy.authres import removal
 
 _HIDDEN: Final = frozenset({b"bcc", b"resent-bcc"})
-# A message that is sent again has been delivered before: what that delivery wrote tells nothing of this one, and
-# would look like a loop at its end (RFC 5321 section 4.4). Loops are known by their Received fields.
+# A message that is sent again has been delivered before. What that delivery wrote does not apply to this one, and would
+# look like a loop at its end (RFC 5321 section 4.4). Loops are recognised by their Received fields.
 _DELIVERY: Final = frozenset({b"return-path", b"delivered-to"})
 _DROPPED: Final = _HIDDEN | _DELIVERY
 _AUTHORS: Final = frozenset({b"from", b"sender", b"resent-from", b"resent-sender"})
 
 
 def dropping(host_name: str) -> Callable[[Field], bool]:
-    """Which fields go: blind copies, traces of an earlier delivery, and what only we may write."""
+    """Return a predicate for the fields to remove: blind copies, traces of an earlier delivery, and fields only we may
+    write.
+    """
     foreign = removal(host_name)
     return lambda one: one.key in _DROPPED or foreign(one)
 
 
 def tidied(block: HeaderBlock) -> HeaderBlock:
-    """The header with its authors and senders written so that every reader sees the same, without an empty From.
+    """Rewrite authors and senders so that every reader sees the same, and drop an empty From.
 
-    `body_offset` still tells where the body begins in the message that came.
+    `body_offset` still says where the body begins in the received message.
     """
     pieces = [_tidied(one) for one in block.fields]
     octets = b"".join(pieces)
@@ -44,7 +49,7 @@ def _tidied(one: Field) -> bytes:
 
 
 def additions(block: HeaderBlock, queue_id: str, host_name: str, sender: str, now: int) -> list[bytes]:
-    """The fields that are missing: Date, Message-ID and From, which names `sender` unless that is null."""
+    """Return the missing fields: Date, Message-ID, and From with `sender` unless that is null."""
     present = {one.key for one in block.fields}
     added = []
     if b"date" not in present:
@@ -57,5 +62,5 @@ def additions(block: HeaderBlock, queue_id: str, host_name: str, sender: str, no
 
 
 def added_message_id(queue_id: str, host_name: str) -> str:
-    """The id that a message without one gets."""
+    """Return the Message-ID for a message without one."""
     return f"<{queue_id}@{host_name}>"

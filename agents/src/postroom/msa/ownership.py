@@ -11,13 +11,13 @@ from postroom.mail.headers import HeaderBlock
 
 
 class Ownership:
-    """Asks the directory; addresses of alias domains and subaddresses count as what they stand for."""
+    """Checks ownership in the directory. An address of an alias domain or with a subaddress counts as its target."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
 
     async def owns(self, login: Login, address: Address) -> bool:
-        """Whether the login may send as this address. Raises Unavailable."""
+        """Return whether the login may send as this address. Raises Unavailable."""
         domain = await self._directory.domain(address.domain)
         if domain is not None and domain.alias_of:
             address = Address(address.local, domain.alias_of)
@@ -35,7 +35,7 @@ class Ownership:
         """Raise SenderNotOwned unless every author and sender in the header belongs to the login.
 
         Raises MessageMalformed: several From fields, or fields that two readers could read differently. A message
-        without a From field has nothing in it that could belong to others: it gets one.
+        without a From field is accepted, because it gets one that belongs to the login.
         """
         found = author(block)
         if found.fields > 1 or (found.fields and (found.malformed or found.untidy or not found.mailboxes)):
@@ -52,7 +52,7 @@ class Ownership:
 
 
 def address_of(mailbox: Mailbox) -> Address:
-    """A header's mailbox as an address. Raises SenderNotOwned: it is no address that SMTP can carry."""
+    """Return a header's mailbox as an address. Raises SenderNotOwned if SMTP cannot carry it."""
     try:
         local = quoted_local(mailbox.local.decode("ascii"))
         return parse_address(f"{local}@{mailbox.domain.decode('ascii')}")

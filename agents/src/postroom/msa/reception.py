@@ -1,4 +1,4 @@
-"""What the msa decides: who may send, in whose name, how much, and what the message lacks. RFC 6409."""
+"""What the msa decides: who may send, under which address, how much, and what the message lacks. RFC 6409."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from postroom.wire.smtp.replies import Reply
 
 @dataclass(kw_only=True)
 class MsaReception:
-    """Mail from people of ours, and with `local` from programs of this host."""
+    """Receives mail from our users, and over the local socket from programs of this host."""
 
     config: MsaConfig
     spool: Intake
@@ -47,15 +47,18 @@ class MsaReception:
         self._drop = common.dropping(header.dropping(self.config.host_name))
 
     def draft(self) -> Draft:
-        """A place in the spool."""
+        """Return a new draft in the spool."""
         return self.spool.draft()
 
     async def authenticate(self, client: Client, response: bytes) -> Login:
-        """Let somebody in. Raises LoginRefused, LoginThrottled, Unavailable."""
+        """Let a client in. Raises LoginRefused, LoginThrottled, Unavailable."""
         return (await self.entrance.admit(response, client.address, secured=client.secured)).login
 
     async def sender(self, client: Client, mail: Mail) -> None:
-        """Raises SenderNotOwned, SenderOverLimit, Unavailable."""
+        """Check that the sender belongs to the login and is within its limits.
+
+        Raises SenderNotOwned, SenderOverLimit, Unavailable.
+        """
         if client.login is None:
             await self._local_sender(client)
             return
@@ -74,11 +77,11 @@ class MsaReception:
     async def recipient(
         self, client: Client, transaction: Transaction, recipient: Recipient
     ) -> tuple[QueuedRecipient, ...]:
-        """Anybody; our own addresses must exist. Raises RecipientError, Unavailable."""
+        """Accept any recipient outside and existing ones here. Raises RecipientError, Unavailable."""
         return await self.router.route(recipient.address, transaction.sender, relay=True)
 
     async def message(self, client: Client, transaction: Transaction, draft: Draft) -> Reply:
-        """Check whose it is, complete the header, make it durable."""
+        """Check who may send it, complete the header, store it durably."""
         if client.login is None:
             draft = self._mended(self._repaired(draft))
         try:
@@ -103,7 +106,7 @@ class MsaReception:
 
     def _head(self, incoming: common.Incoming) -> bytes:
         login, host, now = incoming.client.login, self.config.host_name, int(incoming.now)
-        # the trace tells that somebody logged in, not from where
+        # The Received field says that the sender was authenticated, but not from where.
         arrival = incoming.arrival(host)._replace(
             client="", helo="", authenticated=login is not None, local=login is None
         )
@@ -142,11 +145,11 @@ class MsaReception:
     async def _allowance(self, login: Login) -> Allowance:
         account = await self.directory.account(login.account)
         if account is None or not account.enabled:
-            raise SenderNotOwned  # removed or switched off since the login
+            raise SenderNotOwned  # the account was removed or disabled since the login
         return allowance(account.messages_per_day, account.recipients_per_day, self._default)
 
     async def _signing_domain(self, block: HeaderBlock, login: str, transaction: Transaction) -> str:
-        """The author's domain when it is ours (RFC 9989 section 4.4: what is aligned), else the sender's.
+        """Return the author's domain if it is ours (RFC 9989 section 4.4: alignment), otherwise the sender's.
 
         The author of a message without a From field is the login.
         """
@@ -157,17 +160,17 @@ class MsaReception:
         return ""
 
     def _repaired(self, draft: Draft) -> Draft:
-        """Local programs end lines as they like; what leaves us has CR LF."""
+        """Give every line a CR LF, since local programs end lines in several ways."""
         return self._copied(draft, repaired(draft.body(0)))
 
     def _mended(self, draft: Draft) -> Draft:
-        """Local programs leave separator lines at the top and forget the empty line before the body."""
+        """Repair a header without the empty line before the body, or with mailbox separator lines at its top."""
         head = draft.head(MAX_OCTETS + 4)
         try:
             if not read_headers(head).flaw():
                 return draft
         except HeaderError:
-            return draft  # refused in a moment
+            return draft  # will be refused later
         fields, start = mended(head)
         return self._copied(draft, chain(fields, [b"\r\n"], draft.body(start)))
 
@@ -188,8 +191,8 @@ def _domain_of(address: str) -> str:
 
 
 def limited_as(client: Client) -> str:
-    """What a local user's mail is counted under; empty for root, whose cron jobs and alarms must go out.
+    """Return the key that counts a local user's mail; "" for root, whose cron jobs and alarms must not be limited.
 
-    No account has such a name, since it has a slash.
+    No account id looks like it, because it contains a slash.
     """
     return f"uid/{client.uid}" if client.uid else ""

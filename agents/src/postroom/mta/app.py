@@ -1,4 +1,4 @@
-"""postroom-mta: takes mail from other MTAs at port 25."""
+"""postroom-mta: accepts mail from other MTAs at port 25."""
 
 from typing import NoReturn
 
@@ -12,10 +12,10 @@ from postroom.queue.intake import open_intake
 from postroom.runtime.resolver import Resolver
 from postroom.runtime.service import Agent, run
 from postroom.runtime.tls import TlsStore
-from postroom.smtpd.reception import Manner
+from postroom.smtpd.reception import ListenerSettings
 from postroom.smtpd.routing import DirectoryRouter, read_srs_secrets
 from postroom.smtpd.server import SmtpServer
-from postroom.smtpd.settings import check_listener, limits
+from postroom.smtpd.settings import check_listener, session_limits
 
 
 class MtaAgent(Agent[MtaConfig]):
@@ -23,10 +23,10 @@ class MtaAgent(Agent[MtaConfig]):
 
     name = "mta"
     settings = MtaConfig
-    crowds = ("smtp",)
+    counters = ("smtp",)
 
     async def start(self) -> None:
-        """Open spool and certificates, then serve the `smtp` sockets."""
+        """Create all objects, then serve the `smtp` sockets."""
         config, service = self.config, self.service
         self.check(config)
         self._tls = TlsStore(config.tls_directory)
@@ -38,11 +38,11 @@ class MtaAgent(Agent[MtaConfig]):
         self._server = SmtpServer(
             host_name=config.host_name,
             reception=self._reception,
-            limits=limits(config, config.max_recipients),
-            manner=Manner("smtp"),
+            limits=session_limits(config, config.max_recipients),
+            listener=ListenerSettings("smtp"),
             log=self.log,
             certificates=self._tls.context,
-            crowd=service.crowd("smtp"),
+            counter=service.counter("smtp"),
         )
         await self._server.start(service.sockets("smtp"))
 
@@ -71,24 +71,24 @@ class MtaAgent(Agent[MtaConfig]):
         )
 
     async def reload(self, config: MtaConfig) -> None:
-        """New settings for what begins from now on; certificates are read again."""
+        """Apply the settings to new sessions and messages, and read the certificates again."""
         self._tls.reload()
         self._server.reception = self._new_reception(config)
-        self._server.use(limits(config, config.max_recipients))
+        self._server.use(session_limits(config, config.max_recipients))
         self.config = config
 
     async def drain(self) -> None:
-        """Finish the transactions under way."""
+        """Finish the transactions in progress."""
         await self._server.drain(self.config.drain_seconds)
         await self._spool.close()
         self._directory.close()
 
     @staticmethod
     def check(config: MtaConfig) -> None:
-        """Certificates and secrets can be read. Raises ConfigError."""
+        """Check that certificates and secrets can be read. Raises ConfigError."""
         check_listener(config)
 
 
 def main() -> NoReturn:
-    """The console script."""
+    """Run the console script."""
     run(MtaAgent)

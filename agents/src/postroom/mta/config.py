@@ -17,4 +17,4 @@ class MtaConfig(SmtpSettings, frozen=True, kw_only=True):
     resolver: str = "127.0.0.1:53"
     verify_authentication: bool = True  # SPF, DKIM, DMARC
     honour_dmarc: bool = True
-    over_quota_directory: str = "/run/postroom/over-quota"  # flags published by the mda
+    over_quota_directory: str = "/run/postroom/over-quota"  # flags that the mda publishes

@@ -1,4 +1,4 @@
-"""What the mta decides: for whom it takes mail, and what a message has to be like. RFC 5321 section 7."""
+"""What the mta decides: which recipients it accepts, and which messages. RFC 5321 section 7."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ from postroom.wire.smtp.replies import Reply
 
 @dataclass(kw_only=True)
 class MtaReception:
-    """Mail from other MTAs. `verifier` is None where the operator has switched verification off."""
+    """Receives mail from other MTAs. `verifier` is None if the operator has disabled verification."""
 
     config: MtaConfig
     spool: Intake
@@ -38,20 +38,20 @@ class MtaReception:
         self._doomed = common.dropping(removal(self.config.host_name))
 
     def draft(self) -> Draft:
-        """A place in the spool."""
+        """Return a new draft in the spool."""
         return self.spool.draft()
 
     async def authenticate(self, client: Client, response: bytes) -> Login:
-        """Nobody logs in at port 25."""
+        """Refuse every login, since port 25 offers none."""
         raise LoginRefused
 
     async def sender(self, client: Client, mail: Mail) -> None:
-        """Any sender: who vouches for him is seen when the message has come."""
+        """Accept any sender; authentication is judged when the message has arrived."""
 
     async def recipient(
         self, client: Client, transaction: Transaction, recipient: Recipient
     ) -> tuple[QueuedRecipient, ...]:
-        """Addresses of ours only. Raises RecipientError, Unavailable."""
+        """Accept only our own addresses. Raises RecipientError, Unavailable."""
         queued = await self.router.route(recipient.address, transaction.sender, relay=False)
         accounts = {row.account for row in queued if row.hop is Hop.MAILBOX}
         only_mailboxes = bool(accounts) and all(row.hop is Hop.MAILBOX for row in queued)
@@ -60,7 +60,7 @@ class MtaReception:
         return queued
 
     async def message(self, client: Client, transaction: Transaction, draft: Draft) -> Reply:
-        """Judge it, write the trace, make it durable."""
+        """Judge the message, add the trace fields, store it durably."""
         block = common.header_of(draft, self.config.max_hops)
         judgement = Judgement(vouched=bool(transaction.sender))
         if self.verifier is not None:

@@ -1,7 +1,7 @@
-"""Queue ids by which a message that is sent again is known. RFC 5321 sections 4.4 and 6.1, RFC 1047.
+"""Queue ids that are the same for a message that is sent again. RFC 5321 sections 4.4 and 6.1, RFC 1047.
 
-A server that did not hear our 250 sends the message again. It has stamped the message with a Received field of
-its own, so that the same octets for the same recipients are never a new message.
+A server that did not receive our 250 sends the message again. It has stamped the message with a Received field of its
+own, so the same octets for the same recipients are never a new message.
 """
 
 import asyncio
@@ -21,16 +21,16 @@ from postroom.runtime.config import ConfigError
 from postroom.smtpd.transaction import Transaction
 
 SECRET_OCTETS: Final = 32
-TRIED_FOR: Final = 604_800  # seconds: servers give up after four or five days (RFC 5321 section 4.5.4.1)
+TRIED_FOR: Final = 604_800  # seconds; servers give up after four or five days (RFC 5321 section 4.5.4.1)
 AHEAD: Final = 86_400  # seconds by which another server's clock may be wrong
 INLINE: Final = 131_072  # octets that are hashed without a thread
 _PIECE: Final = 1 << 18
 _STAMP: Final = b"received"
 _NAME: Final = b"message-id"
-# made anew for each try: signatures of servers that sign when they send, separator lines of a mailbox file
+# Fields that differ at each try: signatures by servers that sign when they send, and mailbox separator lines.
 _OF_A_TRY: Final = frozenset({b"dkim-signature", b"arc-seal", b"arc-message-signature", b""})
 _COMMENT: Final = re.compile(rb"\([^()]*\)")
-_DEEPEST: Final = 5  # comments in comments
+_DEEPEST: Final = 5  # nested comments
 _MONTHS: Final = (
     b"jan",
     b"feb",
@@ -49,12 +49,12 @@ _DATE: Final = re.compile(
     rb"(?i)\b(\d{1,2})\s+(%s)\s+(\d{4})\s+(\d\d):(\d\d)(?::(\d\d))?\s+([+-])(\d\d)(\d\d)\b"
     % b"|".join(_MONTHS)
 )
-_DATE_AREA: Final = 200  # octets at the end of a field in which its date stands
+_DATE_AREA: Final = 200  # octets at the end of a field that are searched for its date
 _ID: Final = re.compile(rb"(?i)(?:^|[ \t])(?<!from )(?<!by )id[ \t]+[^ \t;]")
 
 
 class Repetition:
-    """Ids for what one host receives; all its workers share `secret`, so that they give the same."""
+    """Computes the ids of one host. All its workers share `secret`, so that they compute the same ids."""
 
     def __init__(self, secret: bytes) -> None:
         self._keyed = hmac.new(secret, digestmod="sha256")
@@ -62,13 +62,13 @@ class Repetition:
     async def id_of(
         self, transaction: Transaction, block: HeaderBlock, draft: Draft, judgement: str, now: float
     ) -> str | None:
-        """The same id for the same message, None when no server has stamped it of late, or it has no Message-ID.
+        """Return the repeatable id, or None if no server has stamped the message recently or it has no Message-ID.
 
-        `judgement` belongs to it: what a stranger plays back in a sender's name takes nobody's place. Old stamps
-        do not count, since a program that writes a constant one must not lose what it sends.
+        `judgement` is part of the id, so a replayed message that fails authentication cannot displace the real one. Old
+        stamps do not count, since a program that always writes the same one must not lose its messages.
         """
         fields = block.fields
-        at = next((place for place, one in enumerate(fields) if one.key == _STAMP), None)
+        at = next((index for index, one in enumerate(fields) if one.key == _STAMP), None)
         if at is None or not stamped(fields[at]) or not named(block):
             return None
         made = stamped_at(fields[at])
@@ -88,7 +88,7 @@ class Repetition:
 
 
 def stamped(received: Field) -> bool:
-    """Whether a Received field has an id clause (RFC 5321 section 4.4)."""
+    """Return whether a Received field has an id clause (RFC 5321 section 4.4)."""
     text = received.value
     for _ in range(_DEEPEST):
         text, count = _COMMENT.subn(b" ", text)
@@ -98,32 +98,32 @@ def stamped(received: Field) -> bool:
 
 
 def named(block: HeaderBlock) -> bool:
-    """Whether its author's side has given the message a Message-ID (RFC 5322 section 3.6.4)."""
+    """Return whether the author's side has added a Message-ID (RFC 5322 section 3.6.4)."""
     found = block.first(_NAME)
     return found is not None and len(found.value) > len("<>")
 
 
 def stamped_at(received: Field) -> int:
-    """When the stamp says that it was made: seconds since 1970, 0 for never (RFC 5322 section 3.3).
+    """Return the time of the stamp in seconds since 1970, 0 if there is none (RFC 5322 section 3.3).
 
-    Ids begin with it: those of one hour are neighbours in the indexes, as ids drawn by chance are.
+    Ids begin with it, so that ids of one hour are neighbours in the indexes, as random ids are.
     """
     found = _DATE.search(received.raw[-_DATE_AREA:])
     if found is None:
         return 0
     day, month, year, hour, minute, second, sign, zone_hours, zone_minutes = found.groups()
     try:
-        moment = datetime(
+        stamp = datetime(
             int(year), _MONTHS.index(month.lower()) + 1, int(day), int(hour), int(minute), tzinfo=UTC
         )
     except ValueError:
         return 0
     zone = int(zone_hours) * 3600 + int(zone_minutes) * 60
-    return max(0, int(moment.timestamp()) + int(second or 0) + (zone if sign == b"-" else -zone))
+    return max(0, int(stamp.timestamp()) + int(second or 0) + (zone if sign == b"-" else -zone))
 
 
 def _envelope(transaction: Transaction, judgement: str) -> bytes:
-    """None of the parts holds a line end."""
+    """Join the parts, none of which contains a line end."""
     given: Sequence[str] = [str(accepted.given.address) for accepted in transaction.accepted]
     return "\n".join((judgement, transaction.sender, *given, "\n")).encode("utf-8", "surrogateescape")
 
@@ -134,7 +134,7 @@ def _update(digest: hmac.HMAC, draft: Draft, start: int) -> None:
 
 
 def shared_secret(directory: str) -> bytes:
-    """The secret kept in a folder, made by whoever comes first. Raises ConfigError."""
+    """Return the secret in a folder, creating it if it is missing. Raises ConfigError."""
     path = f"{directory}/queue-id.secret"
     try:
         with suppress(FileNotFoundError):
@@ -161,6 +161,6 @@ def _make(path: str) -> None:
             file.write(secrets.token_bytes(SECRET_OCTETS))
             os.fsync(file.fileno())
         with suppress(FileExistsError):
-            os.link(draft, path)  # whole or not at all, and the first one wins
+            os.link(draft, path)  # a complete file or none, and the first worker wins
     finally:
         os.unlink(draft)

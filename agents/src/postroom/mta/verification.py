@@ -1,4 +1,4 @@
-"""Who vouches for a message: SPF, DKIM and DMARC together, within one time budget. RFC 7208, 6376, 9989, 8601."""
+"""Message authentication: SPF, DKIM and DMARC together, within one time limit. RFC 7208, 6376, 9989, 8601."""
 
 import asyncio
 import ipaddress
@@ -26,8 +26,8 @@ from postroom.policy.spf import Identity, SpfResult, SpfVerdict, check_sender
 from postroom.smtpd.reception import Client
 from postroom.smtpd.transaction import Transaction
 
-BUDGET_SECONDS: Final = 20.0  # RFC 7208 section 4.6.4 asks for 20 at least
-BREATH: Final = 4  # pieces of a body after which others get their turn
+BUDGET_SECONDS: Final = 20.0  # RFC 7208 section 4.6.4 asks for at least 20
+BREATH: Final = 4  # pieces of a body after which other tasks may run
 
 _NUMBER: Final = re.compile(rb"\[(?:IPv6:)?[0-9A-Fa-f:.]+\]", re.IGNORECASE)  # an address literal
 
@@ -35,15 +35,15 @@ T = TypeVar("T")
 
 
 class Resolver(Protocol):
-    """Drives a policy's look-ups."""
+    """Runs the DNS lookups of a policy."""
 
     async def run(self, steps: Lookups[T], seconds: float = ...) -> T:
-        """The policy's result."""
+        """Return the policy's result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What is written into the message and kept with it."""
+    """The results that are added to the message and stored with it."""
 
     fields: tuple[bytes, ...] = ()
     authentication: str = ""
@@ -52,7 +52,7 @@ class Judgement:
 
 
 class Verifier:
-    """Judges messages from strangers."""
+    """Judges messages from other servers."""
 
     def __init__(self, resolver: Resolver, host_name: str, clock: Clock, *, honour_dmarc: bool) -> None:
         self._resolver = resolver
@@ -63,9 +63,9 @@ class Verifier:
     async def judge(
         self, client: Client, transaction: Transaction, block: HeaderBlock, draft: Draft
     ) -> Judgement:
-        """The judgement of an acceptable message.
+        """Return the judgement of an acceptable message.
 
-        Raises PolicyRefused: DMARC says so. Unavailable: DNS did not answer what the decision needs.
+        Raises PolicyRefused because of DMARC; Unavailable if DNS did not answer what the decision needs.
         """
         began = self._clock.steady()
         spf, dkim = await asyncio.gather(
@@ -131,9 +131,9 @@ class Verifier:
 
 
 def _suspicion(of: Author, dmarc: DmarcVerdict, sender: str) -> str:
-    """Why the message is junk, in words for its reader, or an empty text.
+    """Return why the message is junk, in words for its reader, or "".
 
-    Reports come with a null sender, and many of them from nobody who has an address, or only a host's number.
+    Reports have a null sender, and many have no usable author or come from a host without a name.
     """
     if of.doubtful:
         return "the From field hides what may look like an address"
@@ -146,7 +146,7 @@ def _suspicion(of: Author, dmarc: DmarcVerdict, sender: str) -> str:
 
 
 def _vouched(sender: str, spf: SpfVerdict | None, dkim: tuple[DkimVerdict, ...]) -> bool:
-    """Whether a bounce to the sender reaches the one who sent: SPF passed, or a signature of its domain."""
+    """Return whether a bounce would reach the real sender: SPF passed, or a signature of its domain is valid."""
     if not sender:
         return False
     if spf is not None and spf.identity is Identity.MAIL_FROM and spf.result is SpfResult.PASS:

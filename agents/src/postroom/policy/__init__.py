@@ -1,5 +1,5 @@
-"""Decisions: where mail goes, who vouches for it, what is refused.
+"""Decisions: where mail goes, whether it is authentic, what is refused.
 
-Room rule: facts, clock and random bytes come in as arguments. A decision that needs look-ups is a generator
-which yields what it wants to know and is sent the answer.
+Room rule: facts, time and random bytes are arguments. A decision that needs lookups is a generator that yields its
+questions and is sent the answers.
 """

@@ -1,7 +1,7 @@
 """Authentication-Results and the verdict header. RFC 8601.
 
-Room rule: foreign text is quoted or replaced before it enters a field, so that no field can be forged from
-inside a value; what others wrote in our name is removed from every place (section 5).
+Room rule: foreign text is quoted or replaced before it enters a field, so that a value cannot forge a field. Fields
+that others wrote in our name are removed everywhere (section 5).
 """
 
 import re
@@ -41,14 +41,14 @@ class MethodResult:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What intake thinks of a message, for the agent that files it."""
+    """The intake's opinion of a message, for the agent that files it."""
 
     junk: bool
     reasons: tuple[str, ...] = ()
 
 
 def spf_result(verdict: SpfVerdict) -> MethodResult:
-    """RFC 8601 section 2.7.2."""
+    """Format an SPF verdict. RFC 8601 section 2.7.2."""
     if verdict.identity is Identity.HELO:
         properties: tuple[tuple[str, str], ...] = (("smtp.helo", verdict.domain),)
     else:
@@ -57,7 +57,7 @@ def spf_result(verdict: SpfVerdict) -> MethodResult:
 
 
 def dkim_results(verdicts: Sequence[DkimVerdict]) -> tuple[MethodResult, ...]:
-    """RFC 8601 section 2.7.1 and RFC 6008; `none` for an unsigned message."""
+    """Format DKIM verdicts. RFC 8601 section 2.7.1 and RFC 6008; `none` for an unsigned message."""
     return tuple(_dkim_result(verdict) for verdict in verdicts) or (MethodResult("dkim", "none"),)
 
 
@@ -73,7 +73,7 @@ def _dkim_result(verdict: DkimVerdict) -> MethodResult:
 
 
 def dmarc_result(verdict: DmarcVerdict) -> MethodResult:
-    """RFC 9989 section 5.3.7 with RFC 8601's syntax; the evaluated policy is a property."""
+    """Format a DMARC verdict. RFC 9989 section 5.3.7 with RFC 8601's syntax; the evaluated policy is a property."""
     properties: list[tuple[str, str]] = []
     if verdict.author_domain:
         properties.append(("header.from", verdict.author_domain))
@@ -84,9 +84,9 @@ def dmarc_result(verdict: DmarcVerdict) -> MethodResult:
 
 
 def authentication_results(authserv_id: str, results: Iterable[MethodResult]) -> bytes:
-    """The whole field, folded, with its line end (RFC 8601 section 2.2).
+    """Return the complete field, folded, with its line end (RFC 8601 section 2.2).
 
-    Raises UnsafeText when `authserv_id`, a method or a result is no token; values are made safe instead.
+    Raises UnsafeText when `authserv_id`, a method or a result is not a token; values are made safe instead.
     """
     parts = [_token(authserv_id), *(_resinfo(result) for result in results)]
     if len(parts) == 1:
@@ -120,10 +120,10 @@ def _quoted(text: str) -> str:
 
 
 def removal(authserv_id: str) -> Callable[[Field], bool]:
-    """Which fields of a foreign message must go, for `HeaderBlock.rewritten(drop=...)`.
+    """Return a predicate for the fields to remove from a foreign message, for `HeaderBlock.rewritten(drop=...)`.
 
-    Every X-Postroom-* field, and every Authentication-Results that names us, in any case, quoted or behind
-    comments; one whose name cannot be read or only contains ours is removed too (RFC 8601 section 5).
+    It matches every X-Postroom-* field, and every Authentication-Results that names us, in any case, quoted or after
+    comments. One whose name cannot be read, or only contains ours, is removed too (RFC 8601 section 5).
     """
     ours = authserv_id.lower().encode("ascii")
 
@@ -138,7 +138,7 @@ def removal(authserv_id: str) -> Callable[[Field], bool]:
 
 
 def _authserv_id(body: bytes) -> bytes:
-    """The name in front of the results in lower case, or empty when it cannot be read."""
+    """Return the name before the results in lower case, or "" if it cannot be read."""
     position = _behind_comments(body)
     match = _LEADING.match(body, position) if position >= 0 else None
     if match is None:
@@ -148,7 +148,7 @@ def _authserv_id(body: bytes) -> bytes:
 
 
 def _behind_comments(body: bytes) -> int:
-    """Where the leading comments end, or -1 when they are unbalanced or too many."""
+    """Return where the leading comments end, or -1 if they are unbalanced or too many."""
     position = depth = 0
     for _ in range(_MAX_PARENTHESES):
         match = (_TO_PARENTHESIS if depth else _OPENING).match(body, position)
@@ -160,14 +160,14 @@ def _behind_comments(body: bytes) -> int:
 
 
 def verdict_field(verdict: Verdict) -> bytes:
-    """`X-Postroom-Verdict: junk; reason; reason`, or `ham`."""
+    """Return `X-Postroom-Verdict: junk; reason; reason`, or `ham`."""
     words = ["junk" if verdict.junk else "ham"]
     words += [cleaned(reason).replace(";", ",").strip() for reason in verdict.reasons]
     return field(VERDICT_FIELD, "; ".join(filter(None, words)))
 
 
 def read_verdict(block: HeaderBlock) -> Verdict | None:
-    """The verdict that our intake wrote, or None; only the topmost counts."""
+    """Return the verdict that our intake wrote, or None. Only the topmost counts."""
     found = block.first(VERDICT_FIELD.lower().encode("ascii"))
     if found is None:
         return None

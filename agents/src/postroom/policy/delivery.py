@@ -1,6 +1,6 @@
-"""Where mail for a domain goes. RFC 5321 section 5.1, RFC 7505.
+"""The hosts that receive mail for a domain. RFC 5321 section 5.1, RFC 7505.
 
-Room rule: look-ups are generators (policy.lookups); chance comes in as a function.
+Room rule: lookups are generators (policy.lookups); randomness is a function argument.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,12 +10,12 @@ from typing import Final
 
 from postroom.policy.lookups import Lookups, Mx, Query, RecordType, Status
 
-MAX_HOSTS: Final = 10  # exchanges looked at; a longer list is somebody's mistake or weapon
+MAX_HOSTS: Final = 10  # exchanges that are used; a longer list is an error or an attack
 _FAMILY: Final = {"ipv4": RecordType.A, "ipv6": RecordType.AAAA}
 
 
 class NoRoute(Exception):
-    """The domain cannot be delivered to: reply code, enhanced status (RFC 3463) and words for the sender."""
+    """The domain cannot be delivered to. Holds reply code, enhanced status (RFC 3463) and a text for the sender."""
 
     def __init__(self, code: int, status: str, text: str) -> None:
         super().__init__(text)
@@ -24,12 +24,12 @@ class NoRoute(Exception):
 
     @property
     def temporary(self) -> bool:
-        """Whether it may work later."""
+        """Return whether it may work later."""
         return self.code < 500
 
 
 def exchanges(domain: str) -> Lookups[tuple[Mx, ...]]:
-    """The domain's MX records, or the domain itself when it has none. Raises NoRoute."""
+    """Return the domain's MX records, or the domain itself if it has none. Raises NoRoute."""
     (answer,) = yield (Query(domain, RecordType.MX),)
     match answer.status:
         case Status.TEMPORARY:
@@ -46,9 +46,9 @@ def exchanges(domain: str) -> Lookups[tuple[Mx, ...]]:
 def in_order(
     records: Sequence[Mx], own_names: frozenset[str], shuffle: Callable[[list[str]], None], domain: str
 ) -> list[str]:
-    """Host names, best first, equal ones in random order. Raises NoRoute.
+    """Return host names, best first, equal ones in random order. Raises NoRoute.
 
-    If one of them is this host, it and everything not better than it is left out: mail would come back.
+    If one of them is this host, drop it and all that are not better, because the mail would come back.
     """
     own = [record.preference for record in records if record.host in own_names]
     if own:
@@ -64,7 +64,7 @@ def in_order(
 
 
 def addresses(host: str, families: Sequence[str]) -> Lookups[tuple[str, ...]]:
-    """A host's addresses, families in the order given, taken by turns. Raises NoRoute when there are none."""
+    """Return a host's addresses, alternating between families in the given order. Raises NoRoute if there are none."""
     answers = yield tuple(Query(host, _FAMILY[family]) for family in families)
     lists = [list(answer.names) for answer in answers]
     found = [names[turn] for turn in range(max(map(len, lists))) for names in lists if turn < len(names)]
@@ -76,7 +76,7 @@ def addresses(host: str, families: Sequence[str]) -> Lookups[tuple[str, ...]]:
 
 
 def literal(domain: str) -> str | None:
-    """The address of a domain literal such as `[192.0.2.1]` or `[IPv6:2001:db8::1]`. RFC 5321 section 4.1.3."""
+    """Return the address of a domain literal such as `[192.0.2.1]` or `[IPv6:2001:db8::1]`. RFC 5321 section 4.1.3."""
     if not (domain.startswith("[") and domain.endswith("]")):
         return None
     text = domain[1:-1]

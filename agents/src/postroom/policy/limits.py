@@ -1,6 +1,6 @@
-"""How much one account may submit. Counts are facts that come in; who keeps them is not known here.
+"""How much one account may submit. The counts are arguments; this module does not know who keeps them.
 
-A day is a rolling one, kept in hours: use of the last 24 full hours and the present one counts.
+A day is a rolling one, counted in hours: the last 24 full hours and the present one.
 """
 
 from typing import Final, NamedTuple
@@ -17,27 +17,27 @@ class Allowance(NamedTuple):
 
 
 class Use(NamedTuple):
-    """What it has sent."""
+    """What an account has sent."""
 
     messages: int = 0
     recipients: int = 0
 
 
 def hour_of(now: float) -> int:
-    """The hour a use is counted in. `now`: seconds since 1970."""
+    """Return the hour in which a use is counted. `now`: seconds since 1970."""
     return int(now) // HOUR
 
 
 def oldest_counted(now: float) -> int:
-    """The first hour that still counts."""
+    """Return the first hour that still counts."""
     return hour_of(now) - HOURS
 
 
 def allowance(account_messages: int, account_recipients: int, default: Allowance) -> Allowance:
-    """An account's own limits, or the agent's where it has none (0)."""
+    """Return an account's own limits, or the agent's where it has none (0)."""
     return Allowance(account_messages or default.messages, account_recipients or default.recipients)
 
 
 def within(use: Use, recipients: int, allowed: Allowance) -> bool:
-    """Whether one more message to that many recipients fits."""
+    """Return whether one more message to this many recipients is allowed."""
     return use.messages + 1 <= allowed.messages and use.recipients + recipients <= allowed.recipients

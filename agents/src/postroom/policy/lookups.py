@@ -1,11 +1,11 @@
-"""DNS look-ups as values, so that a policy can ask without knowing a resolver.
+"""DNS lookups as values, so that a policy can ask without knowing a resolver.
 
 A policy that needs DNS is a generator. It yields a tuple of queries that may run together and is sent
-the tuple of answers in the same order; what it returns is the result:
+the tuple of answers in the same order; its return value is the result:
 
     answers = yield (Query("example.org", RecordType.TXT),)
 
-The resolver drives it with a time budget for the whole message; nothing here waits or keeps time.
+The resolver runs it with a time limit for the whole message; nothing here waits or keeps time.
 """
 
 from collections.abc import Callable, Generator
@@ -42,7 +42,7 @@ class Mx(NamedTuple):
 
 
 class Status(Enum):
-    """How a look-up ended."""
+    """The outcome of a lookup."""
 
     FOUND = "found"
     NODATA = "no data"
@@ -67,22 +67,22 @@ class Answer(NamedTuple):
 
     @property
     def texts(self) -> tuple[bytes, ...]:
-        """The TXT records."""
+        """Return the TXT records."""
         return tuple(record for record in self.records if isinstance(record, bytes))
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Addresses or host names."""
+        """Return addresses or host names."""
         return tuple(record for record in self.records if isinstance(record, str))
 
     @property
     def exchanges(self) -> tuple[Mx, ...]:
-        """The MX records, lowest preference first."""
+        """Return the MX records, lowest preference first."""
         return tuple(sorted(record for record in self.records if isinstance(record, Mx)))
 
     @property
     def void(self) -> bool:
-        """Whether the answer counts as a void look-up (RFC 7208 section 4.6.4)."""
+        """Return whether the answer counts as a void lookup (RFC 7208 section 4.6.4)."""
         return self.status in (Status.NODATA, Status.NXDOMAIN)
 
 

@@ -1,11 +1,11 @@
-"""The Sender Rewriting Scheme: an outside forward gets an envelope sender of ours.
+"""The Sender Rewriting Scheme: mail that is forwarded outside gets an envelope sender of ours.
 
-Without it SPF at the next hop judges the first sender's domain by our address (RFC 7208 section 11.2 and
-appendix D). `SRS0=hash=day=domain=local@us` leads back to `local@domain`; a sender that already is SRS0 of
-another forwarder becomes `SRS1=hash=forwarder==hash=day=domain=local@us`, which leads back to that forwarder,
-so that addresses do not grow from hop to hop. The hash keeps strangers from using us as a relay for bounces.
+Otherwise SPF at the next hop would check the original sender's domain against our address (RFC 7208 section 11.2 and
+appendix D). `SRS0=hash=day=domain=local@us` leads back to `local@domain`. A sender that is already SRS0 of another
+forwarder becomes `SRS1=hash=forwarder==hash=day=domain=local@us`, which leads back to that forwarder, so that addresses
+do not grow from hop to hop. The hash prevents strangers from relaying bounces through us.
 
-Room rule: local parts may lose their case on the way, so the hash is over lower case and in base32.
+Room rule: local parts may lose their case in transit, so the hash is computed over lower case and written in base32.
 """
 
 import re
@@ -19,18 +19,19 @@ from typing import Final
 
 from postroom.mail.address import AddressError, quoted_local, unquoted_local
 
-_HASH_LENGTH: Final = 8  # base32 characters: 40 bits; a local part should stay short
+_HASH_LENGTH: Final = 8  # base32 characters, 40 bits; a local part should stay short
 _DAY: Final = 86_400
 _DAYS: Final = 1024  # two base32 characters
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
 _DOMAIN: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\Z")
-_LOCAL: Final = re.compile(r"[!#-'*+./-9=?A-Z^-~-]+\Z")  # atoms and dots, in any order
+_LOCAL: Final = re.compile(r"[!#-'*+./-9=?A-Z^-~-]+\Z")  # atoms and dots in any order
 _PREFIX: Final = re.compile(r"srs([01])[=+-]", re.IGNORECASE)
-_LONGEST_LOCAL: Final = 256  # RFC 5321 section 4.5.3.1.1 says 64; SRS local parts are longer and do travel
+# RFC 5321 section 4.5.3.1.1 says 64, but SRS local parts are longer and do arrive
+_LONGEST_LOCAL: Final = 256
 
 
 class SrsError(ValueError):
-    """An address that cannot be rewritten or led back; the text never repeats the address."""
+    """An address that cannot be rewritten or reversed. The text never repeats the address."""
 
 
 class NotSrs(SrsError):
@@ -38,7 +39,7 @@ class NotSrs(SrsError):
 
 
 class BadHash(SrsError):
-    """An SRS address that none of our secrets has made."""
+    """An SRS address that was not made with any of our secrets."""
 
 
 class Expired(SrsError):
@@ -49,8 +50,8 @@ class Expired(SrsError):
 class Rewriter:
     """Rewrites senders for one domain of ours.
 
-    `secrets`: the first one signs, all are accepted, so that a new one can be put in front. `max_age_days`:
-    how long a bounce may take; longer than mail may queue anywhere.
+    `secrets`: the first one signs and all are accepted, so a new one can be added at the front. `max_age_days`: how old
+    a bounce may be; longer than mail may queue anywhere.
     """
 
     domain: str
@@ -67,7 +68,7 @@ class Rewriter:
         return f"Rewriter({self.domain!r})"
 
     def is_srs(self, address: str) -> bool:
-        """Whether an address looks like one that `reverse` is for."""
+        """Return whether an address looks like one for `reverse`."""
         local, at, domain = address.rpartition("@")
         return (
             bool(at)
@@ -76,10 +77,10 @@ class Rewriter:
         )
 
     def forward(self, address: str, now: int) -> str:
-        """The envelope sender for a forwarded message; the null sender and our own addresses stay.
+        """Return the envelope sender for a forwarded message. The null sender and our own addresses are unchanged.
 
-        `now`: seconds since the epoch. Raises SrsError for what is no address, or whose local
-        part needs quotes for more than its dots.
+        `now`: seconds since the epoch. Raises SrsError for a malformed address, or one whose local part needs quotes
+        for more than its dots.
         """
         if not address:
             return ""
@@ -99,7 +100,7 @@ class Rewriter:
     def _rewritten(self, local: str, domain: str, now: int) -> str:
         kind = _PREFIX.match(local)
         if kind and kind[1] == "0":
-            rest = local[4:]  # with its separator, to be given back as it was
+            rest = local[4:]  # with its separator, to be restored exactly
             return f"SRS1={self._hash(self.secrets[0], domain, rest)}={domain}={rest}"
         if kind and (parts := local[5:].split("=", 2)) and len(parts) == 3 and _DOMAIN.match(parts[1]):
             return f"SRS1={self._hash(self.secrets[0], parts[1], parts[2])}={parts[1]}={parts[2]}"
@@ -107,7 +108,7 @@ class Rewriter:
         return f"SRS0={self._hash(self.secrets[0], day, domain, local)}={day}={domain}={local}"
 
     def reverse(self, address: str, now: int) -> str:
-        """The address that a bounce goes to. Raises NotSrs, BadHash or Expired."""
+        """Return the address to which a bounce goes. Raises NotSrs, BadHash or Expired."""
         if not self.is_srs(address) or len(address) > 2 * _LONGEST_LOCAL:
             raise NotSrs("not an SRS address of this domain")
         local = _unquoted(address.rpartition("@")[0])
@@ -122,7 +123,7 @@ class Rewriter:
         given, day, domain, local = parts
         self._check(given, day, domain, local)
         age = (now // _DAY - _day_number(day)) % _DAYS
-        if age > self.max_age_days and age != _DAYS - 1:  # a day ahead: our other host's clock
+        if age > self.max_age_days and age != _DAYS - 1:  # a day ahead, since another host's clock may differ
             raise Expired("SRS address has expired")
         return f"{quoted_local(local)}@{domain}"
 
@@ -147,7 +148,7 @@ class Rewriter:
 
 
 def _unquoted(local: str) -> str:
-    """Raises NotSrs."""
+    """Remove the quotes of a local part. Raises NotSrs."""
     try:
         return unquoted_local(local)
     except AddressError:

@@ -1,6 +1,6 @@
-"""Trace fields: Received and what it says about loops. RFC 5321 section 4.4, RFC 3848, RFC 8314 section 7.3.
+"""Trace fields: Received, and loop detection by it. RFC 5321 section 4.4, RFC 3848, RFC 8314 section 7.3.
 
-Room rule: every value is checked before it is written, since a Received field is made of what a stranger said.
+Room rule: every value is checked before it is written, since a Received field repeats a stranger's words.
 """
 
 import re
@@ -11,13 +11,13 @@ from typing import Final, NamedTuple
 from postroom.mail.headers import HeaderBlock
 from postroom.mail.headertext import cleaned
 
-_NO_NAME: Final = re.compile(r'[\t ()<>\\",;@]')  # what ends a word, begins a comment or another clause
+_NO_NAME: Final = re.compile(r'[\t ()<>\\",;@]')  # could end a word, or begin a comment or another clause
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class Arrival(NamedTuple):
-    """How a message came to us. `client` is empty when it shall not be told (submission)."""
+    """How a message arrived. `client` is empty if it must not be shown (submission)."""
 
     host: str  # our name
     queue_id: str
@@ -28,12 +28,13 @@ class Arrival(NamedTuple):
     cipher: str = ""
     authenticated: bool = False
     local: bool = False
-    only_recipient: str = ""  # for a message to one recipient only: others must not learn of each other
+    # only for a message to one recipient, since recipients must not learn of each other
+    only_recipient: str = ""
 
 
 @lru_cache(maxsize=4)
 def date(now: int) -> str:
-    """RFC 5322 section 3.3, in UTC. `now`: seconds since 1970."""
+    """Format a date. RFC 5322 section 3.3, in UTC. `now`: seconds since 1970."""
     moment = datetime.fromtimestamp(now, UTC)
     return (
         f"{_DAYS[moment.weekday()]}, {moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
@@ -42,7 +43,7 @@ def date(now: int) -> str:
 
 
 def protocol(arrival: Arrival) -> str:
-    """The transmission type of RFC 3848."""
+    """Return the transmission type of RFC 3848."""
     if arrival.local:
         return "local"
     if not arrival.extended:
@@ -51,7 +52,7 @@ def protocol(arrival: Arrival) -> str:
 
 
 def received(arrival: Arrival, now: int) -> bytes:
-    """The Received field, folded, with its line end."""
+    """Return the Received field, folded, with its line end."""
     lines = []
     if arrival.client:
         literal = f"IPv6:{arrival.client}" if ":" in arrival.client else arrival.client
@@ -66,5 +67,5 @@ def received(arrival: Arrival, now: int) -> bytes:
 
 
 def hops(block: HeaderBlock) -> int:
-    """Received fields: how many servers a message has come through (RFC 5321 section 6.3)."""
+    """Count the Received fields: the servers that a message has passed (RFC 5321 section 6.3)."""
     return sum(field.key == b"received" for field in block.fields)

@@ -9,7 +9,7 @@ from postroom.pop3.config import Pop3Config
 from postroom.pop3.conversation import Conversation, Surroundings
 from postroom.pop3.login import MaildropEntrance
 from postroom.runtime.config import ConfigError
-from postroom.runtime.connections import Caps, Connection, Listener, caps_of
+from postroom.runtime.connections import Connection, ConnectionLimits, Listener, connection_limits
 from postroom.runtime.service import Agent, run
 from postroom.runtime.tls import TlsStore
 from postroom.store import DirectoryQuotas, News, open_store
@@ -22,7 +22,7 @@ class Pop3Agent(Agent[Pop3Config]):
 
     name: ClassVar[str] = "pop3"
     settings: ClassVar[type[Pop3Config]] = Pop3Config
-    crowds: ClassVar[tuple[str, ...]] = ("clients",)
+    counters: ClassVar[tuple[str, ...]] = ("clients",)
 
     async def start(self) -> None:
         """Read the certificates, open the store, serve the sockets named `pop3` and `pop3s`."""
@@ -43,9 +43,9 @@ class Pop3Agent(Agent[Pop3Config]):
         )
         self._entrance = MaildropEntrance("pop3", self._auth, self._directory, self._store)
         self._conversations: set[Conversation] = set()
-        caps, crowd = _caps(config), service.crowd("clients")
-        plain = Listener(self.log, self._serve, caps, refuse=FULL, crowd=crowd)
-        secured = Listener(self.log, self._serve, caps, tls=self._tls.context, crowd=crowd)
+        limits, counter = _limits(config), service.counter("clients")
+        plain = Listener(self.log, self._serve, limits, refuse=FULL, counter=counter)
+        secured = Listener(self.log, self._serve, limits, tls=self._tls.context, counter=counter)
         self._listeners = (plain, secured)
         sockets = service.sockets("pop3"), service.sockets("pop3s")
         if not any(sockets):
@@ -57,11 +57,11 @@ class Pop3Agent(Agent[Pop3Config]):
 
     async def reload(self, config: Pop3Config) -> None:
         """Certificates and limits for new connections; paths change with the next start."""
-        caps = _caps(config)
+        limits = _limits(config)
         self._tls.reload()
         self.config = config
         for listener in self._listeners:
-            listener.caps = caps
+            listener.limits = limits
 
     async def drain(self) -> None:
         """Let commands that are under way finish."""
@@ -93,11 +93,13 @@ class Pop3Agent(Agent[Pop3Config]):
                 f"accounts_directory = {config.accounts_directory!r}: not a folder that can be written"
             )
         TlsStore(config.tls_directory).load()
-        _caps(config)
+        _limits(config)
 
 
-def _caps(config: Pop3Config) -> Caps:
-    return caps_of(config.max_connections, config.max_connections_per_client, config.trusted_clients)
+def _limits(config: Pop3Config) -> ConnectionLimits:
+    return connection_limits(
+        config.max_connections, config.max_connections_per_client, config.trusted_clients
+    )
 
 
 def main() -> None:

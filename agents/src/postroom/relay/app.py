@@ -10,7 +10,7 @@ from postroom.contracts.outbox import Claim, Wanted
 from postroom.contracts.queue import Hop
 from postroom.couriers.lmtp import LmtpLine
 from postroom.couriers.session import SessionOpener
-from postroom.couriers.smtp import SmtpCourier, Ways
+from postroom.couriers.smtp import MxSettings, SmtpCourier
 from postroom.directory.reader import SqliteDirectory
 from postroom.policy.retry import Schedule
 from postroom.queue.intake import open_intake
@@ -92,8 +92,8 @@ class RelayAgent(Agent[RelayConfig]):
         scale = config.reply_timeout / COMMAND
         opener = SessionOpener(config.host_name, self.log, config.ca_file, config.connect_timeout, scale)
         own = frozenset({config.host_name.lower()})
-        ways = Ways(own, config.smtp_port, config.mx_ports, config.address_families)
-        return SmtpCourier(Resolver(config.resolver), opener, ways, random.shuffle, scale)
+        mx = MxSettings(own, config.smtp_port, config.mx_ports, config.address_families)
+        return SmtpCourier(Resolver(config.resolver), opener, mx, random.shuffle, scale)
 
     def _submit(self, claim: Claim) -> bool:
         return self._local.submit(claim) if claim.hop is Hop.MAILBOX else self._dispatcher.submit(claim)

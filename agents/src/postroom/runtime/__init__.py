@@ -1,4 +1,4 @@
-"""What every agent stands on: settings, log, sockets, TLS, resolver, files, clock, the service's life.
+"""What every agent is built on: settings, log, sockets, TLS, resolver, files, clock, and the life of a service.
 
 Room rule: nothing here knows a mail protocol.
 """

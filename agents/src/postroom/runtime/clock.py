@@ -4,12 +4,12 @@ import time
 
 
 class SystemClock:
-    """Real time."""
+    """The system's time."""
 
     def now(self) -> float:
-        """Seconds since 1970."""
+        """Return the seconds since 1970."""
         return time.time()
 
     def steady(self) -> float:
-        """Seconds that never run backwards."""
+        """Return seconds from a clock that never runs backwards."""
         return time.monotonic()

@@ -1,8 +1,9 @@
-"""Settings: TOML files read into typed structs, refused as a whole with one line that says where and why.
+"""Settings: TOML files read into typed structs.
 
-The bounds of a setting are declared on its field, as `msgspec.Meta`. Its `description`, where it has one, is what the
-line tells to give instead; else the bounds are put into words. What depends on two fields is judged in `__post_init__`
-with `check`.
+A file with an error is refused with one line that says where and why.
+
+The bounds of a setting are declared on its field, as `msgspec.Meta`. The line shows the `description` of the Meta if
+there is one; otherwise it puts the bounds into words. `__post_init__` checks what depends on two fields, with `check`.
 """
 
 import re
@@ -22,14 +23,14 @@ _AT_A_FIELD: Final = re.compile(r".* - at `\$\.(\w+)[^`]*`", re.DOTALL)
 
 
 class ConfigError(Exception):
-    """The settings cannot be used; the text names file, field and what would be right."""
+    """The settings cannot be used. The text names the file, the field and what would be right."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The settings that every agent has."""
 
     host_name: Annotated[str, Meta(pattern=r"\.", description="a full host name")]
-    workers: Workers = 1  # 0: one per core where memory allows (runtime.headcount)
+    workers: Workers = 1  # 0: one per core where memory allows (runtime.worker_count)
     listen: dict[str, list[str]] = {}  # socket name to addresses, for runs without systemd
     run_directory: str = "/run/postroom"
     directory_path: str = "/var/lib/postroom/directory/directory.db"
@@ -41,20 +42,20 @@ T = TypeVar("T", bound=Settings)
 
 
 def check(ok: bool, field: str, value: object, right: str) -> None:
-    """Raise a ValueError that names field, value and remedy, unless ok. For `__post_init__` of settings."""
+    """Raise a ValueError with field, value and remedy, unless ok. For `__post_init__` of settings."""
     if not ok:
         raise ValueError(refusal(field, value, right))
 
 
 def refusal(field: str, value: object, right: str) -> str:
-    """Return the line for a setting whose value cannot be used."""
+    """Return the line that reports an unusable value."""
     return f"{field} = {value!r} is not usable: give {right}"
 
 
 def load(path: str | Path, kind: type[T]) -> T:
     """Return the settings in the file.
 
-    Raises ConfigError: unreadable, no TOML, unknown or missing field, wrong type, value out of range.
+    Raises ConfigError: unreadable file, malformed TOML, unknown or missing field, wrong type, value out of range.
     """
     try:
         return convert(tomllib.loads(Path(path).read_bytes().decode()), kind)
@@ -67,20 +68,22 @@ def load(path: str | Path, kind: type[T]) -> T:
 
 
 def convert(given: Mapping[str, Any], kind: type[T]) -> T:
-    """Return the settings of a mapping. Raises ValueError with one line: which field, which value, what to give."""
+    """Convert a mapping to settings. Raises ValueError with one line: the field, its value, what to give instead."""
     try:
         return msgspec.convert(given, kind)
     except msgspec.ValidationError as error:
         text = str(error)
         at = _AT_A_FIELD.fullmatch(text)
-        if at is None or ", got " in text:  # a wrong type: msgspec says which would be right
+        if at is None or ", got " in text:  # msgspec's message for a wrong type is clear
             raise
         right = _right(get_type_hints(kind, include_extras=True)[at[1]])
+        if not right:
+            raise
         raise ValueError(refusal(at[1], given[at[1]], right)) from error
 
 
 def _right(annotation: Any) -> str:
-    """Put into words what a field takes."""
+    """Put the accepted values of a field into words."""
     if get_origin(annotation) is Literal:
         return " or ".join(get_args(annotation))
     bounds = list(_bounds(annotation))
@@ -89,7 +92,7 @@ def _right(annotation: Any) -> str:
 
 
 def _bounds(annotation: Any) -> Iterator[Meta]:
-    """Yield what is declared on a field, and on the entries of a list."""
+    """Yield the bounds of a field and of the entries of a list."""
     yield from (meta for meta in getattr(annotation, "__metadata__", ()) if isinstance(meta, Meta))
     for inner in get_args(annotation):
         if not isinstance(inner, Meta):

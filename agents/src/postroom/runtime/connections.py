@@ -1,4 +1,4 @@
-"""Connections of our own line protocols: reading with a deadline, writing with back-pressure, TLS, caps.
+"""Connections of our own line protocols: reads with a deadline, writes with back-pressure, TLS, limits.
 
 A handler is a coroutine that owns one Connection from greeting to close; `Listener` accepts, counts and drains.
 """
@@ -14,24 +14,24 @@ from functools import partial
 from typing import cast
 
 from postroom.runtime.config import ConfigError
-from postroom.runtime.crowd import Crowd
 from postroom.runtime.log import Log
 from postroom.runtime.plain_transport import HIGH_WATER_BULK, LARGE, SMALL, PlainTransport
 from postroom.runtime.service import where
+from postroom.runtime.shared_counters import SharedCounter
 from postroom.runtime.tls_transport import accept_tls, begin_tls
 
-LOCAL = "local"  # peer on a unix socket
-LINGER = 30.0  # seconds in which a peer has to take what was written before the end
+LOCAL = "local"  # name of a peer on a unix socket
+LINGER = 30.0  # seconds for a peer to read the last output before the connection is aborted
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class PeerInjected(Exception):
-    """Plain octets came behind the command that starts TLS: they may be an attacker's (RFC 3207 section 6)."""
+    """Plain text followed the command that starts TLS; it may come from an attacker (RFC 3207 section 6)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Caps:
-    """How many connections are held, and for whom `per_client` does not count."""
+class ConnectionLimits:
+    """How many connections are accepted. `per_client` does not apply to `trusted` networks."""
 
     total: int
     per_client: int
@@ -39,7 +39,7 @@ class Caps:
     handshake_timeout: float = 30.0
 
     def trusts(self, client: str) -> bool:
-        """Whether the address is exempt from the cap per client."""
+        """Return whether the address is exempt from the limit per client."""
         if not self.trusted:
             return False
         try:
@@ -50,14 +50,14 @@ class Caps:
 
 
 def networks(texts: list[str]) -> tuple[Network, ...]:
-    """Networks as the settings name them. Raises ValueError."""
+    """Parse the networks of a setting. Raises ValueError."""
     return tuple(ipaddress.ip_network(text, strict=False) for text in texts)
 
 
-def caps_of(total: int, per_client: int, trusted_clients: list[str]) -> Caps:
-    """Caps as the settings say them. Raises ConfigError: a trusted client is no network."""
+def connection_limits(total: int, per_client: int, trusted_clients: list[str]) -> ConnectionLimits:
+    """Return the limits that the settings name. Raises ConfigError: malformed network."""
     try:
-        return Caps(total, per_client, networks(trusted_clients))
+        return ConnectionLimits(total, per_client, networks(trusted_clients))
     except ValueError as error:
         raise ConfigError(f"trusted_clients: {error}: give networks such as 192.0.2.0/24") from error
 
@@ -81,12 +81,12 @@ class Connection(asyncio.Protocol):
         self.tls_version = ""
         self.cipher = ""
 
-    # asyncio's side
+    # called by asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         if self.peer == LOCAL:
-            self.trust()  # one of our own
+            self.trust()  # a program of this host
         found = transport.get_extra_info("ssl_object")
         if found is not None:
             self.secured = True
@@ -112,7 +112,7 @@ class Connection(asyncio.Protocol):
             self._cut_off.cancel()
         if self._writable and not self._writable.done():
             self._writable.set_exception(ConnectionResetError("peer is gone"))
-            self._writable.exception()  # nobody may be waiting
+            self._writable.exception()  # avoid a warning when no task awaits it
 
     def pause_writing(self) -> None:
         self._writable = asyncio.get_running_loop().create_future()
@@ -126,10 +126,10 @@ class Connection(asyncio.Protocol):
         if self._readable and not self._readable.done():
             self._readable.set_result(None)
 
-    # the handler's side
+    # called by the handler
 
     async def read(self) -> bytes:
-        """What has come; b"" when the peer has closed. Raises TimeoutError after `timeout` seconds of silence."""
+        """Return what has arrived, or b"" at the end. Raises TimeoutError after `timeout` seconds of silence."""
         if not self._unread and not self._eof:
             self._readable = asyncio.get_running_loop().create_future()
             async with asyncio.timeout(self.timeout):
@@ -147,7 +147,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(octets)
 
     async def drain(self) -> None:
-        """Wait while the peer reads slower than we write. Raises TimeoutError, ConnectionResetError."""
+        """Wait while the peer reads slower than the handler writes. Raises TimeoutError, ConnectionResetError."""
         if self._transport is None or self._transport.is_closing():
             raise ConnectionResetError("connection is closed")
         if self._writable:
@@ -157,7 +157,7 @@ class Connection(asyncio.Protocol):
     async def start_tls(self, context: ssl.SSLContext) -> None:
         """Negotiate TLS as the server.
 
-        Raises PeerInjected: plain octets are unread. ConnectionError: the handshake failed (it is logged here, once).
+        Raises PeerInjected: plain text is unread. ConnectionError: the handshake failed, which is logged here.
         """
         if self._transport is None or self._transport.is_closing():
             raise ConnectionResetError("connection is closed")
@@ -165,19 +165,19 @@ class Connection(asyncio.Protocol):
         if self._unread:
             raise PeerInjected
         try:
-            await begin_tls(self._transport, self, context, self._listener.caps.handshake_timeout)
+            await begin_tls(self._transport, self, context, self._listener.limits.handshake_timeout)
         except (OSError, TimeoutError) as error:
             self._listener.log_handshake(self.peer, error)
             raise ConnectionAbortedError("TLS handshake failed") from error
 
     def trust(self) -> None:
-        """The peer is no stranger any more: read and write in large pieces."""
+        """Read and write in large pieces from now on, because the peer is known."""
         self.bulk = True
         if self._transport and not self._transport.is_closing():
             self._transport.set_write_buffer_limits(HIGH_WATER_BULK)
 
     def close(self) -> None:
-        """Close after what is written has gone out; a peer that does not take it is cut off in the end."""
+        """Close after the output has been sent; abort if the peer does not read it in time."""
         if self._transport and not self._transport.is_closing():
             if self._transport.get_write_buffer_size():
                 self._cut_off = asyncio.get_running_loop().call_later(LINGER, self._transport.abort)
@@ -194,17 +194,19 @@ Handler = Callable[[Connection], Awaitable[None]]
 
 @dataclass
 class Listener:
-    """Accepts connections on sockets of one kind. `tls` given: TLS begins at once; `refuse` is said when full.
+    """Accepts connections on one kind of socket.
 
-    Listeners that are given the same crowd count together.
+    With `tls`, TLS starts at once. `refuse` is sent when the listener is full.
+
+    Listeners that share a counter share its limits.
     """
 
     log: Log
     handler: Handler
-    caps: Caps
+    limits: ConnectionLimits
     tls: Callable[[], ssl.SSLContext] | None = None
     refuse: bytes = b""
-    crowd: Crowd = field(default_factory=Crowd)
+    counter: SharedCounter = field(default_factory=SharedCounter)
     _accepting: list[asyncio.Task[None]] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -219,7 +221,7 @@ class Listener:
         while True:
             try:
                 accepted, address = await loop.sock_accept(listening)
-            except OSError as error:  # out of descriptors, or the peer left in the queue
+            except OSError as error:  # out of descriptors, or the peer left before it was accepted
                 self.log.error(f"cannot accept connections: {error.strerror}")
                 await asyncio.sleep(0.1)
                 continue
@@ -227,19 +229,19 @@ class Listener:
             if self._crowded(peer):
                 self._turn_away(accepted, peer)
                 continue
-            self.crowd.enter(peer)
+            self.counter.enter(peer)
             task = asyncio.ensure_future(self._serve(accepted, Connection(peer, self)))
             self._tasks.add(task)
             task.add_done_callback(partial(self._gone, peer))
 
     def _gone(self, peer: str, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self.crowd.leave(peer)
+        self.counter.leave(peer)
 
     def _crowded(self, peer: str) -> bool:
-        if self.crowd.total >= self.caps.total:
+        if self.counter.total >= self.limits.total:
             return True
-        return self.crowd.of(peer) >= self.caps.per_client and not self.caps.trusts(peer)
+        return self.counter.count(peer) >= self.limits.per_client and not self.limits.trusts(peer)
 
     def _turn_away(self, accepted: socket.socket, peer: str) -> None:
         self.log.warning(f"too many connections: client={peer}", client=peer)
@@ -257,7 +259,7 @@ class Listener:
                 f"plain text behind STARTTLS refused: client={connection.peer}", client=connection.peer
             )
         except (TimeoutError, ConnectionError):
-            pass  # a peer that went away or fell silent is no news
+            pass  # a peer that left or fell silent is not worth a line
         except asyncio.CancelledError:
             connection.abort()
         except Exception as error:
@@ -271,23 +273,23 @@ class Listener:
             await asyncio.get_running_loop().connect_accepted_socket(lambda: plain, accepted)
             return
         try:
-            await accept_tls(accepted, connection, self.tls(), self.caps.handshake_timeout)
+            await accept_tls(accepted, connection, self.tls(), self.limits.handshake_timeout)
         except (OSError, TimeoutError) as error:
             self.log_handshake(connection.peer, error)
             raise ConnectionAbortedError from error
 
     def log_handshake(self, peer: str, error: BaseException) -> None:
-        """One line for one failed handshake."""
+        """Log a failed handshake in one line."""
         self.log.info(f"TLS handshake failed: client={peer} {tls_reason(error)}", client=peer)
 
     async def stop_accepting(self) -> None:
-        """Leave new connections to whoever holds the sockets next."""
+        """Stop accepting; another process may hold the sockets next."""
         for task in self._accepting:
             task.cancel()
         await asyncio.gather(*self._accepting, return_exceptions=True)
 
     async def wait_idle(self, seconds: float) -> None:
-        """Wait for the handlers to end; what is left after `seconds` is cut off."""
+        """Wait for the handlers to end, and cancel those still running after `seconds`."""
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=seconds)
         for task in set(self._tasks):
@@ -297,7 +299,7 @@ class Listener:
 
 
 def tls_reason(error: BaseException) -> str:
-    """A failed handshake in a few words, without OpenSSL's source positions."""
+    """Describe a failed handshake in a few words, without OpenSSL's source positions."""
     if isinstance(error, ssl.SSLError) and error.reason:
         return error.reason.lower().replace("_", " ")
     return "timed out" if isinstance(error, TimeoutError) else type(error).__name__

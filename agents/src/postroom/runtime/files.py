@@ -1,4 +1,4 @@
-"""Names that survive a power cut: after the write, the sync and the rename of a file, its folder is synced."""
+"""Durable names: after a file has been written, synced and renamed, its folder has to be synced too."""
 
 import os
 from pathlib import Path

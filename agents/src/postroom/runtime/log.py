@@ -1,7 +1,7 @@
 """The log: journald's native datagrams with fields on a host, plain lines on stderr elsewhere.
 
-One event is one line: control characters in values are made harmless. A client that causes more than 20 lines
-in a second is counted instead, and the count is told once. Source: systemd's journal native protocol.
+One event is one line: control characters in values are escaped. When a client causes more than 20 lines in a second,
+further lines are only counted, and the count is logged once. Source: systemd's journal native protocol.
 """
 
 import os
@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 
 LEVELS: Mapping[str, int] = {"debug": 7, "info": 6, "warning": 4, "error": 3}
 LINES_PER_SECOND = 20
-FEWEST_LINES = 5  # of one of many workers, so that what a busy client does remains to be seen
+FEWEST_LINES = 5  # the share of one of many workers, so that a busy client's actions stay visible
 JOURNAL = "/run/systemd/journal/socket"
 FACILITY_MAIL = "2"
 MAX_TEXT = 4096
@@ -25,7 +25,7 @@ _FIELD = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 
 def harmless(text: str) -> str:
-    """One line of text, whatever was in it."""
+    """Return the text as one line without control characters."""
     return _UNSAFE.sub(lambda found: f"\\x{ord(found[0]):02x}", text[:MAX_TEXT])
 
 
@@ -35,7 +35,7 @@ def share_of_lines(workers: int) -> int:
 
 
 class Log:
-    """Writes events of one agent. Fields are upper case names such as QUEUE_ID, as journald wants them."""
+    """Writes the events of one agent. Field names are in upper case, such as QUEUE_ID, because journald requires it."""
 
     def __init__(
         self,
@@ -53,23 +53,23 @@ class Log:
         self._journal = _journal_socket()
 
     def debug(self, text: str, *, client: str = "", **fields: str) -> None:
-        """For developers; off by default."""
+        """Log an event for developers; off by default."""
         self._write(7, text, client, fields)
 
     def info(self, text: str, *, client: str = "", **fields: str) -> None:
-        """What happened to mail."""
+        """Log what happened to mail."""
         self._write(6, text, client, fields)
 
     def warning(self, text: str, *, client: str = "", **fields: str) -> None:
-        """Something an operator should know."""
+        """Log what an operator should know."""
         self._write(4, text, client, fields)
 
     def error(self, text: str, *, client: str = "", **fields: str) -> None:
-        """Something that needs an operator."""
+        """Log what needs an operator."""
         self._write(3, text, client, fields)
 
     def enabled(self, level: str) -> bool:
-        """Whether events of the level are written: saves formatting what nobody reads."""
+        """Return whether events of the level are written. Check this before costly formatting."""
         return LEVELS[level] <= self.level
 
     def _write(self, level: int, text: str, client: str, fields: Mapping[str, str]) -> None:
@@ -101,7 +101,7 @@ class Log:
             return
         try:
             self._journal.send(_datagram(self.name, level, text, fields))
-        except OSError:  # journald restarts: the line goes where stderr goes
+        except OSError:  # journald is restarting: write the line to stderr instead
             sys.stderr.write(f"<{level}>{text}\n")
 
 

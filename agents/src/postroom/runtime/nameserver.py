@@ -1,6 +1,6 @@
-"""A name server for closed surroundings: answers from a table, refuses nothing, forwards nothing.
+"""A name server for closed networks: it answers from a table and forwards nothing.
 
-For the sandbox and for tests. Real domains are served by a real name server.
+For the sandbox and for tests; real domains need a real name server.
 """
 
 import socket
@@ -15,14 +15,13 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
-Table = Mapping[
-    tuple[str, str], tuple[str, ...]
-]  # (name without final dot, type) to records in zone file form
+# (name without final dot, type) to records in zone file form
+Table = Mapping[tuple[str, str], tuple[str, ...]]
 TTL = 60
 
 
 class NameServer:
-    """The table behind one UDP socket."""
+    """A table of records behind one UDP socket."""
 
     def __init__(self, table: Table) -> None:
         self._table = {(name.lower(), kind): records for (name, kind), records in table.items()}
@@ -37,7 +36,7 @@ class NameServer:
                 endpoint.sendto(answer, client)
 
     def answer(self, question: bytes) -> bytes:
-        """The reply to one datagram; b"" to what is no question."""
+        """Return the reply to one datagram, or b"" if it is not a query."""
         try:
             query = dns.message.from_wire(question)
             asked = query.question[0]

@@ -1,4 +1,4 @@
-"""What systemd hands to a service and wants to hear from it. sd_listen_fds(3), sd_notify(3)."""
+"""The service manager's interface: sockets it passes in, and messages it expects. sd_listen_fds(3), sd_notify(3)."""
 
 import os
 import socket
@@ -8,7 +8,7 @@ FIRST = 3  # SD_LISTEN_FDS_START
 
 
 def inherited_sockets() -> dict[str, list[socket.socket]]:
-    """Listening sockets by FileDescriptorName; one name may have several (IPv4 and IPv6)."""
+    """Return the listening sockets by FileDescriptorName. A name may have several (IPv4 and IPv6)."""
     sockets: dict[str, list[socket.socket]] = {}
     for descriptor, name in _inherited():
         os.set_inheritable(descriptor, False)
@@ -20,7 +20,7 @@ def inherited_sockets() -> dict[str, list[socket.socket]]:
 
 
 def stored(name: str) -> int | None:
-    """The descriptor that an earlier start of this service left with the manager by `store`."""
+    """Return the descriptor that an earlier start of this service stored with the manager, or None."""
     for descriptor, known in _inherited():
         if known == name and not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
             return descriptor
@@ -28,12 +28,12 @@ def stored(name: str) -> int | None:
 
 
 def store(name: str, descriptor: int) -> None:
-    """Leave a descriptor with the manager, for the next start. Needs FileDescriptorStoreMax=."""
+    """Store a descriptor with the manager for the next start. Needs FileDescriptorStoreMax=."""
     _send(f"FDSTORE=1\nFDNAME={name}", descriptor)
 
 
 def is_listening() -> bool:
-    """Whether there is a manager that hears what is said to it."""
+    """Return whether a service manager is listening."""
     return bool(os.environ.get("NOTIFY_SOCKET"))
 
 
@@ -46,7 +46,7 @@ def _inherited() -> list[tuple[int, str]]:
 
 
 def notify(*states: str) -> None:
-    """Tell the service manager, if there is one: READY=1, RELOADING=1, STOPPING=1, WATCHDOG=1, STATUS=..."""
+    """Send states to the service manager, if there is one: READY=1, RELOADING=1, STOPPING=1, WATCHDOG=1, STATUS=..."""
     _send("\n".join(states))
 
 
@@ -61,10 +61,10 @@ def _send(text: str, *descriptors: int) -> None:
             manager.connect(address)
             socket.send_fds(manager, [text.encode()], list(descriptors))
         except OSError:
-            pass  # the manager is gone or busy; the service is none the worse for it
+            pass  # the manager is gone or busy, which does not harm the service
 
 
 def watchdog_interval() -> float | None:
-    """Seconds between two signs of life: half of WatchdogSec."""
+    """Return the seconds between two watchdog messages: half of WatchdogSec."""
     microseconds = os.environ.get("WATCHDOG_USEC")
     return int(microseconds) / 2_000_000 if microseconds else None

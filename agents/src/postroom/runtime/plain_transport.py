@@ -1,4 +1,4 @@
-"""What stands between a socket and a conversation: reading into shared buffers.
+"""The layer between a socket and a session: reading into shared buffers.
 
 All connections of a worker read into the same two buffers, because the octets are copied out before the loop reads
 again. How much is read at once depends on the peer: little from a stranger, more while a message is expected.
@@ -8,38 +8,38 @@ import asyncio
 import threading
 from typing import Final, Protocol, cast
 
-SMALL: Final = 2048  # octets read at once from a peer who may be anybody
-LARGE: Final = 65_536  # and from one who sends what was asked for: a message
-HIGH_WATER: Final = 16_384  # octets that wait for a peer who may be anybody, and then no more are written
-HIGH_WATER_BULK: Final = 524_288  # and for one who has asked for messages
+SMALL: Final = 2048  # octets read at once from a stranger
+LARGE: Final = 65_536  # octets read at once while a message is expected
+HIGH_WATER: Final = 16_384  # unsent octets at which writing to a stranger pauses
+HIGH_WATER_BULK: Final = 524_288  # the same for a client that has logged in
 
 
 class Receiver(Protocol):
-    """A conversation's side of a connection. `bulk`: a message is expected, so much is read at once."""
+    """A session's side of a connection. `bulk` says that a message is expected, so reads are large."""
 
     bulk: bool
 
     def connection_made(self, transport: asyncio.BaseTransport, /) -> None:
-        """The transport to write to; when TLS has begun on it, again with the one that encrypts."""
+        """Take the transport to write to. Called again with the encrypting transport when TLS has begun."""
 
     def data_received(self, data: bytes, /) -> None:
-        """Octets have come."""
+        """Take octets that have arrived."""
 
     def eof_received(self) -> bool | None:
-        """No more will come; true keeps the other direction open, but not under TLS."""
+        """Note the end of input. Return true to keep the other direction open, which TLS does not allow."""
 
     def connection_lost(self, exc: Exception | None, /) -> None:
-        """The end."""
+        """Note that the connection is closed."""
 
     def pause_writing(self) -> None:
-        """The peer takes less than is written."""
+        """Pause, because the peer reads slower than the session writes."""
 
     def resume_writing(self) -> None:
-        """It has caught up."""
+        """Go on, because the peer has caught up."""
 
 
 class _Buffers(threading.local):
-    """The buffers of this thread's event loop: for what is read from a socket, and for what is deciphered."""
+    """The buffers of this thread's event loop, one for reading from a socket and one for decrypted octets."""
 
     def __init__(self) -> None:
         self.read = memoryview(bytearray(LARGE))
@@ -51,7 +51,7 @@ BUFFERS: Final = _Buffers()
 
 
 class PlainTransport(asyncio.BufferedProtocol):
-    """Reads for a conversation in clear."""
+    """Reads for a session without TLS."""
 
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver

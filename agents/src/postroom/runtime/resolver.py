@@ -1,7 +1,7 @@
-"""DNS look-ups through the host's own validating resolver. dnspython is known only here.
+"""DNS lookups through the host's own validating resolver. Only this module uses dnspython.
 
-The AD flag counts only when the resolver is on the loopback interface: from elsewhere anybody could have set it
-(RFC 4035 section 4.9.3).
+The AD flag counts only if the resolver is on the loopback interface: on any other path somebody could have set it (RFC
+4035 section 4.9.3).
 """
 
 import asyncio
@@ -23,24 +23,24 @@ import dns.rdtypes.ANY.TXT
 import dns.rrset
 
 from postroom.policy.lookups import Answer, Mx, Query, Record, Status
-from postroom.runtime.answers import Answers, lifetime
+from postroom.runtime.dns_cache import DnsCache, lifetime
 
 T = TypeVar("T")
 TRY_SECONDS = (2.0, 4.0, 8.0)
 
 
 class Resolver:
-    """Asks one resolver at `HOST:PORT` by UDP, by TCP where the answer was cut."""
+    """Queries one resolver at `HOST:PORT`, by UDP, and by TCP after a truncated answer."""
 
     def __init__(self, address: str) -> None:
         host, _, port = address.rpartition(":")
         self._host = host.strip("[]")
         self._port = int(port)
         self._trusted = ipaddress.ip_address(self._host).is_loopback
-        self._answers = Answers(time.monotonic)
+        self._answers = DnsCache(time.monotonic)
 
     async def lookup(self, query: Query) -> Answer:
-        """The answer; a resolver that does not answer in 14 seconds is a temporary failure."""
+        """Return the answer. A resolver that does not answer within 14 seconds counts as a temporary failure."""
         known = self._answers.get(query)
         if known is not None:
             return known
@@ -80,10 +80,10 @@ class Resolver:
     async def run(
         self, steps: Generator[tuple[Query, ...], tuple[Answer, ...], T], seconds: float = 20.0
     ) -> T:
-        """Drive a policy: look up what it asks for, send it the answers, return its result.
+        """Run a policy: look up what it asks for, send it the answers, return its result.
 
-        After `seconds` in all, everything still asked for is a temporary failure, so that the policy itself decides
-        what that means.
+        After `seconds` in total, every further lookup fails temporarily, so that the policy itself decides what that
+        means.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds

@@ -1,7 +1,7 @@
 """The life of an agent: arguments, settings, signals, readiness, workers, an orderly end.
 
-An agent's `app.py` subclasses Agent and calls `run`. One worker runs in the service's own process; more are
-forked, share the listening sockets, and the service ends when one of them dies, so that systemd starts all anew.
+An agent's `app.py` subclasses Agent and calls `run`. A single worker runs in the service's own process. Several workers
+are forked and share the listening sockets; when one of them dies, the service ends and systemd starts it again.
 """
 
 import argparse
@@ -21,13 +21,13 @@ from typing import Any, ClassVar, Generic, NoReturn, TypeVar
 import uvloop
 
 from postroom import __version__
-from postroom.runtime import headcount, sockets, workers
 from postroom.runtime import notify as manager
+from postroom.runtime import sockets, worker_count, workers
 from postroom.runtime.clock import SystemClock
 from postroom.runtime.config import ConfigError, Settings, load
-from postroom.runtime.crowd import Crowd, Crowds
-from postroom.runtime.faults import Faults
 from postroom.runtime.log import Log, share_of_lines
+from postroom.runtime.shared_counters import SharedCounter, SharedCounters
+from postroom.runtime.start_failures import StartFailures
 
 EX_SOFTWARE = 70
 EX_CONFIG = 78
@@ -35,42 +35,47 @@ C = TypeVar("C", bound=Settings)
 
 
 class Service:
-    """What an agent gets from its surroundings."""
+    """What the runtime provides to an agent."""
 
     def __init__(
-        self, log: Log, listening: dict[str, list[socket.socket]], worker: int, workers: int, crowds: Crowds
+        self,
+        log: Log,
+        listening: dict[str, list[socket.socket]],
+        worker: int,
+        workers: int,
+        counters: SharedCounters,
     ) -> None:
         self.log = log
         self.clock = SystemClock()
-        self.worker = worker  # its number, from 1
+        self.worker = worker  # number of this worker, from 1
         self.workers = workers
         self._listening = listening
-        self._crowds = crowds
+        self._counters = counters
 
     def sockets(self, name: str) -> list[socket.socket]:
-        """The listening sockets of that name; empty when neither systemd nor the settings give any."""
+        """Return the listening sockets with that name; empty if neither systemd nor the settings give any."""
         return self._listening.get(name, [])
 
-    def crowd(self, kind: str) -> Crowd:
-        """The crowd of this kind, one of the agent's `crowds`, as it is counted over all workers."""
-        return self._crowds.seen_by(self.worker, kind)
+    def counter(self, kind: str) -> SharedCounter:
+        """Return the shared counter of this kind, one of the agent's `counters`."""
+        return self._counters.seen_by(self.worker, kind)
 
     def share(self, amount: int) -> int:
-        """What this worker may have of something that the settings count for the whole agent; at least one."""
+        """Return this worker's part of an amount that the settings give for the whole agent; at least one."""
         return max(1, amount // self.workers)
 
     def fail(self, text: str) -> NoReturn:
-        """End the process at once with one line: going on would break a promise (a failed fsync, say)."""
+        """Log one line and end the process at once: going on would break a promise (after a failed fsync, say)."""
         self.log.error(text)
         os._exit(EX_SOFTWARE)
 
 
 class Agent(ABC, Generic[C]):
-    """One of the mail system's processes. Subclasses wire their parts in `start`."""
+    """One of the mail system's processes. Subclasses create their objects in `start`."""
 
     name: ClassVar[str]
     settings: ClassVar[type[Settings]]
-    crowds: ClassVar[tuple[str, ...]] = ()  # kinds of crowds that its workers count together
+    counters: ClassVar[tuple[str, ...]] = ()  # kinds of shared counters that the agent needs
 
     def __init__(self, config: C, service: Service) -> None:
         self.config = config
@@ -79,24 +84,24 @@ class Agent(ABC, Generic[C]):
 
     @abstractmethod
     async def start(self) -> None:
-        """Open what is needed and begin to serve. Raises ConfigError or OSError: the service ends with one line."""
+        """Create all objects and begin to serve. Raises ConfigError or OSError: the service ends with one line."""
 
     async def reload(self, config: C) -> None:
-        """Take over changed settings and read certificates again."""
+        """Apply changed settings and read the certificates again."""
         self.config = config
 
     async def drain(self) -> None:
-        """Accept nothing more and finish what is under way."""
+        """Stop accepting and finish the work in progress."""
 
     @staticmethod
     def check(config: Any) -> None:
-        """What `--check-config` looks at besides the settings themselves. Raises ConfigError."""
+        """Check what `--check-config` looks at beyond the settings themselves. Raises ConfigError."""
 
 
 def run(agent: type[Agent[Any]], arguments: list[str] | None = None) -> NoReturn:
-    """The console script of an agent. Never returns."""
+    """Run an agent as a console script. Never returns."""
     options = _arguments(agent, arguments)
-    faults = Faults()
+    faults = StartFailures()
     try:
         config = load(options.config, agent.settings)
         if options.check_config:
@@ -112,22 +117,22 @@ def run(agent: type[Agent[Any]], arguments: list[str] | None = None) -> NoReturn
             faults.failed()
         sys.exit(EX_CONFIG)
 
-    count, why = _headcount(config)
-    crowds = Crowds(agent.crowds, count)
+    count, reason = _worker_count(config)
+    counters = SharedCounters(agent.counters, count)
 
-    def work(number: int, tell: Callable[..., None]) -> int:
+    def work(number: int, notify: Callable[..., None]) -> int:
         log = Log(agent.name, config.log_level, lines_per_second=share_of_lines(count))
-        service = Service(log, listening, number, count, crowds)
-        return uvloop.run(_live(agent, config, service, options.config, tell))
+        service = Service(log, listening, number, count, counters)
+        return uvloop.run(_live(agent, config, service, options.config, notify))
 
     log = Log(agent.name, config.log_level)
 
     def ready() -> None:
-        nonlocal why
+        nonlocal reason
         faults.overcome()
-        if why:
-            log.info(why)
-            why = ""
+        if reason:
+            log.info(reason)
+            reason = ""
 
     status = workers.supervise(count, work, config.drain_seconds, log.error, ready)
     if status == EX_CONFIG:
@@ -135,12 +140,12 @@ def run(agent: type[Agent[Any]], arguments: list[str] | None = None) -> NoReturn
     sys.exit(status)
 
 
-def _headcount(config: Settings) -> tuple[int, str]:
-    """How many workers there will be, and why where the settings do not say."""
+def _worker_count(config: Settings) -> tuple[int, str]:
+    """Return the number of workers, and the reason if the settings do not give it."""
     if config.workers:
         return config.workers, ""
-    room = headcount.find_room()
-    return headcount.workers_in(room), headcount.reason(room)
+    capacity = worker_count.find_capacity()
+    return worker_count.workers_in(capacity), worker_count.reason(capacity)
 
 
 def _arguments(agent: type[Agent[Any]], arguments: list[str] | None) -> argparse.Namespace:
@@ -152,7 +157,7 @@ def _arguments(agent: type[Agent[Any]], arguments: list[str] | None) -> argparse
     parser.add_argument("--config", default=f"/etc/postroom/{agent.name}.toml", help="settings (%(default)s)")
     parser.add_argument("--check-config", action="store_true", help="judge the settings and end")
     parser.add_argument("--version", action="version", version=f"postroom {__version__}")
-    # Ansible's validate: hands the file over as the only argument
+    # Ansible's `validate:` passes the file as the only argument.
     parser.add_argument("file", nargs="?", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     options.config = options.file or options.config
@@ -168,7 +173,7 @@ def _listening(config: Settings) -> dict[str, list[socket.socket]]:
 
 
 async def _live(
-    agent: type[Agent[Any]], config: Settings, service: Service, path: str, tell: Callable[..., None]
+    agent: type[Agent[Any]], config: Settings, service: Service, path: str, notify: Callable[..., None]
 ) -> int:
     loop = asyncio.get_running_loop()
     ending, reloading = asyncio.Event(), asyncio.Event()
@@ -180,24 +185,24 @@ async def _live(
     try:
         await running.start()
     except (ConfigError, OSError) as error:
-        tell(workers.fault(str(error)))
+        notify(workers.fault(str(error)))
         return EX_CONFIG
     except Exception as error:
-        tell(workers.fault(f"cannot start: {where(error)}"))
+        notify(workers.fault(f"cannot start: {where(error)}"))
         return EX_CONFIG
     gc.collect()
-    gc.freeze()  # what lives for ever need not be looked at by every collection
-    tell("READY=1")
+    gc.freeze()  # exclude objects that live as long as the process from garbage collection
+    notify("READY=1")
     service.log.info(f"ready, version {__version__}")
-    watchdog = asyncio.ensure_future(_signs_of_life(tell))
+    watchdog = asyncio.ensure_future(_send_watchdog(notify))
     while not ending.is_set():
         await _either(ending, reloading)
         if reloading.is_set() and not ending.is_set():
             reloading.clear()
-            tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+            notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
             await _reload(running, path)
-            tell("READY=1")
-    tell("STOPPING=1")
+            notify("READY=1")
+    notify("STOPPING=1")
     watchdog.cancel()
     try:
         await asyncio.wait_for(running.drain(), config.drain_seconds + 5)
@@ -222,16 +227,16 @@ async def _either(*events: asyncio.Event) -> None:
         task.cancel()
 
 
-async def _signs_of_life(tell: Callable[..., None]) -> None:
+async def _send_watchdog(notify: Callable[..., None]) -> None:
     interval = manager.watchdog_interval()
     with contextlib.suppress(asyncio.CancelledError):
         while interval is not None:
-            tell("WATCHDOG=1")
+            notify("WATCHDOG=1")
             await asyncio.sleep(interval)
 
 
 def where(error: BaseException) -> str:
-    """An unexpected error in one line: its type, its text, and the place in our code."""
+    """Describe an unexpected exception in one line: its type, its text, and the place in our code."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {frames[-1].filename.rpartition('postroom/')[2]}:{frames[-1].lineno}" if frames else ""
     return f"{type(error).__name__}: {error}{place}"

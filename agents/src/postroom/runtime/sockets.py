@@ -1,4 +1,4 @@
-"""Listening sockets for runs without systemd, from `listen` of the settings."""
+"""Listening sockets for runs without systemd, from the `listen` setting."""
 
 import os
 import socket
@@ -11,7 +11,7 @@ BACKLOG = 1024
 
 
 def bind(address: str) -> socket.socket:
-    """A listening socket for `127.0.0.1:25`, `[::1]:25` or `unix:/path`.
+    """Create a listening socket for `127.0.0.1:25`, `[::1]:25` or `unix:/path`.
 
     Raises ConfigError: the address is malformed or in use.
     """

@@ -1,4 +1,4 @@
-"""Certificates of a host: a folder per name with `fullchain.pem` and `key.pem`, chosen by SNI, read again on demand."""
+"""The certificates of a host, selected by SNI and reloaded on demand: `NAME/fullchain.pem` and `NAME/key.pem`."""
 
 import asyncio.sslproto
 import os
@@ -9,10 +9,10 @@ from cryptography import x509
 
 from postroom.runtime.config import ConfigError
 
-# asyncio reserves 256 KiB per TLS connection to read into; a record has 16 KiB at most (RFC 8446 section 5.1)
+# asyncio reserves a read buffer of 256 KiB per TLS connection, but a record has at most 16 KiB (RFC 8446 section 5.1).
 asyncio.sslproto.SSLProtocol.max_size = 16_384
 
-# Mozilla's "intermediate" profile: TLS 1.2 with forward secrecy and AEAD only, TLS 1.3
+# Mozilla's "intermediate" profile: TLS 1.3, and TLS 1.2 with forward secrecy and AEAD only.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:!aNULL:!MD5"
 
 
@@ -27,7 +27,7 @@ class TlsStore:
     def load(self) -> None:
         """Read every certificate.
 
-        Raises ConfigError: there is none, or one is unreadable, expired in form, or does not match its key.
+        Raises ConfigError: there is none, or one is unreadable, malformed, or does not match its key.
         """
         contexts: dict[str, ssl.SSLContext] = {}
         first: tuple[Path, Path] | None = None
@@ -55,7 +55,7 @@ class TlsStore:
     reload = load
 
     def context(self) -> ssl.SSLContext:
-        """The context for new connections; it stays the same object over reloads."""
+        """Return the context for new connections. It stays the same object when certificates are reloaded."""
         if self._front is None:
             self.load()
         assert self._front is not None
@@ -75,7 +75,7 @@ def _context(chain: Path, key: Path) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
-    context.num_tickets = 0  # a ticket of one service must not be good at another
+    context.num_tickets = 0  # a session ticket of one service must not be valid at another
     context.options |= ssl.OP_NO_TICKET
     try:
         for file in (chain, key):

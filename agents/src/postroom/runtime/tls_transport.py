@@ -1,6 +1,6 @@
-"""TLS on the server's side, between a socket and a conversation. The handshake is bounded in time, all else in memory.
+"""TLS on the server's side, between a socket and a session. It bounds the handshake in time and all else in memory.
 
-The event loop's own TLS keeps up to a megabyte for each connection of a stranger; this one deciphers into the buffers
+The event loop's own TLS keeps up to a megabyte for each connection of a stranger; this one decrypts into the buffers
 that all connections of a worker share.
 """
 
@@ -12,14 +12,14 @@ from typing import Any, Final, NamedTuple, cast
 
 from postroom.runtime.plain_transport import BUFFERS, HIGH_WATER, PlainTransport, Receiver
 
-RECORD: Final = 16_384  # plain octets of one TLS record at most (RFC 8446 section 5.1)
-UNASKED: Final = 65_536  # octets that TLS answers by itself to a peer who does not read
-UNHEARD: Final = 65_536  # octets that a peer may send after our last words
-SHUTDOWN_SECONDS: Final = 30.0  # for a peer to take the last octets and to close its side
+RECORD: Final = 16_384  # largest plain text of one TLS record (RFC 8446 section 5.1)
+UNASKED: Final = 65_536  # octets of automatic TLS answers to a peer that does not read
+UNHEARD: Final = 65_536  # octets that a peer may send after we have closed our side
+SHUTDOWN_SECONDS: Final = 30.0  # for a peer to read the last octets and to close its side
 
 
 class _Channel(NamedTuple):
-    """OpenSSL's side: what it deciphers from and encrypts into."""
+    """OpenSSL's objects: the TLS state, its input and its output."""
 
     tls: ssl.SSLObject
     incoming: ssl.MemoryBIO
@@ -27,28 +27,35 @@ class _Channel(NamedTuple):
 
 
 class TlsTransport(PlainTransport, asyncio.Transport):
-    """To the socket's transport a protocol, to the conversation its transport, made known when TLS has begun."""
+    """A protocol and a transport in one.
+
+    The socket's transport sees this object as its protocol; the session sees it as its transport, once the handshake is
+    done.
+    """
 
     def __init__(self, receiver: Receiver, context: ssl.SSLContext, seconds: float) -> None:
-        """`seconds` are for the handshake."""
+        """Wrap `receiver`. The handshake may take `seconds`."""
         PlainTransport.__init__(self, receiver)
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         tls = context.wrap_bio(incoming, outgoing, server_side=True)
         self._channel: _Channel | None = _Channel(
-            tls, incoming, outgoing
-        )  # None: no more TLS, we are closing
+            tls,
+            incoming,
+            outgoing,
+            # None once TLS has ended and the connection is closing.
+        )
         self._transport: asyncio.Transport
         self._shaken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._seconds = seconds
         self._timer: asyncio.TimerHandle | None = None
-        self._undeciphered = b""  # while the conversation has enough
+        self._undeciphered = b""  # encrypted input that arrived while reading was paused
         self._paused = self._stalled = self._ended = False
         self._unasked = self._unheard = 0
 
-    # the handshake
+    # handshake
 
     async def handshake(self) -> None:
-        """Wait for it. Raises TimeoutError, ssl.SSLError, ConnectionError; the connection is closed then."""
+        """Wait for the handshake. Raises TimeoutError, ssl.SSLError, ConnectionError; the connection is closed then."""
         try:
             await self._shaken
         except asyncio.CancelledError:
@@ -62,7 +69,7 @@ class TlsTransport(PlainTransport, asyncio.Transport):
     def _refuse(self, error: Exception) -> None:
         if not self._shaken.done():
             self._shaken.set_exception(error)
-            self._shaken.exception()  # nobody may be waiting any more
+            self._shaken.exception()  # avoid a warning when no task awaits it
 
     def _shake(self, channel: _Channel) -> None:
         try:
@@ -71,7 +78,7 @@ class TlsTransport(PlainTransport, asyncio.Transport):
             self._send(channel)
             return
         except ssl.SSLError as error:
-            self._send(channel)  # the alert
+            self._send(channel)  # sends the alert
             self._refuse(error)
             self._finish()
             return
@@ -79,14 +86,14 @@ class TlsTransport(PlainTransport, asyncio.Transport):
         self._stop_timer()
         self._shaken.set_result(None)
         self._receiver.connection_made(self)
-        self._decipher(b"")  # what came with the end of the handshake
+        self._decipher(b"")  # octets may have come with the end of the handshake
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    # what the socket's transport calls
+    # called by the socket's transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -108,7 +115,7 @@ class TlsTransport(PlainTransport, asyncio.Transport):
             self._shake(channel)
 
     def _decipher(self, octets: bytes | memoryview) -> None:
-        """Hand on what is in these octets and in those that came before, until the conversation has enough."""
+        """Decrypt these octets and earlier ones, and pass them on until the session pauses reading."""
         channel = self._channel
         if channel is None:
             return
@@ -117,7 +124,7 @@ class TlsTransport(PlainTransport, asyncio.Transport):
             return
         try:
             self._hand_on(channel, memoryview(octets))
-        except ssl.SSLError:  # somebody has tampered with it, or speaks no TLS
+        except ssl.SSLError:  # the input was tampered with, or is not TLS
             self._send(channel)
             self._finish()
             return
@@ -134,7 +141,7 @@ class TlsTransport(PlainTransport, asyncio.Transport):
             if not incoming.pending and not tls.pending():
                 if not octets:
                     break
-                incoming.write(octets[:RECORD])  # the room it once needed it keeps to the end
+                incoming.write(octets[:RECORD])  # a BIO never shrinks, so fill it in small steps
                 octets = octets[RECORD:]
             try:
                 count = cast(int, tls.read(len(clear) - held, clear[held:]))
@@ -153,7 +160,7 @@ class TlsTransport(PlainTransport, asyncio.Transport):
             self._undeciphered = octets.tobytes()
 
     def _answer_by_itself(self, channel: _Channel) -> None:
-        """The answer to a change of keys (RFC 8446 section 4.6.3), but not without end to one who takes none."""
+        """Answer a change of keys (RFC 8446 section 4.6.3), unless the peer keeps asking without reading."""
         if self._stalled:
             self._unasked += channel.outgoing.pending
         if self._unasked > UNASKED:
@@ -167,12 +174,12 @@ class TlsTransport(PlainTransport, asyncio.Transport):
             self._refuse(ConnectionResetError("peer left during the TLS handshake"))
             return False
         if self._paused and self._channel is not None:
-            return True  # after what is still to be deciphered
+            return True  # after the remaining input has been decrypted
         self._end()
         return False
 
     def _end(self) -> None:
-        """The peer sends nothing more; TLS does not stay half open."""
+        """Close when the peer sends nothing more; TLS does not stay half open."""
         if self._channel is not None:
             self._receiver.eof_received()
             self.close()
@@ -182,7 +189,7 @@ class TlsTransport(PlainTransport, asyncio.Transport):
         self._forget()
         self._refuse(ConnectionResetError("peer left during the TLS handshake"))
         self._receiver.connection_lost(exc)
-        del self._receiver  # which knows us: both would have to wait for the garbage collector
+        del self._receiver  # break the reference cycle, which only the garbage collector could free
 
     def pause_writing(self) -> None:
         self._stalled = True
@@ -193,16 +200,16 @@ class TlsTransport(PlainTransport, asyncio.Transport):
         self._unasked = 0
         self._receiver.resume_writing()
 
-    # what the conversation calls
+    # called by the session
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """`ssl_object`, or what the socket's transport knows."""
+        """Return `ssl_object`, or what the socket's transport knows."""
         if name == "ssl_object" and self._channel is not None:
             return self._channel.tls
         return self._transport.get_extra_info(name, default)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Encrypt and send; after `close` nothing goes out."""
+        """Encrypt and send. After `close` nothing is sent."""
         channel, rest = self._channel, memoryview(data)
         if channel is None:
             return
@@ -215,27 +222,27 @@ class TlsTransport(PlainTransport, asyncio.Transport):
         except ssl.SSLError:
             self.abort()
             return
-        self._transport.writelines(records)  # one by one, each would be a call of the system
+        self._transport.writelines(records)  # joined, because each write would be a system call
 
     def _send(self, channel: _Channel) -> None:
         if channel.outgoing.pending:
             self._transport.write(channel.outgoing.read())
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Of what the socket has not taken."""
+        """Set the limits for octets that the socket has not accepted."""
         self._transport.set_write_buffer_limits(high, low)
 
     def get_write_buffer_size(self) -> int:
-        """Octets that the socket has not taken."""
+        """Return the octets that the socket has not accepted."""
         return self._transport.get_write_buffer_size()
 
     def pause_reading(self) -> None:
-        """The conversation has enough for now."""
+        """Stop passing octets to the session."""
         self._paused = True
         self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """It can take more: soon, but not before this returns."""
+        """Pass octets to the session again, but not before this method returns."""
         if self._paused:
             self._paused = False
             asyncio.get_running_loop().call_soon(self._resume)
@@ -245,24 +252,24 @@ class TlsTransport(PlainTransport, asyncio.Transport):
             octets, self._undeciphered = self._undeciphered, b""
             try:
                 self._decipher(octets)
-            except BaseException:  # as the loop does with what fails while it reads: nothing after a gap
+            except BaseException:  # as the loop does when reading fails: never go on after a gap
                 self.abort()
                 raise
         if not self._paused and self._channel is not None:
             self._transport.resume_reading()
 
     def is_closing(self) -> bool:
-        """Whether nothing can be written any more."""
+        """Return whether nothing can be written any more."""
         return self._channel is None or self._transport.is_closing()
 
     def close(self) -> None:
-        """Say that we are done and wait a while for the peer to close its side: else it may lose our last words."""
+        """Send close_notify and wait for the peer to close its side, or it might lose the last octets."""
         channel = self._channel
         if channel is None:
             return
         if self._shaken.done():
             with contextlib.suppress(ssl.SSLError):
-                channel.tls.unwrap()  # sends close_notify; it would wait for the peer's
+                channel.tls.unwrap()  # sends close_notify; raises because the peer's has not arrived
             self._send(channel)
         if self._ended or not self._shaken.done():
             self._finish()
@@ -276,13 +283,13 @@ class TlsTransport(PlainTransport, asyncio.Transport):
             self._transport.abort()
 
     def _finish(self) -> None:
-        """Close when all has gone out, for which the peer has a while."""
+        """Close once the output has been sent, for which the peer has limited time."""
         self._forget()
         self._hurry()
         self._transport.close()
 
     def _hurry(self) -> None:
-        """Cut off a peer that takes too long to take the rest and to leave."""
+        """Abort the connection if the peer takes too long to read the rest and to close."""
         self._stop_timer()
         self._timer = asyncio.get_running_loop().call_later(SHUTDOWN_SECONDS, self._transport.abort)
 
@@ -292,7 +299,7 @@ class TlsTransport(PlainTransport, asyncio.Transport):
         self._transport.abort()
 
     def _forget(self) -> None:
-        """No more TLS: what it kept is free."""
+        """Drop the TLS state to free its memory."""
         self._channel = None
         self._undeciphered = b""
 
@@ -300,7 +307,7 @@ class TlsTransport(PlainTransport, asyncio.Transport):
 async def accept_tls(
     accepted: socket.socket, receiver: Receiver, context: ssl.SSLContext, seconds: float
 ) -> None:
-    """TLS from the first octet on an accepted socket. Raises TimeoutError, ssl.SSLError, OSError: it is closed."""
+    """Start TLS on an accepted socket. Raises TimeoutError, ssl.SSLError, OSError; the socket is closed then."""
     transport = TlsTransport(receiver, context, seconds)
     try:
         await asyncio.get_running_loop().connect_accepted_socket(lambda: transport, accepted)
@@ -313,7 +320,7 @@ async def accept_tls(
 async def begin_tls(
     transport: asyncio.Transport, receiver: Receiver, context: ssl.SSLContext, seconds: float
 ) -> None:
-    """TLS on a transport that was in clear until now. Raises as accept_tls does."""
+    """Start TLS on a plain transport. Raises as accept_tls does."""
     if transport.is_closing():
         raise ConnectionResetError("peer left before the TLS handshake")
     secured = TlsTransport(receiver, context, seconds)

@@ -1,4 +1,4 @@
-"""Worker processes of one service: one in place, or several forked before the event loop exists."""
+"""The worker processes of a service: one in this process, or several forked before the event loop exists."""
 
 import gc
 import os
@@ -11,56 +11,56 @@ from contextlib import suppress
 
 from postroom.runtime import notify as manager
 
-Tell = Callable[..., None]
-Work = Callable[[int, Tell], int]
-FAULT = "FAULT="  # a state for ourselves and not for the manager: why the worker cannot start
+Notify = Callable[..., None]
+Work = Callable[[int, Notify], int]
+FAULT = "FAULT="  # not a state of systemd's: tells the parent why a worker cannot start
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
-_LONGEST = 2000  # of a fault's text, so that it fits into one write
+_LONGEST = 2000  # octets of a fault's text, so that it fits into one write
 
 
 def supervise(
-    count: int, work: Work, drain_seconds: float, complain: Callable[[str], None], ready: Callable[[], None]
+    count: int, work: Work, drain_seconds: float, log_error: Callable[[str], None], ready: Callable[[], None]
 ) -> int:
-    """Run `work(number, tell)` in `count` processes and return an exit status.
+    """Run `work(number, notify)` in `count` processes and return an exit status.
 
-    `complain` gets a line about a worker that was killed and could say nothing itself, and each fault that workers
-    tell, once, though all of them have it; `ready` is called when all of them are, before the manager hears of it.
+    `log_error` gets a line about a worker that was killed, and each fault that workers report, once even if all of them
+    report it. `ready` is called when all workers are ready, before the manager is notified.
     """
 
-    def tell(*states: str) -> None:
+    def notify(*states: str) -> None:
         for fault in _faults(states):
-            complain(fault)
+            log_error(fault)
             return
         if "READY=1" in states:
             ready()
         manager.notify(*states)
 
     if count == 1:
-        return work(1, tell)
-    return _Supervisor(count, work, drain_seconds, complain, tell).run()
+        return work(1, notify)
+    return _Supervisor(count, work, drain_seconds, log_error, notify).run()
 
 
 class _Supervisor:
-    """The parent: hands signals on, adds readiness up, ends all when one dies."""
+    """The parent process: passes signals on, collects readiness, ends all workers when one dies."""
 
     def __init__(
-        self, count: int, work: Work, drain_seconds: float, complain: Callable[[str], None], tell: Tell
+        self, count: int, work: Work, drain_seconds: float, log_error: Callable[[str], None], notify: Notify
     ) -> None:
-        self._complain = complain
-        self._tell = tell
+        self._log_error = log_error
+        self._notify = notify
         self._selector = selectors.DefaultSelector()
         self._pids: dict[int, int] = {}  # pid to worker number
         self._ready: set[int] = set()
-        self._reload_due = False  # for workers that could not take SIGHUP yet: it would kill them
+        self._reload_due = False  # for workers that cannot handle SIGHUP yet: it would kill them
         self._alive: dict[int, float] = {}
         self._faults: set[str] = set()
         self._status = 0
         self._ending = False
         self._deadline = drain_seconds + 10
-        self._watched, self._held = os.pipe()  # closes when this process ends, however it ends
+        self._watched, self._held = os.pipe()  # closes when this process ends, for whatever reason
         self._catch_signals()
         gc.collect()
-        gc.freeze()  # a collection writes to all that it looks at, and pages that are written to are shared no more
+        gc.freeze()  # a collection writes to every object it visits, which would unshare the memory pages
         for number in range(1, count + 1):
             self._fork(number, work)
 
@@ -73,7 +73,7 @@ class _Supervisor:
         self._selector.register(wake, selectors.EVENT_READ, 0)
 
     def _fork(self, number: int, work: Work) -> None:
-        hear, speak = os.pipe()
+        read_end, write_end = os.pipe()
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         pid = os.fork()
         if pid == 0:
@@ -82,14 +82,14 @@ class _Supervisor:
                 signal.signal(caught, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         if pid == 0:
-            os.close(hear)
+            os.close(read_end)
             os.close(self._held)
             threading.Thread(target=_end_after, args=(self._watched,), daemon=True).start()
-            status = work(number, lambda *states: _speak(speak, states))
+            status = work(number, lambda *states: _send_states(write_end, states))
             os._exit(status)
-        os.close(speak)
+        os.close(write_end)
         self._pids[pid] = number
-        self._selector.register(hear, selectors.EVENT_READ, number)
+        self._selector.register(read_end, selectors.EVENT_READ, number)
 
     def run(self) -> int:
         while self._pids:
@@ -97,17 +97,17 @@ class _Supervisor:
                 octets = os.read(key.fd, 4096)
                 if key.data == 0:
                     for received in octets:
-                        self._signalled(received)
+                        self._handle_signal(received)
                 elif octets:
-                    self._told(key.data, octets.decode(errors="replace").split("\n"))
+                    self._handle_states(key.data, octets.decode(errors="replace").split("\n"))
                 else:
                     self._selector.unregister(key.fd)
         for key in tuple(self._selector.get_map().values()):
-            if key.data:  # the last words of workers that are dead
-                self._told(key.data, os.read(key.fd, 4096).decode(errors="replace").split("\n"))
+            if key.data:  # last messages of workers that have ended
+                self._handle_states(key.data, os.read(key.fd, 4096).decode(errors="replace").split("\n"))
         return self._status
 
-    def _signalled(self, number: int) -> None:
+    def _handle_signal(self, number: int) -> None:
         if number in (signal.SIGTERM, signal.SIGINT):
             manager.notify("STOPPING=1")
             self._end()
@@ -129,7 +129,7 @@ class _Supervisor:
                 code = os.waitstatus_to_exitcode(status)
                 if code < 0:
                     name = signal.Signals(-code).name
-                    self._complain(f"worker {number} (process {pid}) was killed by {name}: ending them all")
+                    self._log_error(f"worker {number} (process {pid}) was killed by {name}: ending them all")
                 self._status = code or 1
                 self._end()
 
@@ -149,15 +149,15 @@ class _Supervisor:
         for pid in self._pids:
             os.kill(pid, number)
 
-    def _told(self, worker: int, states: list[str]) -> None:
+    def _handle_states(self, worker: int, states: list[str]) -> None:
         for fault in _faults(states):
             if fault not in self._faults:
                 self._faults.add(fault)
-                self._complain(fault)
+                self._log_error(fault)
         if "READY=1" in states:
             self._ready.add(worker)
             if len(self._ready) == len(self._pids):
-                self._tell("READY=1")
+                self._notify("READY=1")
                 self._reload()
         if "WATCHDOG=1" in states:
             self._alive[worker] = time.monotonic()
@@ -170,7 +170,7 @@ class _Supervisor:
 
 
 def fault(text: str) -> str:
-    """Return the state that tells why a worker cannot start."""
+    """Return the state that tells the parent why a worker cannot start."""
     return FAULT + " ".join(text[:_LONGEST].split("\n"))
 
 
@@ -178,12 +178,12 @@ def _faults(states: Iterable[str]) -> list[str]:
     return [state.removeprefix(FAULT) for state in states if state.startswith(FAULT)]
 
 
-def _speak(pipe: int, states: tuple[str, ...]) -> None:
+def _send_states(pipe: int, states: tuple[str, ...]) -> None:
     with suppress(BrokenPipeError):  # the parent was killed
         os.write(pipe, ("\n".join(states) + "\n").encode())
 
 
 def _end_after(watched: int) -> None:
-    """In a thread of a worker: end in an orderly way when the parent is no more, since nobody else would say so."""
+    """End a worker, from a thread of it, in an orderly way when the parent has died, since no signal will come."""
     os.read(watched, 1)
     os.kill(os.getpid(), signal.SIGTERM)

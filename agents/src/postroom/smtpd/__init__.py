@@ -1,4 +1,4 @@
-"""The SMTP server that mta and msa share: connections, limits, transactions. aiosmtpd is known only here.
+"""The SMTP server that mta and msa share: connections, limits, transactions. Only this room knows aiosmtpd.
 
-Room rule: no policy. What is accepted is decided by a Reception, which mta and msa bring.
+Room rule: no policy. A Reception, which mta and msa provide, decides what is accepted.
 """

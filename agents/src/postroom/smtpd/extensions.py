@@ -1,29 +1,29 @@
-"""The SMTP extensions of the server, a row each. RFC 5321 section 2.2.
+"""The SMTP extensions of the server, one row each. RFC 5321 section 2.2.
 
-The reply to EHLO, the parameters that MAIL and RCPT accept, and the grammar of their values are all derived from these
-rows. A new extension is a row here, and the parsers of its parameters in `wire.smtp.parameters`.
+The reply to EHLO, the parameters that MAIL and RCPT accept, and the grammar of their values are derived from these
+rows. To add an extension, add a row here and the parsers of its parameters to `wire.smtp.parameters`.
 """
 
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from postroom.smtpd.reception import Limits, Manner
+from postroom.smtpd.reception import ListenerSettings, SessionLimits
 from postroom.wire import sasl
 from postroom.wire.smtp import parameters
 from postroom.wire.smtp.commands import NO_PARAMETERS, Grammar
 
 
-def _always(manner: Manner, secured: bool) -> bool:
+def _always(listener: ListenerSettings, secured: bool) -> bool:
     return True
 
 
 class Extension(NamedTuple):
-    """One row. `word` makes the line of the EHLO reply, `offered` says when it is there."""
+    """One extension. `word` returns its line of the EHLO reply; `offered` takes the listener and whether TLS is on."""
 
-    word: Callable[[Limits], str]
+    word: Callable[[SessionLimits], str]
     mail: Grammar = NO_PARAMETERS
     rcpt: Grammar = NO_PARAMETERS
-    offered: Callable[[Manner, bool], bool] = _always  # how the listener behaves, and whether TLS is active
+    offered: Callable[[ListenerSettings, bool], bool] = _always
 
 
 EXTENSIONS: Final = (
@@ -32,18 +32,18 @@ EXTENSIONS: Final = (
     Extension(lambda _: "PIPELINING"),  # RFC 2920
     Extension(lambda _: "ENHANCEDSTATUSCODES"),  # RFC 2034
     Extension(  # RFC 3207
-        lambda _: "STARTTLS", offered=lambda manner, secured: manner.starttls and not secured
+        lambda _: "STARTTLS", offered=lambda listener, secured: listener.starttls and not secured
     ),
     Extension(  # RFC 4954
         lambda _: " ".join(("AUTH", *sasl.MECHANISMS)),
         mail={"AUTH": parameters.unused},
-        offered=lambda manner, secured: manner.login and secured,
+        offered=lambda listener, secured: listener.login and secured,
     ),
 )
 
 
 class Offer(NamedTuple):
-    """The extensions of one listener for clients in clear, or for clients under TLS."""
+    """The extensions that a listener offers, either before TLS or under TLS."""
 
     words: tuple[str, ...]
     mail: Grammar
@@ -53,9 +53,9 @@ class Offer(NamedTuple):
 NO_EXTENSIONS: Final = Offer((), NO_PARAMETERS, NO_PARAMETERS)  # for a client that said HELO
 
 
-def offer(manner: Manner, limits: Limits, *, secured: bool) -> Offer:
+def offer(listener: ListenerSettings, limits: SessionLimits, *, secured: bool) -> Offer:
     """Return what a listener offers."""
-    rows = [row for row in EXTENSIONS if row.offered(manner, secured)]
+    rows = [row for row in EXTENSIONS if row.offered(listener, secured)]
     return Offer(
         tuple(row.word(limits) for row in rows),
         dict(item for row in rows for item in row.mail.items()),

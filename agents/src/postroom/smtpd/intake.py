@@ -1,4 +1,4 @@
-"""What mta and msa do alike with a message that has come in: its header, its id, its log line."""
+"""Steps that mta and msa share when a message has arrived: check its header, give it an id, log it."""
 
 import os
 from collections.abc import Callable
@@ -17,39 +17,39 @@ from postroom.smtpd.transaction import Accepted, Transaction
 from postroom.wire.smtp.replies import Reply
 
 FIRST_READ: Final = 65536
-NOISE_OCTETS: Final = 10 * 256
+POOL_OCTETS: Final = 10 * 256
 
 
-class _Noise:
-    """The kernel's random octets, fetched for many ids at once."""
+class _RandomPool:
+    """A pool of the kernel's random octets, so that one system call serves many ids."""
 
     def __init__(self) -> None:
         self._octets = b""
         self._at = 0
 
     def take(self) -> bytes:
-        """Ten octets that nobody else gets."""
+        """Return ten octets that no other caller gets."""
         if self._at >= len(self._octets):
-            self._octets, self._at = os.urandom(NOISE_OCTETS), 0
+            self._octets, self._at = os.urandom(POOL_OCTETS), 0
         self._at += 10
         return self._octets[self._at - 10 : self._at]
 
     def forget(self) -> None:
-        """A forked process must not hand out its parent's octets."""
+        """Drop the pool, because a forked process must not use its parent's octets."""
         self._octets, self._at = b"", 0
 
 
-_NOISE = _Noise()
-os.register_at_fork(after_in_child=_NOISE.forget)
+_RANDOM = _RandomPool()
+os.register_at_fork(after_in_child=_RANDOM.forget)
 
 
 def new_id(now: float) -> str:
-    """A queue id."""
-    return queue_id(int(now * 1000), _NOISE.take())
+    """Return a new queue id."""
+    return queue_id(int(now * 1000), _RANDOM.take())
 
 
 def header_of(draft: Draft, max_hops: int) -> HeaderBlock:
-    """The draft's header block. Raises MessageMalformed (too large, or a line that is no field), MailLoop."""
+    """Parse the draft's header block. Raises MessageMalformed (too large, or a line that is no field), MailLoop."""
     head = draft.head(FIRST_READ)
     if len(head) >= FIRST_READ and not head.endswith(b"\r\n\r\n"):
         head = draft.head(MAX_OCTETS + 4)
@@ -65,19 +65,19 @@ def header_of(draft: Draft, max_hops: int) -> HeaderBlock:
 
 
 def dropping(doomed: Callable[[Field], bool]) -> Callable[[Field], bool]:
-    """Which fields go from a sound header: `doomed`, and the separator lines of a mailbox file, which have no name."""
+    """Return a predicate for the fields to remove: those that `doomed` names, and nameless mailbox separator lines."""
     return lambda one: not one.key or doomed(one)
 
 
 def message_id_of(block: HeaderBlock) -> str:
-    """The Message-ID, fit for a log line."""
+    """Return the Message-ID in a form that is safe in a log line."""
     field = block.first(b"message-id")
     return cleaned(field.value.decode("latin-1").replace("\t", " "), limit=250) if field else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """One message on its way into the spool. `now`: seconds since 1970."""
+    """One message on its way into the spool. `now` is in seconds since 1970."""
 
     client: Client
     transaction: Transaction
@@ -87,7 +87,7 @@ class Incoming:
     now: float
 
     def arrival(self, host: str) -> trace.Arrival:
-        """What the Received field is made of."""
+        """Return the facts for the Received field."""
         client, accepted = self.client, self.transaction.accepted
         return trace.Arrival(
             host=host,
@@ -101,7 +101,7 @@ class Incoming:
         )
 
     def size(self, head: bytes) -> int:
-        """Octets of the message with this header block."""
+        """Return the octets of the message with this header block."""
         return len(head) + self.draft.size - self.block.body_offset
 
 
@@ -111,7 +111,7 @@ def _given(accepted: Accepted, host: str) -> str:
 
 
 def log_accepted(log: Log, incoming: Incoming, message: QueuedMessage, more: str = "") -> None:
-    """The one line of an accepted message."""
+    """Log an accepted message in one line."""
     if not log.enabled("info"):
         return
     client = incoming.client
@@ -132,5 +132,5 @@ def log_accepted(log: Log, incoming: Incoming, message: QueuedMessage, more: str
 
 
 def queued(queue_id: str) -> Reply:
-    """250: it is on disk."""
+    """Return the 250 reply for a message that is on disk."""
     return Reply(250, "2.0.0", f"Ok: queued as {queue_id}")

@@ -5,10 +5,10 @@ from typing import Final
 from postroom.contracts.errors import Unavailable
 from postroom.entrance.exchange import exchange
 from postroom.runtime.tls_transport import begin_tls
-from postroom.smtpd import sayings as say
+from postroom.smtpd import replies
+from postroom.smtpd.context import HANDSHAKE_SECONDS
 from postroom.smtpd.session import SmtpSession, Verb
 from postroom.smtpd.stream import ConnectionEnd
-from postroom.smtpd.surroundings import HANDSHAKE_SECONDS
 from postroom.wire import sasl
 from postroom.wire.smtp import commands
 from postroom.wire.smtp.replies import Reply
@@ -20,29 +20,29 @@ async def starttls(session: SmtpSession, argument: str) -> Reply:
     """Begin TLS and forget what was said before."""
     if argument:
         return commands.SYNTAX
-    around, client = session.surroundings, session.client
-    if not around.manner.starttls or client.secured:
-        return say.NO_STARTTLS
+    context, client = session.context, session.client
+    if not context.listener.starttls or client.secured:
+        return replies.NO_STARTTLS
     if session.unread:
-        # RFC 3207 section 6: what came in plain text behind STARTTLS may be an attacker's
-        around.injected(client)
-        raise ConnectionEnd(say.INJECTED.octets)
-    session.say(say.START_TLS.octets)
+        # RFC 3207 section 6: plain text that follows STARTTLS may come from an attacker.
+        context.log_injection(client)
+        raise ConnectionEnd(replies.INJECTED.octets)
+    session.write(replies.START_TLS.octets)
     session.flush()
     await _start_tls(session)
-    # RFC 3207 section 4.2: nothing said before TLS counts
+    # RFC 3207 section 4.2: forget everything that the client said before TLS.
     client.helo, client.extended, client.login = "", False, None
     session.transaction.reset()
     session.commands = 0
-    return say.NOTHING
+    return replies.NO_REPLY
 
 
 async def _start_tls(session: SmtpSession) -> None:
-    around = session.surroundings
+    context = session.context
     try:
-        await begin_tls(session.transport, session, around.tls_context(), HANDSHAKE_SECONDS)
+        await begin_tls(session.transport, session, context.tls_context(), HANDSHAKE_SECONDS)
     except (OSError, TimeoutError) as error:
-        around.handshake_failed(session.client, error)
+        context.log_handshake_failure(session.client, error)
         raise ConnectionEnd from error
     if session.gone:
         raise ConnectionEnd
@@ -50,19 +50,19 @@ async def _start_tls(session: SmtpSession) -> None:
 
 async def auth(session: SmtpSession, argument: str) -> Reply:
     """Log the client in."""
-    around, client = session.surroundings, session.client
-    if not around.manner.login:
-        return say.NO_AUTH
+    context, client = session.context, session.client
+    if not context.listener.login:
+        return replies.NO_AUTH
     if not client.secured:
-        return say.NEED_TLS_FOR_AUTH
+        return replies.NEED_TLS_FOR_AUTH
     if not client.helo or client.login or session.transaction.mail is not None:
-        return say.BAD_SEQUENCE
+        return replies.BAD_SEQUENCE
     if not argument:
         return commands.SYNTAX
     mechanism, _, initial = argument.partition(" ")
 
     async def ask(challenge: bytes) -> bytes:
-        session.say(b"334 " + challenge + b"\r\n")
+        session.write(b"334 " + challenge + b"\r\n")
         line = await session.line(MAX_AUTH_LINE)
         if line is None or line[-2:] != b"\r\n":
             raise sasl.SaslError("response too long or malformed")
@@ -71,16 +71,16 @@ async def auth(session: SmtpSession, argument: str) -> Reply:
     try:
         finished = await exchange(mechanism, initial.strip().encode("ascii") or None, ask)
     except sasl.UnknownMechanism:
-        return say.UNKNOWN_MECHANISM
+        return replies.UNKNOWN_MECHANISM
     except sasl.SaslError as error:
         return Reply(501, "5.5.2", str(error))
     try:
-        client.login = await around.reception.authenticate(client, finished.response)
+        client.login = await context.reception.authenticate(client, finished.response)
     except Unavailable as error:
-        # 451 is no reply to AUTH: clients would not know that it is about the login
-        around.refused(client, session.transaction, b"AUTH", say.AUTH_UNAVAILABLE, error)
-        return say.AUTH_UNAVAILABLE
-    return say.AUTHENTICATED
+        # A 451 reply would not tell the client that the login failed; 454 does.
+        context.log_refusal(client, session.transaction, b"AUTH", replies.AUTH_UNAVAILABLE, error)
+        return replies.AUTH_UNAVAILABLE
+    return replies.AUTHENTICATED
 
 
 VERBS: Final[dict[str, Verb]] = {"STARTTLS": starttls, "AUTH": auth}

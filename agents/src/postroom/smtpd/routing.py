@@ -41,9 +41,9 @@ class _Resolved(NamedTuple):
 
 
 class DirectoryRouter:
-    """Resolves by a directory. Without `secrets` nothing is rewritten by SRS.
+    """Resolves addresses in the directory. Without `secrets` it does not apply SRS.
 
-    `addresses`: the host's own IP addresses. Mail to `name@[address]` is for this host (RFC 1123 section 5.2.17).
+    `addresses` are the host's own IP addresses. Mail to `name@[address]` is for this host (RFC 1123 section 5.2.17).
     """
 
     def __init__(

@@ -1,4 +1,6 @@
-"""A listener: accepts, watches over deadlines, drains. What its sessions see of it is in `surroundings`."""
+"""The server of one kind of listener: it accepts connections, enforces deadlines and drains. Its sessions see only
+`context`.
+"""
 
 import asyncio
 import contextlib
@@ -9,10 +11,10 @@ from typing import Final
 
 from postroom.runtime.plain_transport import PlainTransport
 from postroom.runtime.tls_transport import accept_tls
-from postroom.smtpd import sayings
+from postroom.smtpd import replies
+from postroom.smtpd.context import HANDSHAKE_SECONDS, SmtpContext, network_of
 from postroom.smtpd.reception import Client
 from postroom.smtpd.session import SmtpSession
-from postroom.smtpd.surroundings import HANDSHAKE_SECONDS, Surroundings, network_of
 from postroom.smtpd.verbs import VERBS
 
 PATROL_SECONDS: Final = 2.0
@@ -20,8 +22,8 @@ BACKLOG: Final = 1024
 
 
 @dataclass(kw_only=True)
-class SmtpServer(Surroundings):
-    """All sessions of one kind of listener, and the sockets that they come from."""
+class SmtpServer(SmtpContext):
+    """The open sessions of one kind of listener, and its listening sockets."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -33,7 +35,7 @@ class SmtpServer(Surroundings):
     async def start(self, sockets: list[socket.socket]) -> None:
         """Serve on these listening sockets."""
         for listening in sockets:
-            if self.manner.implicit_tls:
+            if self.listener.implicit_tls:
                 self._accepting.append(self.loop.create_task(self._accept_secured(listening)))
                 continue
             unix = listening.family == socket.AF_UNIX
@@ -45,36 +47,40 @@ class SmtpServer(Surroundings):
         self._patrol = self.loop.call_later(PATROL_SECONDS, self._walk)
 
     async def _accept_secured(self, listening: socket.socket) -> None:
-        """Accept for TLS from the first octet: a transport that reads before TLS takes over would lose octets."""
+        """Accept connections that start with TLS. The plain transport cannot do this: it would read octets meant for
+        TLS.
+        """
         listening.setblocking(False)
         while True:
             try:
                 accepted, peer = await self.loop.sock_accept(listening)
-            except OSError as error:  # out of descriptors, or the peer left in the queue
+            except OSError as error:  # out of descriptors, or the peer left before it was accepted
                 self.log.error(f"cannot accept connections: {error.strerror}")
                 await asyncio.sleep(0.1)
                 continue
             address = str(peer[0]).removeprefix("::ffff:")
             network = network_of(address)
-            crowded = self.shaking.of(network) >= self.caps.per_client and not self.exempt(address)
-            if crowded or self.shaking.total >= self.caps.total:
+            crowded = self.handshakes.count(network) >= self.connection_limits.per_client and not self.exempt(
+                address
+            )
+            if crowded or self.handshakes.total >= self.connection_limits.total:
                 self.log.warning(f"connect refused: client={address} too many handshakes", client=address)
                 accepted.close()
                 continue
             task = self.loop.create_task(self._secure(accepted, address))
-            self.shaking.enter(network)
+            self.handshakes.enter(network)
             self._handshakes.add(task)
             task.add_done_callback(partial(self._shook, network))
 
     def _shook(self, network: str, task: asyncio.Task[None]) -> None:
         self._handshakes.discard(task)
-        self.shaking.leave(network)
+        self.handshakes.leave(network)
 
     async def _secure(self, accepted: socket.socket, address: str) -> None:
         try:
             await accept_tls(accepted, SmtpSession(self, VERBS), self.tls_context(), HANDSHAKE_SECONDS)
         except (OSError, TimeoutError) as error:
-            self.handshake_failed(Client(address), error)
+            self.log_handshake_failure(Client(address), error)
 
     def _walk(self) -> None:
         self._patrol = self.loop.call_later(PATROL_SECONDS, self._walk)
@@ -87,7 +93,7 @@ class SmtpServer(Surroundings):
             session.expire()
 
     async def drain(self, seconds: float) -> None:
-        """Accept nothing more; idle clients are told at once, the others after their transaction."""
+        """Stop accepting. Close idle sessions at once and the others after their transaction."""
         self.draining = True
         for server in self._servers:
             server.close()
@@ -95,7 +101,7 @@ class SmtpServer(Surroundings):
             task.cancel()
         for session in self.sessions:
             if session.idle():
-                session.end(sayings.CLOSING.octets)
+                session.end(replies.CLOSING.octets)
         tasks = {session.task for session in self.sessions if session.task}
         if tasks:
             _, unfinished = await asyncio.wait(tasks, timeout=seconds)

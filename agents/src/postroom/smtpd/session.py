@@ -1,7 +1,8 @@
-"""One SMTP conversation: the loop that reads a line, has its verb answered, and counts. RFC 5321 section 4.1, RFC 2920.
+"""One SMTP session: read a line, have its verb answered, count commands and errors. RFC 5321 section 4.1, RFC 2920.
 
-Room rule: the session knows no verb; the listener hands it the table (`verbs`). A verb translates: line to value, value
-to the transaction and the Reception, refusal to reply. Anything unexpected becomes one log line and a 421.
+Room rule: the session knows no verbs; the listener passes the table (`verbs`). A verb translates a line to values,
+calls the transaction and the Reception, and turns refusals into replies. An unexpected exception becomes one log line
+and a 421.
 """
 
 import asyncio
@@ -14,10 +15,10 @@ from typing import Final, cast
 
 from postroom.contracts.errors import MailError
 from postroom.runtime.connections import LINGER
-from postroom.smtpd import sayings as say
+from postroom.smtpd import replies
+from postroom.smtpd.context import SmtpContext
 from postroom.smtpd.reception import Client
 from postroom.smtpd.stream import OUTPUT_WATER, ConnectionEnd, Stream
-from postroom.smtpd.surroundings import Surroundings
 from postroom.smtpd.transaction import Transaction
 from postroom.wire import sasl
 from postroom.wire.smtp import commands
@@ -25,22 +26,22 @@ from postroom.wire.smtp.answers import answer
 from postroom.wire.smtp.commands import CommandError
 from postroom.wire.smtp.replies import Reply
 
-TURN: Final = 64  # commands
+TURN: Final = 64  # commands between two yields to the event loop
 PEER_CREDENTIALS: Final = struct.Struct("iII")  # pid, uid, gid: unix(7)
 _LONG_VERBS: Final = frozenset({b"MAIL", b"RCPT", b"AUTH"})
-Verb = Callable[["SmtpSession", str], Awaitable[Reply]]  # a session and the command's argument
+Verb = Callable[["SmtpSession", str], Awaitable[Reply]]  # takes the session and the command's argument
 
 
 class SmtpSession(Stream):
-    """The server's side of one connection."""
+    """The server side of one connection."""
 
-    def __init__(self, surroundings: Surroundings, verbs: Mapping[str, Verb]) -> None:
-        super().__init__(surroundings.loop)
-        self.surroundings = surroundings
+    def __init__(self, context: SmtpContext, verbs: Mapping[str, Verb]) -> None:
+        super().__init__(context.loop)
+        self.context = context
         self._verbs = verbs
         self.client = Client("")
         self.task: asyncio.Task[None] | None = None
-        self.transaction = Transaction(surroundings.limits.message_octets, surroundings.limits.recipients)
+        self.transaction = Transaction(context.limits.message_octets, context.limits.recipients)
         self.commands = 0
         self.errors = 0
         self._cut_off: asyncio.TimerHandle | None = None
@@ -49,87 +50,87 @@ class SmtpSession(Stream):
         return not self.client.secured
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client is here, or is refused because there are too many."""
-        if self.transport is not None:  # after a TLS handshake: the conversation goes on
+        """Start the session, or refuse it when there are too many."""
+        if self.transport is not None:  # after the TLS handshake the session continues
             self.transport = transport
             self._note_tls()
             return
         self.transport = transport
-        self.client.address = self.surroundings.name_of(transport)
-        if self.surroundings.manner.local:
+        self.client.address = self.context.client_address(transport)
+        if self.context.listener.local:
             self.client.uid, self.client.user = user_of(transport)
-        if refusal := self.surroundings.admit(self):
-            self._gone_soon(refusal)
+        if refusal := self.context.admit(self):
+            self._turn_away(refusal)
             return
         self._note_tls()
         self.task = self.loop.create_task(self._handle_client())
 
-    def _gone_soon(self, reply: Reply) -> None:
+    def _turn_away(self, reply: Reply) -> None:
         self.transport.write(reply.octets)
         self.transport.close()
 
     async def _handle_client(self) -> None:
         try:
-            self.say(self.surroundings.greeting)
+            self.write(self.context.greeting)
             await self._converse()
         except ConnectionEnd as end:
             if end.reply:
-                self.say(end.reply)
+                self.write(end.reply)
             self.flush()
         except asyncio.CancelledError:
             self.transport.abort()
         except Exception as error:
-            self.surroundings.failed(self.client, error)
-            self.say(say.INTERNAL.octets)
+            self.context.log_internal_error(self.client, error)
+            self.write(replies.INTERNAL.octets)
             self.flush()
         finally:
-            self.surroundings.left(self)
+            self.context.release(self)
             self._close()
 
     def _close(self) -> None:
-        """Close after the last words have gone out; a peer that does not take them is cut off in the end."""
+        """Close after the output buffer has drained; abort if the peer does not read it in time."""
         if not self.gone and self.transport.get_write_buffer_size():
             self._cut_off = self.loop.call_later(LINGER, self.transport.abort)
         self.transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The end."""
+        """Cancel the timer that would abort the connection."""
         super().connection_lost(error)
         if self._cut_off is not None:
             self._cut_off.cancel()
 
     async def _converse(self) -> None:
-        limits = self.surroundings.limits
+        limits = self.context.limits
         while True:
-            if self.surroundings.draining and self.transaction.mail is None:
-                raise ConnectionEnd(say.CLOSING.octets)
+            if self.context.draining and self.transaction.mail is None:
+                raise ConnectionEnd(replies.CLOSING.octets)
             line = await self.line(commands.MAX_MAIL_OR_RCPT)
             self.commands += 1
             if self.commands - len(self.transaction.accepted) > limits.commands:
-                raise self._sent_away(say.TOO_MANY_COMMANDS)
+                raise self._disconnect(replies.TOO_MANY_COMMANDS)
             reply = await self._answer(line)
-            self.say(reply.octets)
+            self.write(reply.octets)
             if reply.permanent:
                 self.errors += 1
                 if self.errors >= limits.errors:
-                    raise self._sent_away(say.TOO_MANY_ERRORS)
+                    raise self._disconnect(replies.TOO_MANY_ERRORS)
             if self._pending > OUTPUT_WATER:
                 self.flush()
                 await self.drained()
             if self.commands % TURN == 0:
-                await asyncio.sleep(0)  # a long pipeline must not keep the others waiting
+                await asyncio.sleep(0)  # a long pipeline must not block other sessions
 
-    def _sent_away(self, reply: Reply) -> ConnectionEnd:
-        self.surroundings.sent_away(self.client, reply)
+    def _disconnect(self, reply: Reply) -> ConnectionEnd:
+        self.context.log_disconnect(self.client, reply)
         return ConnectionEnd(reply.octets)
 
     async def _answer(self, line: bytes | None) -> Reply:
         if line is None:
             return self._too_long()
         if line[-2:] != b"\r\n" or b"\r" in line[:-2]:
-            raise self._sent_away(say.BARE_LINE_END)
+            raise self._disconnect(replies.BARE_LINE_END)
         if len(line) > commands.MAX_COMMAND and line[:4].upper() not in _LONG_VERBS:
-            return say.LINE_TOO_LONG
+            return replies.LINE_TOO_LONG
         try:
             verb, argument = commands.parse_command(line[:-2])
             answered = self._verbs.get(verb)
@@ -138,16 +139,16 @@ class SmtpSession(Stream):
             return error.reply
         except MailError as error:
             reply = answer(error)
-            self.surroundings.refused(self.client, self.transaction, line, reply, error)
+            self.context.log_refusal(self.client, self.transaction, line, reply, error)
             return reply
 
     def _too_long(self) -> Reply:
-        """An AUTH with a long response is told first that its mechanism is not offered."""
+        """Return the reply to an overlong line. An AUTH with an unknown mechanism is refused for that reason first."""
         verb, mechanism, *_ = (*self.overlong.split(b" ", 2), b"", b"")
-        may_log_in = self.surroundings.manner.login and self.client.secured
+        may_log_in = self.context.listener.login and self.client.secured
         if may_log_in and verb.upper() == b"AUTH" and not sasl.offered(mechanism.decode("latin-1")):
-            return say.UNKNOWN_MECHANISM
-        return say.LINE_TOO_LONG
+            return replies.UNKNOWN_MECHANISM
+        return replies.LINE_TOO_LONG
 
     def _note_tls(self) -> None:
         found = cast("ssl.SSLObject | None", self.transport.get_extra_info("ssl_object"))
@@ -155,11 +156,11 @@ class SmtpSession(Stream):
             self.client.tls_version = found.version() or "TLS"
             self.client.cipher = (found.cipher() or ("",))[0]
 
-    # what the listener's patrol asks
+    # called by the listener's patrol
 
     def overdue(self, now: float) -> bool:
-        """Whether the peer has used up its time: minutes while there is room, less under pressure."""
-        limits, pressed = self.surroundings.limits, self.surroundings.pressed(self.client)
+        """Return whether the peer has used up its time: minutes while there is room, less under pressure."""
+        limits, pressed = self.context.limits, self.context.under_pressure(self.client)
         if self._receiving is not None:
             return self._receiving.overdue(now, limits, pressed=pressed)
         seconds = min(limits.command_timeout, limits.pressure_timeout) if pressed else limits.command_timeout
@@ -169,17 +170,17 @@ class SmtpSession(Stream):
         """End a session whose peer is too slow."""
         if self._drained is not None:
             self.transport.abort()
-        self.end(say.TIMED_OUT.octets)
+        self.end(replies.TIMED_OUT.octets)
 
     def idle(self) -> bool:
-        """Whether nothing is under way that a drain should wait for."""
+        """Return whether the session can be closed at once when the server drains."""
         return self.transaction.mail is None and self._receiving is None and self._waiter is not None
 
 
 def user_of(transport: asyncio.BaseTransport) -> tuple[int | None, str]:
-    """Who is at the other end of a unix socket, as the kernel says: number and name. unix(7), SO_PEERCRED
+    """Return the user id and user name at the other end of a unix socket. unix(7), SO_PEERCRED
 
-    A service with PrivateUsers would see all others as nobody, so that of the msa goes without.
+    PrivateUsers= would show every other user as `nobody`, so the msa's unit does not set it.
     """
     found = transport.get_extra_info("socket")
     if found is None:

@@ -1,4 +1,4 @@
-"""The settings that all agents with SMTP listeners have, and the limits made of them."""
+"""The settings of all agents with SMTP listeners, and the limits derived from them."""
 
 from ipaddress import ip_address
 from typing import Annotated
@@ -8,7 +8,7 @@ from msgspec import Meta
 from postroom.runtime.config import ConfigError, Count, Seconds, Settings, check
 from postroom.runtime.connections import networks
 from postroom.runtime.tls import TlsStore
-from postroom.smtpd.reception import Limits
+from postroom.smtpd.reception import SessionLimits
 from postroom.smtpd.routing import read_srs_secrets
 
 Share = Annotated[float, Meta(ge=0, le=1, description="a share of max_connections, 0 to 1")]
@@ -16,27 +16,28 @@ Rate = Annotated[int, Meta(ge=0, description="0 or more octets per second")]
 
 
 class SmtpSettings(Settings, frozen=True, kw_only=True):
-    """Sizes in octets, times in seconds."""
+    """Settings of the SMTP server. Sizes in octets, times in seconds."""
 
     tls_directory: str = "/etc/postroom/tls"
     max_message_bytes: Annotated[int, Meta(ge=65_536)] = 52_428_800  # RFC 5321 section 4.5.3.1.7
     max_recipients: Count = 1000
     max_connections: Count = 500
     max_connections_per_client: Count = 20
-    max_commands: Count = 1000  # of a connection that delivers nothing
+    max_commands: Count = 1000  # of a connection that delivers no message
     max_errors: Count = 10
     max_hops: Count = 50
     command_timeout: Seconds = 300.0
     data_timeout: Seconds = 600.0  # of silence in a message
-    pressure_share: Share = 0.5  # of max_connections: from here on the strict limits below hold
-    pressure_timeout: Seconds = 60.0  # in place of command_timeout
-    minimum_rate: Rate = 500  # octets per second below which a message's transfer is ended
-    rate_window: Seconds = 30.0  # over which the rate is judged
-    long_data_after: Seconds = 600.0  # seconds of one message, after which it needs
+    pressure_share: Share = 0.5  # share of max_connections in use from which the strict limits below hold
+    pressure_timeout: Seconds = 60.0  # replaces command_timeout
+    minimum_rate: Rate = 500  # octets per second; a slower transfer is ended
+    rate_window: Seconds = 30.0  # seconds over which the rate is measured
+    long_data_after: Seconds = 600.0  # seconds; a longer transfer needs long_data_rate
     long_data_rate: Rate = 10_000  # octets per second
-    trusted_clients: list[str] = []  # networks exempt from per-client caps: load tests, own hosts
-    own_addresses: list[str] = []  # IP addresses under which others know this host: name@[address] is local
-    srs_secrets_file: str = ""  # one secret per line, newest first; needed to take back mail sent on with SRS
+    trusted_clients: list[str] = []  # networks exempt from the limits per client: load tests, own hosts
+    own_addresses: list[str] = []  # IP addresses of this host as others see them: name@[address] is local
+    # One secret per line, newest first. Needed to accept mail that comes back to an SRS address.
+    srs_secrets_file: str = ""
 
     def __post_init__(self) -> None:
         for address in self.own_addresses:
@@ -52,19 +53,19 @@ def _is_address(text: str) -> bool:
 
 
 def check_listener(config: SmtpSettings) -> None:
-    """Look at all that the settings name. Raises ConfigError."""
+    """Check the files and networks that the settings name. Raises ConfigError."""
     TlsStore(config.tls_directory).load()
     read_srs_secrets(config.srs_secrets_file)
-    limits(config, config.max_recipients)
+    session_limits(config, config.max_recipients)
 
 
-def limits(config: SmtpSettings, recipients: int) -> Limits:
-    """A server's limits, with so many recipients per message. Raises ConfigError: a trusted network is none."""
+def session_limits(config: SmtpSettings, recipients: int) -> SessionLimits:
+    """Return the session limits with this number of recipients per message. Raises ConfigError: malformed network."""
     try:
         networks(config.trusted_clients)
     except ValueError as error:
         raise ConfigError(f"trusted_clients: {error}") from error
-    return Limits(
+    return SessionLimits(
         message_octets=config.max_message_bytes,
         recipients=recipients,
         connections=config.max_connections,

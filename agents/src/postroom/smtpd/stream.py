@@ -1,7 +1,7 @@
-"""Octets of one connection: an input buffer, collected output, deadlines. The lower half of a session.
+"""The octets of one connection: an input buffer, collected output, deadlines. The base class of a session.
 
-aiosmtpd brings a StreamReader, a StreamWriter and a timer per connection, and logs each line; here input waits
-in one buffer, replies leave together, and one patrol per listener looks at all deadlines.
+aiosmtpd creates a StreamReader, a StreamWriter and a timer for each connection and logs each line. This class keeps
+input in one buffer, sends replies together, and leaves all deadlines to one patrol per listener.
 """
 
 import asyncio
@@ -12,16 +12,16 @@ from aiosmtpd.smtp import SMTP
 from postroom.contracts.errors import Unavailable
 from postroom.contracts.queue import Draft
 from postroom.runtime.plain_transport import SMALL
-from postroom.smtpd.reception import Limits
+from postroom.smtpd.reception import SessionLimits
 from postroom.wire.smtp.data import DataScanner
 
-HIGH_WATER: Final = SMALL  # unread octets at which the peer has to wait
+HIGH_WATER: Final = SMALL  # unread octets at which reading pauses
 OVERLONG_KEPT: Final = 64
-OUTPUT_WATER: Final = 16384  # unsent replies of pipelined commands
+OUTPUT_WATER: Final = 16384  # octets of replies that are sent without waiting for more
 
 
 class ConnectionEnd(Exception):
-    """The conversation is over; `reply` is said before closing, if any."""
+    """Ends the session. `reply`, if any, is sent before closing."""
 
     def __init__(self, reply: bytes = b"") -> None:
         super().__init__("connection end")
@@ -29,7 +29,7 @@ class ConnectionEnd(Exception):
 
 
 class Receiving:
-    """A DATA phase under way: the scanner, where the octets go, and when it was looked at."""
+    """A DATA phase in progress: the scanner, the draft, and the times for rate limits."""
 
     __slots__ = (
         "began", "draft", "error", "limit", "moved_at", "noticed", "received", "scanner", "window", "window_began"
@@ -42,10 +42,10 @@ class Receiving:
         self.received = 0
         self.error: Unavailable | None = None
         self.began = self.moved_at = self.window_began = now
-        self.noticed = self.window = 0  # octets at the last look, and when the window began
+        self.noticed = self.window = 0  # octets at the last check, and at the start of the window
 
     def take(self, octets: bytes) -> bool:
-        """Scan a piece and keep it while the message is one that can be taken; whether it has ended."""
+        """Scan a piece and store it as long as the message is acceptable. Return whether the message has ended."""
         self.received += len(octets)
         piece = self.scanner.feed(octets)
         if self.draft is not None:
@@ -63,23 +63,25 @@ class Receiving:
             self.forget()
 
     def forget(self) -> None:
-        """Keep nothing more; the rest is read over."""
+        """Store nothing more. The rest of the message is read and dropped."""
         if self.draft is not None:
             self.draft.discard()
             self.draft = None
 
-    def overdue(self, now: float, limits: Limits, *, pressed: bool) -> bool:
-        """Whether the peer has been silent for too long, or under pressure sends too slowly.
+    def overdue(self, now: float, limits: SessionLimits, *, pressed: bool) -> bool:
+        """Return whether the peer has been silent for too long or, under pressure, sends too slowly.
 
-        `now`: the loop's time. A pause of minutes offends nobody while there is room (RFC 5321 section 4.5.3.2).
+        `now` is the loop's time. A pause of minutes is acceptable while there is room (RFC 5321 section 4.5.3.2).
         """
         if self.received != self.noticed:
             self.noticed, self.moved_at = self.received, now
         slow = self._slow(now, limits)
         return now - self.moved_at > limits.data_timeout or (pressed and slow)
 
-    def _slow(self, now: float, limits: Limits) -> bool:
-        """Whether the rate is below the floor: of the window that ends now, and of the whole after a long time."""
+    def _slow(self, now: float, limits: SessionLimits) -> bool:
+        """Return whether the rate is below the minimum, over the window that ends now or over the whole of a long
+        message.
+        """
         slow, seconds = False, now - self.window_began
         if seconds >= limits.rate_window:
             slow = self.received - self.window < seconds * limits.minimum_rate
@@ -89,18 +91,18 @@ class Receiving:
 
 
 class Stream(SMTP):
-    """aiosmtpd's protocol with input and output of our own.
+    """aiosmtpd's protocol with its own input and output.
 
-    `waiting_since` is when we began to wait for the peer, in the loop's time; 0 while it is us who work.
+    `waiting_since` is the loop's time at which the session began to wait for the peer; 0 while it does not wait.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        # Not SMTP.__init__: it inspects classes and builds tables that are the same for every connection.
+        # Do not call SMTP.__init__: it inspects classes and builds tables that are the same for every connection.
         self.loop = loop
         self.transport: Any = None
         self.waiting_since = 0.0
-        self.overlong = b""  # the first octets of the last line that was too long
-        self.bulk = False  # while a message is received
+        self.overlong = b""  # the start of the last overlong line
+        self.bulk = False  # while a message is being received
         self.unread = bytearray()
         self._searched = 0
         self._output: list[bytes] = []
@@ -113,10 +115,10 @@ class Stream(SMTP):
         self._stopped = False
         self._closing: bytes | None = None
 
-    # what the transport calls
+    # called by the transport
 
     def data_received(self, data: bytes) -> None:
-        """Octets have come: into the message when DATA is under way, else into the buffer."""
+        """Add octets to the message during DATA, otherwise to the buffer."""
         receiving = self._receiving
         if receiving is not None and not receiving.scanner.finished:
             if receiving.take(data):
@@ -129,7 +131,7 @@ class Stream(SMTP):
         self._wake()
 
     def eof_received(self) -> bool | None:
-        """The peer will send nothing more; over plain TCP what has come is still worked on."""
+        """Note that the peer sends nothing more. Over plain TCP the session still answers what has arrived."""
         self._ended = True
         self._wake()
         return self._is_plain()
@@ -151,15 +153,15 @@ class Stream(SMTP):
     def _is_plain(self) -> bool:
         return True
 
-    # what the session calls
+    # called by the session
 
-    def say(self, octets: bytes) -> None:
-        """Add a reply; it leaves when the session waits, or when enough have come together."""
+    def write(self, octets: bytes) -> None:
+        """Buffer a reply until the session waits or the buffer is large enough."""
         self._output.append(octets)
         self._pending += len(octets)
 
     def flush(self) -> None:
-        """Send what was said."""
+        """Send the buffered replies."""
         if self._output:
             if not self.gone:
                 self.transport.write(b"".join(self._output) if len(self._output) > 1 else self._output[0])
@@ -167,16 +169,15 @@ class Stream(SMTP):
             self._pending = 0
 
     def end(self, reply: bytes) -> None:
-        """Have the session end at its next wait, or at once if it is waiting: last words `reply`."""
+        """End the session at its next wait, or at once if it is waiting, and send `reply` last."""
         if self._closing is None:
             self._closing = reply
             self._wake()
 
     async def line(self, limit: int) -> bytes | None:
-        """The next line with its line end, or None when it was longer than `limit` and has been read over.
+        """Return the next line with its line end, or None for a line longer than `limit`, which is dropped.
 
-        `overlong` is then how it began.
-        Raises ConnectionEnd.
+        `overlong` then holds the start of that line. Raises ConnectionEnd.
         """
         overlong = False
         since = 0.0
@@ -200,7 +201,7 @@ class Stream(SMTP):
         return line
 
     async def receive(self, receiving: Receiving) -> None:
-        """Read one message to its real end. Raises ConnectionEnd."""
+        """Read one message up to its end. Raises ConnectionEnd."""
         self._receiving = receiving
         self.bulk = True
         try:
@@ -220,7 +221,7 @@ class Stream(SMTP):
         self.unread[:0] = receiving.scanner.rest
 
     async def _more(self, since: float) -> None:
-        """Wait for input. `since`: when the wait began, or 0 while a message is watched instead."""
+        """Wait for input. `since` is when the wait began, or 0 during DATA, which has its own deadlines."""
         if self._closing is not None:
             raise ConnectionEnd(self._closing)
         self.flush()
@@ -239,7 +240,7 @@ class Stream(SMTP):
         self._check_alive(len(self.unread) > size)
 
     def _check_alive(self, progress: bool) -> None:
-        """Raise ConnectionEnd when we have been told to end, or when no more can come."""
+        """Raise ConnectionEnd if the session has to end or no further input can arrive."""
         if self._closing is not None:
             raise ConnectionEnd(self._closing)
         receiving = self._receiving
@@ -249,7 +250,7 @@ class Stream(SMTP):
             raise ConnectionEnd
 
     async def drained(self) -> None:
-        """Wait for a peer that does not read. Raises ConnectionEnd."""
+        """Wait until the peer has read enough of the output. Raises ConnectionEnd."""
         if self._drained is not None and not self.gone:
             self.waiting_since = self.loop.time()
             await self._drained

@@ -1,8 +1,8 @@
-"""One mail transaction as a state machine: facts in, a refusal or nothing out.
+"""One mail transaction as a state machine: takes facts, returns a refusal or None.
 
 RFC 5321 sections 3.3 and 4.1.4.
 
-Room rule: pure. Whatever ends a transaction, by success or failure, leaves nothing of it behind.
+Room rule: pure. The end of a transaction, by success or failure, resets all of its state.
 """
 
 from typing import Final, NamedTuple
@@ -20,19 +20,19 @@ TOO_LARGE: Final = Reply(552, "5.3.4", "Message size exceeds the limit")
 
 
 class Accepted(NamedTuple):
-    """A recipient that was answered with 250, and where its mail goes."""
+    """A recipient that was answered with 250, and its queue rows."""
 
     given: Recipient
     queued: tuple[QueuedRecipient, ...]
 
 
 class Transaction:
-    """MAIL, RCPT and DATA of one message."""
+    """The state of MAIL, RCPT and DATA for one message."""
 
     __slots__ = ("accepted", "limit", "mail", "max_recipients", "refused")
 
     def __init__(self, limit: int, max_recipients: int) -> None:
-        """`limit`: octets that a message may have."""
+        """Start without a sender. `limit` is the largest message size in octets."""
         self.limit = limit
         self.max_recipients = max_recipients
         self.mail: Mail | None = None
@@ -41,12 +41,12 @@ class Transaction:
 
     @property
     def sender(self) -> str:
-        """The envelope sender, "" for the null sender."""
+        """Return the envelope sender, "" for the null sender."""
         return str(self.mail.sender) if self.mail and self.mail.sender else ""
 
     @property
     def recipients(self) -> tuple[QueuedRecipient, ...]:
-        """Rows for the queue; one address reached in two ways is one row."""
+        """Return the queue rows. An address that was reached in two ways gets one row."""
         rows: dict[tuple[str, str], QueuedRecipient] = {}
         for accepted in self.accepted:
             for row in accepted.queued:
@@ -60,27 +60,27 @@ class Transaction:
         self.refused = 0
 
     def may_begin(self, mail: Mail) -> Reply | None:
-        """Why MAIL is refused, or None. RFC 1870 section 6.1."""
+        """Return the reason to refuse MAIL, or None. RFC 1870 section 6.1."""
         if self.mail is not None:
             return NESTED
         return TOO_LARGE if mail.size > self.limit else None
 
     def begin(self, mail: Mail) -> None:
-        """MAIL was accepted."""
+        """Record that MAIL was accepted."""
         self.mail = mail
 
     def may_add(self) -> Reply | None:
-        """Why RCPT is refused whoever it is for, or None."""
+        """Return the reason to refuse any RCPT, or None."""
         if self.mail is None:
             return NEED_MAIL
         return TOO_MANY if len(self.accepted) >= self.max_recipients else None
 
     def add(self, given: Recipient, queued: tuple[QueuedRecipient, ...]) -> None:
-        """RCPT was accepted."""
+        """Record that RCPT was accepted."""
         self.accepted.append(Accepted(given, queued))
 
     def may_send(self) -> Reply | None:
-        """Why DATA is refused, or None."""
+        """Return the reason to refuse DATA, or None."""
         if self.mail is None:
             return NEED_MAIL
         if not self.accepted:

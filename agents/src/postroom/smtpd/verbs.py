@@ -1,10 +1,9 @@
-"""All verbs of the server by name; those that need no more than a reply are here. RFC 5321 section 4.1."""
+"""All verbs by name. The simple ones, which only need a reply, are defined here. RFC 5321 section 4.1."""
 
 from collections.abc import Mapping
 from typing import Final
 
-from postroom.smtpd import login, receiving
-from postroom.smtpd import sayings as say
+from postroom.smtpd import login, receiving, replies
 from postroom.smtpd.session import SmtpSession, Verb
 from postroom.smtpd.stream import ConnectionEnd
 from postroom.wire.smtp import commands
@@ -12,15 +11,15 @@ from postroom.wire.smtp.replies import Reply
 
 
 async def helo(session: SmtpSession, argument: str) -> Reply:
-    """Greet a client that wants no extensions."""
+    """Greet a client without extensions."""
     _greet(session, argument, extended=False)
-    return session.surroundings.helo_reply
+    return session.context.helo_reply
 
 
 async def ehlo(session: SmtpSession, argument: str) -> Reply:
-    """Greet a client and name the extensions."""
+    """Greet a client and list the extensions."""
     _greet(session, argument, extended=True)
-    return session.surroundings.ehlo_reply(session.client.secured)
+    return session.context.ehlo_reply(session.client.secured)
 
 
 def _greet(session: SmtpSession, argument: str, *, extended: bool) -> None:
@@ -30,38 +29,38 @@ def _greet(session: SmtpSession, argument: str, *, extended: bool) -> None:
 
 
 async def rset(session: SmtpSession, argument: str) -> Reply:
-    """Give up the transaction."""
+    """Reset the transaction."""
     if argument:
         return commands.SYNTAX
     session.transaction.reset()
-    return say.RESET
+    return replies.RESET
 
 
 async def noop(session: SmtpSession, argument: str) -> Reply:
     """Do nothing."""
-    return say.OK
+    return replies.OK
 
 
 async def quit_(session: SmtpSession, argument: str) -> Reply:
     """End the session."""
     if argument:
         return commands.SYNTAX
-    raise ConnectionEnd(say.BYE.octets)
+    raise ConnectionEnd(replies.BYE.octets)
 
 
 async def vrfy(session: SmtpSession, argument: str) -> Reply:
-    """Confirm no address: only RCPT tells."""
-    return say.VRFY if argument else commands.SYNTAX
+    """Neither confirm nor deny an address; only RCPT does."""
+    return replies.VRFY if argument else commands.SYNTAX
 
 
 async def expn(session: SmtpSession, argument: str) -> Reply:
     """Refuse to show the members of a list."""
-    return say.EXPN
+    return replies.EXPN
 
 
 async def help_(session: SmtpSession, argument: str) -> Reply:
-    """Name the standard."""
-    return say.HELP
+    """Point to the standard."""
+    return replies.HELP
 
 
 VERBS: Final[Mapping[str, Verb]] = {

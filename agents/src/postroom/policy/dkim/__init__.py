@@ -1,7 +1,7 @@
 """DomainKeys Identified Mail: signing and verifying. RFC 6376, 8301, 8463, 8616.
 
-`canonical` turns bytes into what is hashed, `taglist` and `signature` read fields, `keys` holds both halves
-of a key, `signing` and `verification` put them together. This is the one policy that knows cryptography.
+`canonical` turns bytes into what is hashed, `taglist` and `signature` parse fields, `keys` holds both halves of a key,
+`signing` and `verification` combine them. No other policy uses cryptography.
 """
 
 from postroom.policy.dkim.canonical import BodyHash, Canonicalization

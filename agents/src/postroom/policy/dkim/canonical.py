@@ -1,7 +1,7 @@
 """Canonical forms of header and body. RFC 6376 sections 3.4 and 3.7.
 
-Room rule: no loop over lines. A body of any size is taken in chunks; what is kept between two chunks is a
-number of line ends and at most two octets, whatever the body holds.
+Room rule: no loop over lines. A body of any size is processed in chunks; the state between two chunks is a number of
+line ends and at most two octets.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Final
 
 from postroom.mail.headers import Field, unfold
 
-_CHUNK: Final = 1 << 16  # stays in the processor's cache, and below where malloc asks the kernel
+_CHUNK: Final = 1 << 16  # fits the processor's cache, and malloc does not ask the kernel for it
 _LINE_END: Final = b"\r\n"
 _LINE_ENDS: Final = _LINE_END * 4096
 _RUNS: Final = (b" " * 16, b" " * 4)
@@ -19,16 +19,16 @@ _BACKWARD_LINE_ENDS: Final = re.compile(rb"(?:\n\r)*+")
 
 
 class Canonicalization(StrEnum):
-    """How much a message may change on its way (RFC 6376 section 3.4)."""
+    """How much a message may change in transit (RFC 6376 section 3.4)."""
 
     SIMPLE = "simple"
     RELAXED = "relaxed"
 
 
 def collapsed(text: bytes) -> bytes:
-    """Every run of spaces and tabs as one space.
+    """Replace every run of spaces and tabs with one space.
 
-    Long runs go first and each further pass halves what is left, so that all passes together stay linear.
+    Long runs go first and each further pass halves the rest, so that all passes together are linear.
     """
     text = text.replace(b"\t", b" ")
     if b" " not in text or b"  " not in text:
@@ -41,7 +41,7 @@ def collapsed(text: bytes) -> bytes:
 
 
 def canonical_field(field: Field, form: Canonicalization) -> bytes:
-    """One header field with its line end (RFC 6376 sections 3.4.1 and 3.4.2)."""
+    """Return the canonical form of one header field with its line end (RFC 6376 sections 3.4.1 and 3.4.2)."""
     if form is Canonicalization.SIMPLE:
         return field.raw
     return field.key + b":" + collapsed(unfold(field.body)).strip(b" \r\n") + _LINE_END
@@ -50,8 +50,8 @@ def canonical_field(field: Field, form: Canonicalization) -> bytes:
 class BodyHash:
     """SHA-256 over a canonical body that arrives in pieces (RFC 6376 sections 3.4.3, 3.4.4 and 3.7).
 
-    `length` is the l= tag: only so many canonical octets are hashed. After `digest()`, `size` is the
-    canonical length of the whole body.
+    `length` is the l= tag: only so many canonical octets are hashed. After `digest()`, `size` is the canonical length
+    of the whole body.
     """
 
     __slots__ = ("_hash", "_held", "_left", "_line_ends", "_relaxed", "_something", "size")
@@ -60,19 +60,19 @@ class BodyHash:
         self._hash = sha256()
         self._relaxed = form is Canonicalization.RELAXED
         self._left = length
-        self._held = b""  # white space or CR at the end of the last chunk: its meaning is open yet
-        self._line_ends = 0  # line ends that count only when something follows
+        self._held = b""  # white space or CR at the end of the last chunk, whose meaning is still open
+        self._line_ends = 0  # line ends that count only if something follows
         self._something = False
         self.size = 0
 
     def update(self, octets: bytes | bytearray | memoryview) -> None:
-        """Take the next octets of the body, in their SMTP form with CR LF, without dot-stuffing."""
+        """Take the next octets of the body, with CR LF and without dot-stuffing."""
         view = memoryview(octets)
         for start in range(0, len(view), _CHUNK):
             self._take(self._held + view[start : start + _CHUNK])
 
     def digest(self) -> bytes:
-        """The hash of the whole body; no octets may follow."""
+        """Return the hash of the whole body; no octets may follow."""
         rest = self._held.rstrip(b" \t") if self._relaxed else self._held
         self._held = b""
         if rest:
@@ -88,7 +88,7 @@ class BodyHash:
             held = data[cut:]
             self._held = held if len(held) < 2 else collapsed(held)
             text = collapsed(data[:cut] if held else data)
-            if b" " in text:  # base64 has none, and one octet is found much faster than three
+            if b" " in text:  # base64 has no white space, and searching one octet is much faster than three
                 text = text.replace(b" \r\n", _LINE_END)
         else:
             self._held = data[cut:]
@@ -116,7 +116,7 @@ class BodyHash:
 
 
 def _trailing_line_ends(text: bytes) -> int:
-    """How many CR LF pairs stand at the end."""
+    """Count the CR LF pairs at the end."""
     if not text.endswith(_LINE_END):
         return 0
     if not text.endswith(b"\n\r\n"):

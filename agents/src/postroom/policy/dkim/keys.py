@@ -34,7 +34,7 @@ PublicKey: TypeAlias = RSAPublicKey | Ed25519PublicKey
 
 
 class DkimKeyError(ValueError):
-    """A private key that cannot or must not sign; the text never holds key material."""
+    """A private key that cannot or must not sign. The text never holds key material."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,11 @@ class KeyRecord:
 
     @property
     def family(self) -> str:
-        """The first half of the algorithm that the key serves."""
+        """Return the key type of the algorithm that the key serves."""
         return "rsa" if isinstance(self.key, RSAPublicKey) else "ed25519"
 
     def verifies(self, value: bytes, text: bytes) -> bool:
-        """Whether `value` signs `text`."""
+        """Return whether `value` is a signature of `text`."""
         try:
             if isinstance(self.key, RSAPublicKey):
                 self.key.verify(value, text, _PADDING, _SHA256)
@@ -64,7 +64,7 @@ class KeyRecord:
 
 @lru_cache(maxsize=512)
 def parse_key_record(text: bytes) -> KeyRecord:
-    """Read a key record (RFC 6376 sections 3.6.1 and 6.1.2). Raises TagError with the reason."""
+    """Parse a key record (RFC 6376 sections 3.6.1 and 6.1.2). Raises TagError with the reason."""
     try:
         tags = parse_tags(text[:_LONGEST_RECORD].decode("utf-8"))
     except UnicodeDecodeError:
@@ -104,7 +104,7 @@ def _public_key(kind: str, octets: bytes) -> PublicKey:
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A private key with the place where its public half is published."""
+    """A private key, and the name under which its public half is published."""
 
     domain: str
     selector: str
@@ -112,12 +112,12 @@ class SigningKey:
 
     @property
     def algorithm(self) -> str:
-        """The a= tag."""
+        """Return the a= tag."""
         return "rsa-sha256" if isinstance(self.key, RSAPrivateKey) else "ed25519-sha256"
 
     @property
     def record(self) -> str:
-        """The text of the TXT record at `selector._domainkey.domain`."""
+        """Return the text of the TXT record at `selector._domainkey.domain`."""
         if isinstance(self.key, RSAPrivateKey):
             public = self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
             return f"v=DKIM1; k=rsa; p={b64encode(public).decode('ascii')}"
@@ -125,7 +125,7 @@ class SigningKey:
         return f"v=DKIM1; k=ed25519; p={b64encode(raw).decode('ascii')}"
 
     def signed(self, text: bytes) -> bytes:
-        """The signature of a text."""
+        """Return the signature of a text."""
         if isinstance(self.key, RSAPrivateKey):
             return self.key.sign(text, _PADDING, _SHA256)
         return self.key.sign(sha256(text).digest())
@@ -135,9 +135,9 @@ class SigningKey:
 
 
 def load_key(domain: str, selector: str, pem: bytes) -> SigningKey:
-    """A signing key from PEM (PKCS #8 or PKCS #1), RSA from 2048 to 4096 bits or Ed25519.
+    """Load a signing key from PEM (PKCS #8 or PKCS #1), RSA from 2048 to 4096 bits or Ed25519.
 
-    Raises DkimKeyError: not a key, another kind or size, or a domain or selector that no DNS name can hold.
+    Raises DkimKeyError: not a key, another kind or size, or a domain or selector that DNS cannot hold.
     """
     try:
         domain, selector = a_labels(domain), a_labels(selector)

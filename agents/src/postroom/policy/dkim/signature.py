@@ -17,7 +17,7 @@ _LABELS: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_][a-z0-9
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """One signature whose syntax is right. Domains are in lower case and A-label form."""
+    """One syntactically valid signature. Domains are in lower case and A-label form."""
 
     field: Field
     algorithm: str
@@ -36,17 +36,17 @@ class Signature:
 
     @property
     def key_name(self) -> str:
-        """Where the public key is published (RFC 6376 section 3.6.2.1)."""
+        """Return the name under which the public key is published (RFC 6376 section 3.6.2.1)."""
         return f"{self.selector}._domainkey.{self.domain}"
 
     @property
     def identity_domain(self) -> str:
-        """The domain of the i= tag."""
+        """Return the domain of the i= tag."""
         return self.identity.rpartition("@")[2]
 
 
 def parse_signature(field: Field) -> Signature:
-    """Read a DKIM-Signature field. Raises TagError with the reason."""
+    """Parse a DKIM-Signature field. Raises TagError with the reason."""
     try:
         tags = parse_tags(field.body.decode("utf-8"))
     except UnicodeDecodeError:
@@ -87,19 +87,19 @@ def parse_signature(field: Field) -> Signature:
 
 
 def without_value(field: Field) -> Field:
-    """The signature field as it was when it was hashed: an empty b= tag (RFC 6376 section 3.7)."""
+    """Return the signature field as it was hashed: with an empty b= tag (RFC 6376 section 3.7)."""
     colon = field.raw.find(b":") + 1
     parts = field.raw[colon:].removesuffix(b"\r\n").split(b";")
-    for place, part in enumerate(parts):
+    for index, part in enumerate(parts):
         name, equals, _ = part.partition(b"=")
         if name.strip(b" \t\r\n") == b"b":
-            parts[place] = name + equals
+            parts[index] = name + equals
             break
     return Field(field.key, field.raw[:colon] + b";".join(parts), field.start)
 
 
 def a_labels(name: str) -> str:
-    """A domain or selector in lower case and A-label form (RFC 8616 section 4). Raises TagError."""
+    """Return a domain or selector in lower case and A-label form (RFC 8616 section 4). Raises TagError."""
     name = name.lower()
     if len(name) <= 253 and not name.isascii():
         try:
@@ -138,7 +138,7 @@ def _signed(text: str) -> tuple[str, ...]:
 
 
 def _identity(text: str, domain: str) -> str:
-    """The i= tag, within the d= domain (RFC 6376 section 3.5)."""
+    """Return the i= tag, which must be within the d= domain (RFC 6376 section 3.5)."""
     if not text:
         return "@" + domain
     local, at, of = text.rpartition("@")

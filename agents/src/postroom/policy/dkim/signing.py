@@ -1,7 +1,7 @@
 """Signing a message. RFC 6376 section 5, RFC 8463.
 
-Room rule: what a reader judges a mail by is signed once more often than it occurs, so that nobody can add
-another one on the way (section 8.15); never an l= tag, which would let anybody append (section 8.2).
+Room rule: fields that readers rely on are signed once more often than they occur, so that nobody can add another one in
+transit (section 8.15). Never an l= tag, which would let anybody append (section 8.2).
 """
 
 from base64 import b64encode
@@ -27,7 +27,7 @@ OVERSIGNED: Final = (
     "Content-Type",
     "Content-Transfer-Encoding",
 )
-# Mailing lists add these to a message that stays as it is otherwise: they are signed where they are, no more.
+# Mailing lists add these to an otherwise unchanged message: existing ones are signed, additions are allowed.
 SIGNED: Final = (
     "Sender",
     "Resent-From",
@@ -56,10 +56,10 @@ def sign(
     now: int,
     lifetime: int | None = None,
 ) -> bytes:
-    """DKIM-Signature fields, one for each key, to be put in front of the block as they are.
+    """Return one DKIM-Signature field per key, to be put before the block.
 
-    `body_digest` is `BodyHash().digest()` over the body, relaxed. `now` in seconds since the epoch;
-    `lifetime` in seconds sets the x= tag.
+    `body_digest` is `BodyHash().digest()` over the body, relaxed. `now` is in seconds since the epoch; `lifetime` in
+    seconds sets the x= tag.
     """
     names, fields = _chosen(block)
     signed_text = b"".join(canonical_field(field, _RELAXED) for field in fields)
@@ -80,7 +80,7 @@ def sign(
 def sign_message(
     message: bytes, keys: Sequence[SigningKey], *, now: int, lifetime: int | None = None
 ) -> bytes:
-    """`sign` for a message in one piece: only the new fields are returned."""
+    """Sign a message in one piece, and return only the new fields."""
     block = read_headers(message)
     body = BodyHash()
     body.update(memoryview(message)[block.body_offset :])
@@ -88,7 +88,7 @@ def sign_message(
 
 
 def _chosen(block: HeaderBlock) -> tuple[list[str], list[Field]]:
-    """The names of the h= tag and the fields they stand for, each name from the bottom (section 5.4.2)."""
+    """Return the names of the h= tag and their fields, each name from the bottom (section 5.4.2)."""
     present: defaultdict[bytes, list[Field]] = defaultdict(list)
     for field in reversed(block.fields):
         present[field.key].append(field)

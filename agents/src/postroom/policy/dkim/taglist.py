@@ -11,11 +11,11 @@ _SPACES: Final = re.compile(r"[ \t\r\n]+")
 
 
 class TagError(ValueError):
-    """Not a tag list, or a tag with an impossible value; the text says which."""
+    """Not a tag list, or a tag with an impossible value. The text says which."""
 
 
 def parse_tags(text: str) -> dict[str, str]:
-    """Names and values in order, both without the white space around them.
+    """Return names and values in order, both stripped of white space.
 
     Raises TagError: a part without `=`, a bad name, a name given twice.
     """
@@ -36,7 +36,7 @@ def parse_tags(text: str) -> dict[str, str]:
 
 
 def base64_value(text: str, tag: str) -> bytes:
-    """The octets of a base64 value, which may hold white space anywhere. Raises TagError."""
+    """Decode a base64 value, which may contain white space anywhere. Raises TagError."""
     try:
         return b64decode(_SPACES.sub("", text), validate=True)
     except (Base64Error, ValueError):
@@ -44,5 +44,5 @@ def base64_value(text: str, tag: str) -> bytes:
 
 
 def items(text: str) -> tuple[str, ...]:
-    """A colon-separated list, without white space, in lower case."""
+    """Return the items of a colon-separated list, without white space, in lower case."""
     return tuple(item.strip(_SPACE).lower() for item in text.split(":"))

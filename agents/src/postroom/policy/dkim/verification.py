@@ -1,7 +1,7 @@
 """Verifying the signatures of a message. RFC 6376 section 6, RFC 8301, RFC 8601 section 2.7.1.
 
-Room rule: each combination of canonical form and length is hashed once, however many signatures use it; a
-signature that cannot pass costs no look-up and no arithmetic.
+Room rule: each combination of canonical form and length is hashed once, however many signatures use it. A signature
+that cannot pass costs no lookup and no arithmetic.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,8 @@ MAX_SIGNATURES: Final = 8
 CLOCK_SKEW: Final = 300  # seconds that a signer's clock may be ahead
 _NAME: Final = b"dkim-signature"
 
-_Part: TypeAlias = tuple[Canonicalization, int | None]  # what one body hash covers: form and l= tag
+# the key of a shared body hash: canonical form and l= tag
+_Part: TypeAlias = tuple[Canonicalization, int | None]
 
 
 class DkimResult(StrEnum):
@@ -37,10 +38,10 @@ class DkimResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DkimVerdict:
-    """What became of one signature; `testing` means that its key says t=y.
+    """The result for one signature. `testing` means that its key says t=y.
 
-    `domain`, `selector`, `identity`, `algorithm` and `signature` (the first octets of the b= tag) are
-    empty where the signature could not be read. `reason` is ours, not foreign text.
+    `domain`, `selector`, `identity`, `algorithm` and `signature` (the first octets of the b= tag) are empty if the
+    signature could not be parsed. `reason` is our own text, not foreign.
     """
 
     result: DkimResult
@@ -56,7 +57,7 @@ class DkimVerdict:
 class Verification:
     """One message under verification: header first, then body chunks, then the keys.
 
-    >>> verification = Verification(block)          # keys may be asked for already: verification.queries
+    >>> verification = Verification(block)          # verification.queries lists the keys, to be fetched early
     >>> verification.update(chunk)                  # for each chunk of the body
     >>> verdicts = yield from verification.results(now)
     """
@@ -78,13 +79,13 @@ class Verification:
 
     @property
     def queries(self) -> tuple[Query, ...]:
-        """The keys that will be asked for, each once; to be fetched ahead while the body arrives."""
+        """Return the key queries, each once, so that they can be fetched while the body arrives."""
         names = dict.fromkeys(signature.key_name for signature in self._signatures)
         return tuple(Query(name, RecordType.TXT) for name in names)
 
     @property
     def wants_body(self) -> bool:
-        """Whether any signature needs the body; without, `update` may be left out."""
+        """Return whether any signature needs the body; if not, `update` may be omitted."""
         return bool(self._bodies)
 
     def update(self, octets: bytes | bytearray | memoryview) -> None:
@@ -93,9 +94,9 @@ class Verification:
             body.update(octets)
 
     def results(self, now: int) -> Lookups[tuple[DkimVerdict, ...]]:
-        """A verdict for each signature, from the top; none at all for an unsigned message.
+        """Return a verdict for each signature, from the top; none for an unsigned message.
 
-        `now`: seconds since the epoch. No body may be fed after the first look-up.
+        `now`: seconds since the epoch. No body may be fed after the first lookup.
         """
         digests = {part: body.digest() for part, body in self._bodies.items()}
         judged = [self._before_key(one, digests, now) for one in self._candidates]
@@ -112,7 +113,7 @@ class Verification:
     def _before_key(
         self, one: Signature | DkimVerdict, digests: dict[_Part, bytes], now: int
     ) -> Signature | DkimVerdict:
-        """The verdict where one can be given without the key, else the signature."""
+        """Return the verdict if it does not depend on the key, otherwise the signature."""
         if isinstance(one, DkimVerdict):
             return one
         part = (one.body_form, one.length)
@@ -122,7 +123,7 @@ class Verification:
 def verify(
     message: bytes, *, now: int, max_signatures: int = MAX_SIGNATURES
 ) -> Lookups[tuple[DkimVerdict, ...]]:
-    """`Verification` for a message in one piece. Raises HeaderError."""
+    """Verify a message in one piece. Raises HeaderError."""
     block = read_headers(message)
     verification = Verification(block, max_signatures=max_signatures)
     if verification.wants_body:
@@ -131,7 +132,7 @@ def verify(
 
 
 class _SignedHeader:
-    """The header block as signatures see it; each field is brought into a canonical form once."""
+    """The header block for all signatures. Each field is brought into a canonical form once."""
 
     def __init__(self, block: HeaderBlock) -> None:
         self._fields: dict[str, list[Field]] = {}
@@ -141,7 +142,7 @@ class _SignedHeader:
                 self._fields.setdefault(field.key.decode("ascii"), []).append(field)
 
     def text(self, signature: Signature) -> bytes:
-        """What was signed (RFC 6376 sections 3.7 and 5.4.2): from the bottom, absent fields are empty."""
+        """Return the signed text (RFC 6376 sections 3.7 and 5.4.2): fields from the bottom, absent ones empty."""
         taken: dict[str, int] = {}
         parts: list[bytes] = []
         for name in signature.signed:
@@ -156,7 +157,7 @@ class _SignedHeader:
         return b"".join(parts)
 
     def _form(self, name: str, form: Canonicalization) -> list[bytes]:
-        """All fields of a name in a canonical form, from the bottom."""
+        """Return all fields with a name in a canonical form, from the bottom."""
         found = self._canonical.get((name, form))
         if found is None:
             found = [canonical_field(field, form) for field in self._fields[name]]
@@ -187,7 +188,7 @@ def _verdict(
 
 
 def _without_key(signature: Signature, digest: bytes, size: int, now: int) -> DkimVerdict | None:
-    """What can be said without the key: time, length and body hash (RFC 6376 sections 6.1.1 and 6.1.3)."""
+    """Check what does not need the key: time, length and body hash (RFC 6376 sections 6.1.1 and 6.1.3)."""
     if signature.expiry is not None and signature.expiry < now:
         return _verdict(signature, DkimResult.FAIL, "signature has expired")
     if signature.time is not None and signature.time > now + CLOCK_SKEW:
@@ -214,13 +215,13 @@ def _with_key(signature: Signature, answer: Answer, header: _SignedHeader) -> Dk
         return _verdict(signature, DkimResult.PERMERROR, "key is not for subdomains")
     if record.verifies(signature.value, header.text(signature)):
         return _verdict(signature, DkimResult.PASS, testing=record.testing)
-    if record.testing:  # RFC 6376 section 3.6.1: as if it were not signed
+    if record.testing:  # RFC 6376 section 3.6.1: treat it as unsigned
         return _verdict(signature, DkimResult.NEUTRAL, "signature of a test key did not verify", testing=True)
     return _verdict(signature, DkimResult.FAIL, "signature did not verify")
 
 
 def _usable_key(answer: Answer) -> KeyRecord:
-    """The first usable record of the name. Raises TagError with the reason of the first that is not."""
+    """Return the first usable key record. Raises TagError with the reason of the first one that is not usable."""
     mistake = TagError("no key for the signature")
     for place, text in enumerate(answer.texts[:4]):
         try:

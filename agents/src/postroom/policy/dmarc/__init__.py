@@ -1,6 +1,6 @@
 """Domain-based Message Authentication, Reporting and Conformance. RFC 9989.
 
-`record` reads policies, `walk` finds them without a suffix list, `evaluation` judges a message.
+`record` parses policies, `walk` finds them without a suffix list, `evaluation` judges a message.
 """
 
 from postroom.policy.dmarc.evaluation import DmarcResult, DmarcVerdict, evaluate

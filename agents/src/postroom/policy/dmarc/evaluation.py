@@ -1,10 +1,10 @@
-"""DMARC evaluation: does the domain that the reader sees vouch for the message? RFC 9989.
+"""DMARC evaluation: is the domain that the reader sees authenticated? RFC 9989.
 
-No suffix list: organizational domains are found by walking up the DNS tree (section 4.10). Records are read
-as leniently as section 4.8 says: what is unknown or wrong in them gives way to its default.
+No suffix list: organizational domains are found by walking up the DNS tree (section 4.10). Records are parsed as
+leniently as section 4.8 says: an unknown or wrong value is replaced by its default.
 
-Room rule: nothing that a sender controls may turn a failure into a temporary one. A DNS failure counts only
-below the author's own organizational domain.
+Room rule: nothing that a sender controls may turn a failure into a temporary one. A DNS failure counts only below the
+author's own organizational domain.
 """
 
 import re
@@ -44,11 +44,11 @@ class DmarcResult(StrEnum):
 class DmarcVerdict:
     """The result, and what to do about it.
 
-    `policy`: what the record asks for. `disposition`: what is to be done with this message, with t=y taken
-    into account. After permerror no record has been asked: several authors are to be rejected, a message in which
-    no author domain can be read is to be quarantined, unless its null sender says that it is a report.
-    After temperror the disposition is none, and the caller decides whether to defer (section 5.3.6).
-    `aligned_by`: `spf`, `dkim` or both. `reason`: ours, no foreign text but domain names.
+    `policy`: what the record asks for. `disposition`: what to do with this message, with t=y taken into account. After
+    permerror no record was looked up: a message with several authors is to be rejected, and one without a readable
+    author domain quarantined, unless its null sender says that it is a report. After temperror the disposition is none,
+    and the caller decides whether to defer (section 5.3.6). `aligned_by`: `spf`, `dkim` or both. `reason`: our own
+    text, without foreign text but domain names.
     """
 
     result: DmarcResult
@@ -64,7 +64,7 @@ class DmarcVerdict:
 def evaluate(author: Author, spf: SpfVerdict | None, dkim: Sequence[DkimVerdict]) -> Lookups[DmarcVerdict]:
     """Judge a message by its author, its SPF verdict and its DKIM verdicts (sections 4.10 and 5.3).
 
-    Only a passed SPF check and passed signatures vouch for a message.
+    Only an SPF pass and valid signatures count.
     """
     domain, unreadable = _author_domain(author)
     if unreadable is not None:
@@ -105,7 +105,7 @@ def _judge(
 
 
 def _discover(walk: TreeWalk, domain: str) -> Lookups[tuple[str, DmarcRecord | None]]:
-    """The record that applies: of the domain, of its organizational domain, of its public suffix (4.10.1)."""
+    """Return the record that applies: of the domain, of its organizational domain, or of its public suffix (4.10.1)."""
     own = yield from walk.record(domain)
     if own is not None:
         return domain, own
@@ -120,7 +120,7 @@ def _discover(walk: TreeWalk, domain: str) -> Lookups[tuple[str, DmarcRecord | N
 
 
 def _exists(domain: str) -> Lookups[bool]:
-    """Section 3.2.13: a domain that has neither A, AAAA nor MX records does not exist."""
+    """Return whether the domain exists. Section 3.2.13: one without A, AAAA and MX records does not."""
     types = (RecordType.A, RecordType.AAAA, RecordType.MX)
     answers = yield tuple(Query(domain, one) for one in types)
     if any(answer.status is Status.FOUND for answer in answers):
@@ -132,7 +132,7 @@ def _exists(domain: str) -> Lookups[bool]:
 
 @dataclass(frozen=True, slots=True)
 class _Identifier:
-    """A domain that SPF or DKIM has checked; `passed` is False where DNS left it open."""
+    """A domain that SPF or DKIM has checked. `passed` is False if DNS left it open."""
 
     method: str
     domain: str
@@ -156,14 +156,14 @@ def _identifiers(
 def _aligned(
     walk: TreeWalk, domain: str, identifiers: Sequence[_Identifier]
 ) -> Lookups[tuple[tuple[str, ...], bool]]:
-    """The methods with an aligned identifier that passed, and whether one is left open (section 4.4)."""
+    """Return the methods with an aligned identifier that passed, and whether one is left open (section 4.4)."""
     aligned = [one for one in identifiers if one.domain == domain]
     others = [one for one in identifiers if one.domain != domain and not one.strict]
     if others and not any(one.passed for one in aligned):
         organization = yield from walk.organizational(domain)
         for one in others:
-            # An organizational domain is the name itself or above it: a name elsewhere needs no walk, and
-            # whoever chose it gains nothing by a name server that does not answer.
+            # An organizational domain is the name itself or above it, so a name elsewhere needs no walk, and whoever
+            # chose it gains nothing from a name server that does not answer.
             if not f".{one.domain}".endswith("." + organization):
                 continue
             if (yield from walk.organizational(one.domain)) == organization:
@@ -173,7 +173,7 @@ def _aligned(
 
 
 def _author_domain(author: Author) -> tuple[str, DmarcVerdict | None]:
-    """The author domain in A-label form, or the verdict where there is not exactly one (section 5.3.1)."""
+    """Return the author domain in A-label form, or the verdict if there is not exactly one (section 5.3.1)."""
     if author.fields > 1:
         return "", _no_author("more than one From field", Policy.REJECT)
     if author.malformed:
@@ -195,7 +195,7 @@ def _no_author(reason: str, disposition: Policy) -> DmarcVerdict:
 
 
 def _a_labels(name: str) -> str:
-    """A domain name in lower case and A-label form, or empty when it is none."""
+    """Return a domain name in lower case and A-label form, or "" if it is not one."""
     name = name.removesuffix(".")
     if len(name) > 253:
         return ""

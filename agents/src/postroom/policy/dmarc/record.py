@@ -1,7 +1,6 @@
 """DMARC policy records. RFC 9989 sections 4.7 and 4.8.
 
-Room rule: lenient. What is unknown or wrong in a record gives way to its default; only the version must
-be right.
+Room rule: lenient. An unknown or wrong value is replaced by its default; only the version must be right.
 """
 
 import re
@@ -10,7 +9,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
-# the value is DMARC1 in capitals, the tag's name is any "v" (RFC 9989 section 4.7, RFC 5234 section 2.3)
+# The value must be DMARC1 in capitals, but the tag's name is any "v" (RFC 9989 section 4.7, RFC 5234 section 2.3).
 _VERSION: Final = re.compile(r"[ \t]*[vV][ \t]*=[ \t]*DMARC1[ \t]*(?:;|\Z)")
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-+\--~]+\Z")
 
@@ -25,10 +24,10 @@ class Policy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DmarcRecord:
-    """One policy record. `p`, `sp`, `np` are None where the tag is missing; `usable` says whether it counts.
+    """One policy record. `p`, `sp`, `np` are None if the tag is missing; `usable` says whether the record counts.
 
-    A record with a wrong or missing policy tag counts as p=none when it names an address for reports, and
-    not at all otherwise (section 4.10.1).
+    A record with a wrong or missing policy tag counts as p=none if it names an address for reports, and is ignored
+    otherwise (section 4.10.1).
     """
 
     p: Policy | None = None
@@ -43,7 +42,7 @@ class DmarcRecord:
     usable: bool = True
 
     def policy(self, *, subdomain: bool, exists: bool) -> Policy:
-        """The policy for the domain itself or for a name below it (section 4.10.1)."""
+        """Return the policy for the domain itself or for a name below it (section 4.10.1)."""
         if not subdomain:
             return self.p or Policy.NONE
         if not exists and self.np is not None:
@@ -53,7 +52,7 @@ class DmarcRecord:
 
 @lru_cache(maxsize=1024)
 def parse_record(text: bytes) -> DmarcRecord | None:
-    """Read a TXT record; None when it is no DMARC record (sections 4.7 and 4.8)."""
+    """Parse a TXT record. Return None if it is not a DMARC record (sections 4.7 and 4.8)."""
     words = text.decode("utf-8", "replace")
     if not _VERSION.match(words):
         return None
@@ -64,7 +63,7 @@ def parse_record(text: bytes) -> DmarcRecord | None:
     policies, broken = _policies(tags)
     reports = _uris(tags.get("rua", ""))
     if broken or policies["p"] is None:
-        # Section 4.10.1: what cannot be read asks for nothing but reports.
+        # Section 4.10.1: an unreadable policy only asks for reports.
         policies = {"p": Policy.NONE, "sp": None, "np": None}
         usable = bool(reports)
     else:
@@ -95,6 +94,6 @@ def _policies(tags: dict[str, str]) -> tuple[dict[str, Policy | None], bool]:
 
 
 def _uris(text: str) -> tuple[str, ...]:
-    """The valid URIs of a list; an obsolete size behind `!` is dropped (section 4.8)."""
+    """Return the valid URIs of a list. An obsolete size after `!` is dropped (section 4.8)."""
     uris = (uri.strip(" \t").partition("!")[0] for uri in text.split(","))
     return tuple(uri for uri in uris if _URI.match(uri))

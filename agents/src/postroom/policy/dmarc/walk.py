@@ -1,7 +1,6 @@
 """The DNS tree walk of DMARC. RFC 9989 section 4.10.
 
-Room rule: at most eight names for a walk, asked for together; a failed look-up hurts only a walk that
-gets there.
+Room rule: at most eight names per walk, looked up together. A failed lookup affects only a walk that reaches it.
 """
 
 from collections.abc import Sequence
@@ -14,22 +13,22 @@ _WALK_LABELS: Final = 7  # section 4.10 step 4: a longer name continues with sev
 
 
 class DnsFailure(Exception):
-    """A look-up that the result depends on did not end."""
+    """A lookup that the result depends on failed."""
 
 
 class TreeWalk:
-    """Tree walks that share what they have read."""
+    """Tree walks that share their lookups."""
 
     def __init__(self) -> None:
         self._seen: dict[str, Answer] = {}
 
     def record(self, domain: str) -> Lookups[DmarcRecord | None]:
-        """The one record at a name, if there is exactly one."""
+        """Return the one record at a name, if there is exactly one."""
         yield from self._fetch((domain,))
         return _only_record(domain, self._seen[domain])
 
     def records(self, domain: str) -> Lookups[list[tuple[str, DmarcRecord]]]:
-        """The records of a walk from the longest name, up to the first that has psd=y or psd=n."""
+        """Return the records of a walk from the longest name, up to the first that has psd=y or psd=n."""
         steps = _steps(domain)
         yield from self._fetch(steps)
         found: list[tuple[str, DmarcRecord]] = []
@@ -42,12 +41,15 @@ class TreeWalk:
         return found
 
     def organizational(self, domain: str) -> Lookups[str]:
-        """Section 4.10.2: psd=n marks it, psd=y above marks the name below, else the shortest name."""
+        """Return the organizational domain.
+
+        Section 4.10.2: the name with psd=n, the name below one with psd=y, else the shortest.
+        """
         found = yield from self.records(domain)
         return organizational_of(domain, found)
 
     def _fetch(self, names: Sequence[str]) -> Lookups[None]:
-        """Ask for all names that were not asked for yet, together."""
+        """Look up all names that have not been looked up yet, together."""
         missing = [name for name in names if name not in self._seen]
         if missing:
             answers = yield tuple(Query(f"_dmarc.{name}", RecordType.TXT) for name in missing)
@@ -55,7 +57,7 @@ class TreeWalk:
 
 
 def organizational_domain(domain: str) -> Lookups[str]:
-    """The organizational domain of a name (section 4.10.2); on DNS failure the name itself."""
+    """Return the organizational domain of a name (section 4.10.2); on DNS failure the name itself."""
     try:
         return (yield from TreeWalk().organizational(domain))
     except DnsFailure:
@@ -72,7 +74,7 @@ def organizational_of(domain: str, found: Sequence[tuple[str, DmarcRecord]]) -> 
 
 
 def _steps(domain: str) -> list[str]:
-    """The names of a tree walk, the domain itself first, at most eight (section 4.10)."""
+    """Return the names of a tree walk, the domain itself first, at most eight (section 4.10)."""
     labels = domain.split(".")
     first = max(1, len(labels) - _WALK_LABELS)
     return [domain, *(".".join(labels[start:]) for start in range(first, len(labels)))]

@@ -1,6 +1,6 @@
 """Sender Policy Framework: may this client send for this domain? RFC 7208.
 
-`record` reads records, `macros` expands them, `evaluation` is check_host() as a generator of look-ups.
+`record` parses records, `macros` expands them, `evaluation` is check_host() as a generator of lookups.
 """
 
 from postroom.policy.spf.evaluation import check_host, check_sender

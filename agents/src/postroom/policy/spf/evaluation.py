@@ -1,7 +1,7 @@
 """check_host() of SPF. RFC 7208 sections 2.3, 2.4, 4, 5 and 6.
 
-Room rule: one `_Check` holds the budget of a whole evaluation, includes and redirects among it (section
-4.6.4); the resolver's time limit ends in temporary failures, which end here in temperror.
+Room rule: one `_Check` holds the limits of a whole evaluation, including includes and redirects (section 4.6.4). After
+the resolver's time limit every lookup fails temporarily, which gives temperror here.
 """
 
 import re
@@ -25,11 +25,12 @@ from postroom.policy.spf.verdict import Identity, SpfResult, SpfVerdict
 
 MAX_LOOKUPS: Final = 10  # section 4.6.4
 MAX_VOID_LOOKUPS: Final = 2
-MAX_HOSTS: Final = 10  # of one mx or ptr
+MAX_HOSTS: Final = 10  # of one mx or ptr mechanism
 _LONGEST_EXPLANATION: Final = 500
 
-_HELO: Final = re.compile(r"[A-Za-z0-9._-]+\Z")  # what is no host's name is never asked for (section 2.3)
-_LABEL: Final = re.compile(r"[ -\-/-\[\]-~]{1,63}\Z")  # printable, neither dot nor backslash
+# other characters cannot be in a host name and are never looked up (section 2.3)
+_HELO: Final = re.compile(r"[A-Za-z0-9._-]+\Z")
+_LABEL: Final = re.compile(r"[ -\-/-\[\]-~]{1,63}\Z")  # printable, except dot and backslash
 
 IpAddress: TypeAlias = IPv4Address | IPv6Address
 
@@ -43,7 +44,7 @@ _BY_QUALIFIER: Final = {
 
 
 class _Ended(Exception):
-    """The whole evaluation ends with this result."""
+    """Ends the whole evaluation with this result."""
 
     def __init__(self, result: SpfResult, problem: str) -> None:
         super().__init__(problem)
@@ -53,7 +54,7 @@ class _Ended(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Match:
-    """How one record judged: the result, the term, and where an explanation would be found."""
+    """The result of one record, the term that decided, and the domain of the explanation."""
 
     result: SpfResult
     term: str = ""
@@ -63,10 +64,10 @@ class _Match:
 
 
 def check_sender(ip: IpAddress, mail_from: str, helo: str, *, receiver: str, now: int) -> Lookups[SpfVerdict]:
-    """SPF for an SMTP transaction: of the reverse-path, or of the HELO name when that is null (section 2.4).
+    """Check SPF for an SMTP transaction: the reverse-path, or the HELO name if that is null (section 2.4).
 
-    `mail_from`: `local@domain`, or empty for the null reverse-path. `now`: seconds since the epoch, used
-    by explanations alone. `receiver`: our host name.
+    `mail_from`: `local@domain`, or empty for the null reverse-path. `now`: seconds since the epoch, only used by
+    explanations. `receiver`: our host name.
     """
     if mail_from:
         domain = mail_from.rpartition("@")[2]
@@ -91,9 +92,9 @@ def check_host(  # noqa: PLR0913 - the arguments of RFC 7208 section 4.1
     now: int,
     identity: Identity = Identity.MAIL_FROM,
 ) -> Lookups[SpfVerdict]:
-    """RFC 7208 section 4: may `ip` send for `domain`?
+    """Run check_host() of RFC 7208 section 4: may `ip` send for `domain`?
 
-    `sender`: the identity as an address; without local part `postmaster` stands for it (section 4.3).
+    `sender`: the identity as an address; `postmaster` replaces a missing local part (section 4.3).
     """
     name = domain.lower().removesuffix(".")
     local, at, of = sender.rpartition("@")
@@ -110,13 +111,13 @@ def check_host(  # noqa: PLR0913 - the arguments of RFC 7208 section 4.1
 
 
 def is_domain(name: str) -> bool:
-    """Whether a name can be asked for: at least two labels of 1 to 63 printable characters."""
+    """Return whether a name can be looked up: at least two labels of 1 to 63 printable characters."""
     labels = name.split(".")
     return len(labels) > 1 and len(name) <= 253 and all(map(_LABEL.match, labels))
 
 
 class _Check:
-    """One evaluation with its facts and its budget."""
+    """One evaluation with its facts and its remaining limits."""
 
     def __init__(self, ip: IpAddress, sender: str, helo: str, receiver: str, now: int) -> None:
         mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
@@ -140,7 +141,7 @@ class _Check:
         }
 
     def judge(self, domain: str) -> Lookups[_Match]:
-        """check_host() for one domain; include and redirect call it again, as deep as the budget allows."""
+        """Run check_host() for one domain. include and redirect call it again, as deep as the limits allow."""
         if not is_domain(domain):
             return _Match(SpfResult.NONE, problem="not a full domain name")
         record = yield from self._fetch(domain)
@@ -160,7 +161,7 @@ class _Check:
         return match
 
     def explained(self, tokens: MacroString, domain: str) -> Lookups[str]:
-        """The explanation of a fail, or empty when there is none that can be used (section 6.2)."""
+        """Return the explanation of a fail, or "" if there is no usable one (section 6.2)."""
         try:
             name = yield from self._target(tokens, domain)
             if not is_domain(name):
@@ -202,7 +203,7 @@ class _Check:
         if mechanism == "include":
             return (yield from self._includes(target))
         if not is_domain(target):
-            return False  # section 4.8 leaves it open: a name that cannot be asked for matches nothing
+            return False  # section 4.8 leaves it open: a name that cannot be looked up matches nothing
         match mechanism:
             case "a":
                 answers = yield from self._ask((target,), self._address_type)
@@ -236,13 +237,13 @@ class _Check:
         return self._holds(answers, directive)
 
     def _validated_names(self) -> Lookups[tuple[str, ...]]:
-        """The client's names that point back to it (section 5.5); asked for once per evaluation."""
+        """Return the client's names that point back to it (section 5.5), looked up once per evaluation."""
         if self._pointer is None:
             self._pointer = yield from ask(self.ip.reverse_pointer, RecordType.PTR)
             names = [name.lower().removesuffix(".") for name in self._pointer.names[:MAX_HOSTS]]
             names = [name for name in names if is_domain(name)]
             answers = (yield from self._ask(names, self._address_type)) if names else ()
-            # A client has the names it likes: what they lack is not held against the domain's void look-ups.
+            # The client chooses its names, so their missing records do not count against the domain's void lookups.
             self._validated = tuple(
                 name for name, found in zip(names, answers, strict=True) if self.ip in _addresses(found)
             )
@@ -250,7 +251,7 @@ class _Check:
         return self._validated
 
     def _holds(self, answers: Iterable[Answer], directive: Directive) -> bool:
-        """Whether the client is among the addresses, by the directive's prefix length."""
+        """Return whether the client is among the addresses, by the directive's prefix length."""
         shift = 32 - directive.cidr4 if self.ip.version == 4 else 128 - directive.cidr6
         client = int(self.ip) >> shift
         for answer in answers:
@@ -292,7 +293,7 @@ class _Check:
 
 
 def _dotted(ip: IpAddress) -> str:
-    """The address as the i macro shows it: dotted quad, or 32 dotted nibbles (section 7.3)."""
+    """Return the address in the form of the i macro: dotted quad, or 32 dotted nibbles (section 7.3)."""
     return str(ip) if ip.version == 4 else ".".join(f"{int(ip):032x}")
 
 
@@ -309,7 +310,7 @@ def _within(name: str, target: str) -> bool:
 
 
 def _best_name(names: tuple[str, ...], domain: str) -> str:
-    """The p macro: the domain itself, a name below it, any name (section 7.3)."""
+    """Return the p macro: the domain itself, a name below it, or any name (section 7.3)."""
     if domain in names:
         return domain
     below = (name for name in names if name.endswith("." + domain))

@@ -1,6 +1,6 @@
 """Macro strings of SPF. RFC 7208 section 7.
 
-Room rule: parsing knows no facts, expansion knows no syntax.
+Room rule: parsing uses no facts, expansion knows no syntax.
 """
 
 import re
@@ -25,7 +25,7 @@ _EXPLANATION_ONLY: Final = frozenset("crt")
 
 
 class SpfSyntaxError(ValueError):
-    """The record, or a macro string in it, breaks the grammar; the text names the place."""
+    """The record, or a macro string in it, breaks the grammar. The text names the place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ MacroString: TypeAlias = tuple[str | Macro, ...]
 
 
 def parse_domain_spec(text: str) -> MacroString:
-    """A domain-spec: it ends in a top label or in a macro. Raises SpfSyntaxError."""
+    """Parse a domain-spec, which ends in a top label or in a macro. Raises SpfSyntaxError."""
     tokens = _parse(text, explanation=False)
     if not text or not (isinstance(tokens[-1], Macro) or _TOP_LABEL.search(text)):
         raise SpfSyntaxError(f"not a domain: {text[:60]}")
@@ -51,12 +51,12 @@ def parse_domain_spec(text: str) -> MacroString:
 
 
 def parse_macro_string(text: str) -> MacroString:
-    """A macro-string, as an unknown modifier has it. Raises SpfSyntaxError."""
+    """Parse a macro-string, as in an unknown modifier. Raises SpfSyntaxError."""
     return _parse(text, explanation=False)
 
 
 def parse_explanation(text: str) -> MacroString:
-    """An explain-string: spaces and the letters c, r, t are allowed too. Raises SpfSyntaxError."""
+    """Parse an explain-string, which may also have spaces and the letters c, r, t. Raises SpfSyntaxError."""
     return _parse(text, explanation=True)
 
 
@@ -87,12 +87,12 @@ def _macro(match: re.Match[str], explanation: bool) -> Macro:
 
 
 def expand(tokens: MacroString, facts: Mapping[str, str]) -> str:
-    """The text, with each macro letter replaced from `facts`."""
+    """Replace each macro letter with its value from `facts`."""
     return "".join(token if isinstance(token, str) else _expanded(token, facts) for token in tokens)
 
 
 def expand_domain(tokens: MacroString, facts: Mapping[str, str]) -> str:
-    """A domain name to ask for: labels are cut on the left until 253 characters are left (section 7.3)."""
+    """Expand to a domain name. Labels are removed on the left until 253 characters remain (section 7.3)."""
     name = expand(tokens, facts).removesuffix(".")
     while len(name) > _LONGEST_NAME:
         _, dot, name = name.partition(".")
@@ -102,7 +102,7 @@ def expand_domain(tokens: MacroString, facts: Mapping[str, str]) -> str:
 
 
 def uses(tokens: Sequence[str | Macro], letter: str) -> bool:
-    """Whether a macro letter occurs."""
+    """Return whether a macro letter occurs."""
     return any(isinstance(token, Macro) and token.letter == letter for token in tokens)
 
 

@@ -1,7 +1,7 @@
 """The grammar of SPF records. RFC 7208 sections 4.5, 4.6 and 12.
 
-Room rule: the whole record is read before anything is evaluated, since one mistake anywhere in it is a
-permerror (section 4.6).
+Room rule: the whole record is parsed before anything is evaluated, since one error anywhere in it is a permerror
+(section 4.6).
 """
 
 import re
@@ -32,7 +32,7 @@ _MECHANISMS: Final = frozenset({"all", "include", "a", "mx", "ptr", "ip4", "ip6"
 
 @dataclass(frozen=True, slots=True)
 class Directive:
-    """A qualifier and a mechanism. `domain` is None where the current domain is meant."""
+    """A qualifier and a mechanism. `domain` is None for the current domain."""
 
     text: str
     qualifier: str
@@ -45,7 +45,7 @@ class Directive:
 
 @dataclass(frozen=True, slots=True)
 class SpfRecord:
-    """A record whose grammar is right. `redirect` is None when an `all` makes it void (section 6.1)."""
+    """A grammatically valid record. `redirect` is None if an `all` makes it void (section 6.1)."""
 
     directives: tuple[Directive, ...]
     redirect: MacroString | None = None
@@ -53,13 +53,13 @@ class SpfRecord:
 
 
 def spf_texts(texts: Iterable[bytes]) -> tuple[bytes, ...]:
-    """The TXT records that are SPF records (section 4.5)."""
+    """Return the TXT records that are SPF records (section 4.5)."""
     return tuple(text for text in texts if _VERSION.match(text))
 
 
 @lru_cache(maxsize=1024)
 def parse_record(text: bytes) -> SpfRecord:
-    """Read one record. Raises SpfSyntaxError."""
+    """Parse one record. Raises SpfSyntaxError."""
     if len(text) > _LONGEST_RECORD:
         raise SpfSyntaxError("record too long")
     try:

@@ -1,4 +1,4 @@
-"""What SPF can say. RFC 7208 section 2.6."""
+"""The results of SPF. RFC 7208 section 2.6."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,11 +25,11 @@ class Identity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SpfVerdict:
-    """What SPF says of one client and identity.
+    """The SPF result for one client and identity.
 
-    `domain`: the domain that was checked, in lower case. `mechanism`: the term that decided, as published,
-    or empty. `explanation`: the domain owner's words for a fail, ASCII, foreign text. `problem`: why
-    the result is none, temperror or permerror.
+    `domain`: the domain that was checked, in lower case. `mechanism`: the term that decided, as published, or empty.
+    `explanation`: the domain owner's text for a fail, ASCII, foreign text. `problem`: why the result is none, temperror
+    or permerror.
     """
 
     result: SpfResult

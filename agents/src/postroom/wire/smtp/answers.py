@@ -1,7 +1,7 @@
-"""Every refusal in SMTP's words. RFC 5321 section 4.2.3, RFC 3463.
+"""The SMTP reply to every error. RFC 5321 section 4.2.3, RFC 3463.
 
-Room rule: the table is complete (a test compares it with the list of errors), and tells a stranger nothing that he
-could not know: no path, no account, no reason from inside.
+Room rule: the table is complete (a test compares it with the list of errors), and reveals nothing internal to a
+stranger: no path, no account, no cause.
 """
 
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ ANSWERS: Final[Mapping[type[errors.MailError], Reply]] = {
 
 
 def answer(error: errors.MailError) -> Reply:
-    """Return the reply to an error; a PolicyRefused or MessageMalformed may bring its own words."""
+    """Return the reply to an error. A PolicyRefused or MessageMalformed may have its own text."""
     reply = errors.nearest(ANSWERS, error) or ANSWERS[errors.MailError]
     if isinstance(error, errors.PolicyRefused | errors.MessageMalformed) and error.args:
         return Reply(reply.code, reply.enhanced, str(error.args[0]))

@@ -1,8 +1,7 @@
-"""SMTP and LMTP seen from the client, without I/O. RFC 5321, RFC 2033, RFC 2920.
+"""The client side of SMTP and LMTP, without I/O. RFC 5321, RFC 2033, RFC 2920.
 
-Room rule: a conversation is a generator. It yields a Step (octets to send, then one reply is awaited) or a
-Payload (the message is to be sent, then one reply is awaited) and is sent the reply. Who drives it owns
-connections and clocks.
+Room rule: a conversation is a generator. It yields a Step (send octets, then wait for one reply) or a Payload (send the
+message, then wait for one reply) and is sent the reply. The caller owns connections and clocks.
 """
 
 import re
@@ -18,7 +17,7 @@ COMMAND: Final = 300.0
 DATA_BEGUN: Final = 120.0
 DATA_BLOCK: Final = 180.0
 DATA_ENDED: Final = 600.0
-DATA_FOR_NOBODY: Final = 5.0  # ours: nothing but the session's further use hangs on the reply
+DATA_FOR_NOBODY: Final = 5.0  # our own choice: only the reuse of the session depends on the reply
 
 _PATH: Final = re.compile(
     r'(?:[^\x00-\x20\x7f-\U0010ffff<>()\\,;:"\[\]@]+|"(?:[ !#-\[\]-~]|\\[ -~])*")@[A-Za-z0-9.:\[\]_-]+'
@@ -28,7 +27,7 @@ _MAX_PATH: Final = 510
 
 
 class Refused(Exception):
-    """The server will not talk to us: `reply` says why."""
+    """The server refuses the session. `reply` says why."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(str(reply))
@@ -36,22 +35,22 @@ class Refused(Exception):
 
 
 class OutOfStep(Exception):
-    """The server answered what no server may answer here; the connection is of no use any more."""
+    """The server sent a reply that is not allowed here, so the connection cannot be used any more."""
 
 
 class BadPath(ValueError):
-    """An address that cannot stand in a command."""
+    """An address that cannot be sent in a command."""
 
 
 class Step(NamedTuple):
-    """Send the octets (perhaps none) and wait for one reply, at most so many seconds."""
+    """Send the octets (perhaps none) and wait at most so many seconds for one reply."""
 
     octets: bytes
     timeout: float
 
 
 class Payload(NamedTuple):
-    """Send the message, the final dot and `behind` it, then wait for one reply."""
+    """Send the message, the final dot and then `behind`, and wait for one reply."""
 
     behind: bytes
     timeout: float
@@ -63,9 +62,9 @@ Conversation: TypeAlias = Generator[Step | Payload, Reply, T]
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What the server offers: keywords in upper case, each with its parameters."""
+    """The server's extensions: keywords in upper case with their parameters."""
 
-    name: str = ""  # what the server calls itself
+    name: str = ""  # the server's name for itself
     keywords: dict[str, str] = field(default_factory=dict)
 
     def __contains__(self, keyword: str) -> bool:
@@ -73,13 +72,13 @@ class Capabilities:
 
     @property
     def size_limit(self) -> int:
-        """Octets, 0 for no stated limit. RFC 1870 section 3."""
+        """Return the limit in octets, 0 if none is stated. RFC 1870 section 3."""
         text = self.keywords.get("SIZE", "")
         return int(text) if text.isdecimal() and len(text) < 20 else 0
 
     @property
     def forwards_ident(self) -> bool:
-        """Whether XFORWARD IDENT may be sent."""
+        """Return whether XFORWARD IDENT may be sent."""
         return "IDENT" in self.keywords.get("XFORWARD", "").upper().split()
 
 
@@ -104,7 +103,7 @@ def greeting() -> Conversation[None]:
 
 
 def hello(name: str, *, lmtp: bool = False) -> Conversation[Capabilities]:
-    """Introduce ourselves; HELO where EHLO is not understood. Raises Refused."""
+    """Send EHLO, and HELO if the server does not understand that. Raises Refused."""
     verb = b"LHLO " if lmtp else b"EHLO "
     reply = yield Step(verb + name.encode("ascii") + b"\r\n", COMMAND)
     if reply.code == 250:
@@ -127,14 +126,14 @@ def _capabilities(reply: Reply) -> Capabilities:
 
 
 def start_tls() -> Conversation[None]:
-    """Ask for TLS; the handshake follows. Raises Refused."""
+    """Ask for TLS. The caller starts the handshake. Raises Refused."""
     reply = yield Step(b"STARTTLS\r\n", COMMAND)
     if reply.code != 220:
         raise Refused(reply)
 
 
 def path(address: str) -> bytes:
-    """An address in angle brackets; the null sender is `<>`. Raises BadPath."""
+    """Return an address in angle brackets; the null sender is `<>`. Raises BadPath."""
     if address and (len(address) > _MAX_PATH or not _PATH.fullmatch(address)):
         raise BadPath("address cannot stand in an SMTP command")
     return b"<" + address.encode("ascii") + b">"
@@ -143,29 +142,29 @@ def path(address: str) -> bytes:
 class Transaction:
     """One message to some recipients of one server.
 
-    `replies` has one entry per recipient, None while it has not been judged: they count also when the
-    conversation ends early. `sent` tells that the message (and what was to go behind it) was begun to be sent.
+    `replies` has one entry per recipient, None until the server has judged it; the entries count even if the
+    conversation ends early. `sent` says that sending the message (and what follows it) has begun.
     """
 
     def __init__(self, server: Capabilities, outgoing: Outgoing, *, lmtp: bool = False) -> None:
-        """Raises BadPath."""
+        """Prepare the commands. Raises BadPath."""
         self._lmtp = lmtp
         self._pipelined = "PIPELINING" in server
         self._commands = [*_commands(server, outgoing)]
         self._before = len(self._commands) - 1 - len(outgoing.recipients)  # XFORWARD
         self.replies: list[Reply | None] = [None] * len(outgoing.recipients)
         self.sent = False
-        self.reusable = False  # the server waits for the next transaction
+        self.reusable = False  # the server is ready for the next transaction
 
     @property
     def opening(self) -> bytes:
-        """All commands up to DATA, where they may go together."""
+        """Return all commands up to DATA, if they may be pipelined."""
         return b"".join((*self._commands, b"DATA\r\n"))
 
     def run(self, *, opened: bool = False, behind: bytes = b"") -> Conversation[None]:
-        """The conversation. `opened`: the opening went out already, behind the message before this one.
+        """Run the conversation. `opened`: the opening was already sent after the previous message.
 
-        `behind` goes out behind this message: the opening of the next one. Raises Refused (421), OutOfStep.
+        `behind` is sent after this message: the opening of the next one. Raises Refused (421), OutOfStep.
         """
         begun = yield from self._open(opened)
         accepted = [number for number, reply in enumerate(self.replies) if reply is None]
@@ -177,14 +176,14 @@ class Transaction:
             return
         self.sent = True
         reply = yield Payload(behind, DATA_ENDED)
-        for place, number in enumerate(accepted):
-            if place and self._lmtp:
+        for index, number in enumerate(accepted):
+            if index and self._lmtp:
                 reply = yield Step(b"", DATA_ENDED)
             self.replies[number] = _checked(reply, final=True)
         self.reusable = reply.code != 421
 
     def _open(self, opened: bool) -> Conversation[Reply | None]:
-        """Send the commands and read their replies; the reply to DATA if that is 354."""
+        """Send the commands and read their replies. Return the reply to DATA if it is 354."""
         sender: Reply | None = None
         for number, command in enumerate((*self._commands, b"DATA\r\n")):
             if not self._pipelined and self._hopeless(sender):
@@ -202,8 +201,8 @@ class Transaction:
                 if not reply.positive:
                     self.replies = [reply] * len(self.replies)
             elif number > self._before and not reply.positive:
-                place = number - self._before - 1
-                self.replies[place] = self.replies[place] or reply
+                index = number - self._before - 1
+                self.replies[index] = self.replies[index] or reply
         return None
 
     def _hopeless(self, sender: Reply | None) -> bool:
@@ -220,13 +219,15 @@ class Transaction:
         return None
 
     def _send_nothing(self) -> Conversation[None]:
-        """End at once the data of a message for which no recipient is left. RFC 2920 section 3.1.
+        """End the data at once if no recipient is left. RFC 2920 section 3.1.
 
-        In LMTP no reply would come, one per accepted recipient, and no such server may say 354 (RFC 2033 section 4.2).
+        In LMTP there would be no reply, since there is one per accepted recipient, and a server must not send 354 then
+        (RFC 2033 section 4.2).
         """
         if self._lmtp:
             raise OutOfStep("DATA accepted without a recipient")
-        reply = yield Step(b".\r\n", DATA_FOR_NOBODY)  # whatever it says, the recipients were judged before
+        # the recipients were judged before, whatever this reply says
+        reply = yield Step(b".\r\n", DATA_FOR_NOBODY)
         self.reusable = not reply.closing
 
     def _reset(self) -> Conversation[None]:
@@ -235,7 +236,7 @@ class Transaction:
 
 
 def _checked(reply: Reply, *, final: bool = False) -> Reply:
-    """A reply to anything but DATA. 421 ends the conversation, except as the verdict on a message."""
+    """Check a reply to any command but DATA. A 421 ends the conversation, except as the reply to the message."""
     if 300 <= reply.code < 400:
         raise OutOfStep(f"unexpected reply: {reply}")
     if reply.code == 421 and not final:
@@ -269,7 +270,7 @@ def _xtext(text: str) -> bytes:
 
 
 def recipient_wishes(notify: str, orcpt: str) -> str:
-    """RCPT's parameters of RFC 3461, as received."""
+    """Return RCPT's parameters of RFC 3461 as received."""
     words = []
     if notify and re.fullmatch(r"[A-Z,]+", notify):
         words.append(f"NOTIFY={notify}")
@@ -280,12 +281,12 @@ def recipient_wishes(notify: str, orcpt: str) -> str:
 
 
 def stuffed(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The chunks of a message with dots doubled where a line begins with one, then the end of data.
+    """Double the dots at the beginning of lines, and add the end of data.
 
-    The message must consist of lines that end with CR LF; a last line without its end is given one.
-    RFC 5321 section 4.5.2.
+    The message must consist of lines that end with CR LF; a last line without its end is given one. RFC 5321 section
+    4.5.2.
     """
-    tail = b"\r\n"  # a line begins where the message begins
+    tail = b"\r\n"  # the message begins with a new line
     for chunk in chunks:
         if not chunk:
             continue

@@ -1,8 +1,8 @@
 """Command lines: verbs, paths, parameters. RFC 5321 sections 4.1.1 and 4.1.2, RFC 3461 section 4.
 
-Room rule: strict in form, liberal in names. A line that is not what the grammar says is refused with a reply of its
-own, never repaired; the liberties are white space behind `FROM:` and `TO:` and inside of the angle brackets, a path
-without them, and the names that clients give themselves, since many programs send such.
+Room rule: strict in form, liberal in names. A line that breaks the grammar is refused with its own reply, never
+repaired. Exceptions, since many programs send such: white space after `FROM:` and `TO:` and inside the angle brackets,
+a path without them, and any name in EHLO.
 """
 
 import re
@@ -13,9 +13,7 @@ from postroom.mail.address import Address, AddressError, parse_path
 from postroom.wire.smtp.replies import Reply
 
 MAX_COMMAND: Final = 512  # RFC 5321 section 4.5.3.1.4, with the line end
-MAX_MAIL_OR_RCPT: Final = (
-    2048  # with the parameters of all extensions (RFC 3461 section 4.1 asks for the most)
-)
+MAX_MAIL_OR_RCPT: Final = 2048  # RFC 3461 section 4.1 requires the most, for the parameters of all extensions
 
 _VERB: Final = re.compile(rb"[A-Za-z][A-Za-z0-9]*")
 _PARAMETER: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~]+))?")  # RFC 5321 esmtp-param
@@ -24,9 +22,8 @@ _XCHAR: Final = re.compile(r"\+([0-9A-F]{2})")
 _GREETINGS: Final = frozenset({"EHLO", "HELO", "LHLO"})
 _NOT_ASCII: Final = re.compile(r"[^\0-\x7f]")
 _MAX_HELO: Final = 255
-_HARMFUL: Final = re.compile(
-    r'[^!-~]|[<>()\\",;@]'
-)  # could end or begin something in a Received field or a log line
+# could start or end something in a Received field or a log line
+_HARMFUL: Final = re.compile(r'[^!-~]|[<>()\\",;@]')
 _ROUTE: Final = re.compile(r"@[A-Za-z0-9._-]+(?:,@[A-Za-z0-9._-]+)*:")
 
 SYNTAX: Final = Reply(501, "5.5.4", "Syntax error in parameters or arguments")
@@ -38,7 +35,7 @@ NOT_IMPLEMENTED: Final = Reply(555, "5.5.4", "Parameter not recognized or not im
 POSTMASTER: Final = Address("postmaster", "")  # `<postmaster>` without a domain, RFC 5321 section 4.1.1.3
 
 
-# The parameters that a command may have: keyword to a parser of its value, "" where the client gives none
+# The parameters of a command: keyword to the parser of its value, which is "" if the client gives none
 Grammar = Mapping[str, Callable[[str], Any]]
 NO_PARAMETERS: Final[Grammar] = {}
 
@@ -52,7 +49,7 @@ class CommandError(ValueError):
 
 
 class Command(NamedTuple):
-    """A verb in upper case and what follows it, without the white space at both ends."""
+    """A verb in upper case and its argument, stripped of white space."""
 
     verb: str
     argument: str
@@ -75,7 +72,7 @@ class Recipient(NamedTuple):
 
 
 def parse_command(line: bytes) -> Command:
-    """One line without its CR LF.
+    """Parse one line without its CR LF.
 
     Octets that are not ASCII become `?` in a greeting. Raises CommandError: no verb, a control character, or octets
     that are not ASCII elsewhere.
@@ -93,10 +90,10 @@ def parse_command(line: bytes) -> Command:
 
 
 def parse_helo(argument: str) -> str:
-    """The name a client gives itself, whatever it is: whether that is a good one is no matter of syntax.
+    """Return the name that a client gives itself. Whether the name is a good one is not a matter of syntax.
 
-    At most 255 printable characters of ASCII come back; `?` stands for spaces and for all that could end a word, a
-    comment or an address in a header field or in the log. Raises CommandError: empty.
+    The result has at most 255 printable ASCII characters; `?` replaces spaces and everything that could end a word, a
+    comment or an address in a header field or in the log. Raises CommandError if it is empty.
     """
     if not argument:
         raise CommandError(SYNTAX)
@@ -138,7 +135,7 @@ def parse_parameters(text: str, grammar: Grammar) -> dict[str, Any]:
 
 
 def xtext_decoded(text: str) -> str:
-    """RFC 3461 section 4. Raises CommandError: no xtext, or a control character hidden in it."""
+    """Decode xtext. RFC 3461 section 4. Raises CommandError: malformed, or with an encoded control character."""
     if not _XTEXT.fullmatch(text):
         raise CommandError(SYNTAX)
     decoded = _XCHAR.sub(lambda match: chr(int(match[1], 16)), text)
@@ -148,12 +145,12 @@ def xtext_decoded(text: str) -> str:
 
 
 def xtext(text: str) -> str:
-    """ASCII text as xtext."""
+    """Encode ASCII text as xtext."""
     return "".join(char if "!" <= char <= "~" and char not in "+=" else f"+{ord(char):02X}" for char in text)
 
 
 def _path(argument: str, keyword: str, refusal: Reply) -> tuple[str, str]:
-    """The inside of the angle brackets, or an address without any, and what follows."""
+    """Return the path inside the angle brackets, or an address without any, and what follows it."""
     if argument[: len(keyword)].upper() != keyword:
         raise CommandError(SYNTAX)
     rest = argument[len(keyword) :].lstrip(" ")
@@ -173,11 +170,11 @@ def _path(argument: str, keyword: str, refusal: Reply) -> tuple[str, str]:
 
 
 def _outside_of_quotes(text: str, wanted: str) -> int:
-    """Where the character first stands outside of quotes; -1 when it does not."""
+    """Return the index of the first such character outside of quotes, or -1."""
     if '"' not in text:
         return text.find(wanted)
     quoted = escaped = False
-    for place, char in enumerate(text[:1024]):
+    for index, char in enumerate(text[:1024]):
         if escaped:
             escaped = False
         elif quoted and char == "\\":
@@ -185,13 +182,13 @@ def _outside_of_quotes(text: str, wanted: str) -> int:
         elif char == '"':
             quoted = not quoted
         elif char == wanted and not quoted:
-            return place
+            return index
     return -1
 
 
 def _address(path: str, refusal: Reply) -> Address:
     if path.startswith("@") and (route := _ROUTE.match(path)):
-        path = path[route.end() :]  # a source route is understood and ignored, RFC 5321 section 4.1.1.3
+        path = path[route.end() :]  # a source route is accepted and ignored, RFC 5321 section 4.1.1.3
     try:
         return parse_path(path)
     except AddressError as error:

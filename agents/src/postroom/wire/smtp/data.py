@@ -1,8 +1,8 @@
 """The end of DATA and dot-stuffing, in pieces of any size. RFC 5321 sections 4.1.1.4 and 4.5.2.
 
-Room rule: only CR LF . CR LF ends a message. Whatever else looks like an end to somebody (bare CR, bare LF, NUL
-around the dot) is read over, remembered, and refused when the real end has come: so no two readers can disagree
-on where a message stops. Nothing is done per line.
+Room rule: only CR LF . CR LF ends a message. Whatever else could look like an end (bare CR, bare LF, NUL around the
+dot) is skipped, remembered, and refused at the real end, so that no two readers can disagree on where a message ends.
+Nothing is done per line.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,11 +12,11 @@ from typing import Final
 MAX_LINE: Final = 65536
 
 _END: Final = b"\r\n.\r\n"
-_PREFIXES: Final = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")  # beginnings of the end, longest first
+_PREFIXES: Final = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")  # prefixes of the end, longest first
 
 
 class Flaw(Enum):
-    """Why a message cannot be taken; the first one found counts."""
+    """Why a message is refused; the first flaw counts."""
 
     BARE_CR_OR_LF = "bare CR or LF in the message"
     NUL = "NUL in the message"
@@ -26,15 +26,15 @@ class Flaw(Enum):
 class DataScanner:
     """Finds the end of one message and removes the dots that the client added.
 
-    `flaw` is the first flaw found, or None. `finished` tells that the end has come; `rest` then holds the octets
-    behind it, which are commands.
+    `flaw` is the first flaw found, or None. `finished` says that the end has arrived; `rest` then holds the octets
+    after it, which are commands.
     """
 
     __slots__ = ("_allow_bare", "_held", "_line", "_started", "finished", "flaw", "rest")
 
     def __init__(self, *, allow_bare: bool = False) -> None:
-        """`allow_bare`: bare CR and LF are no flaw (they are repaired by the caller, for local programs)."""
-        self._held = b"\r\n"  # the line before the first one: a message may be empty
+        """Start a message. `allow_bare`: bare CR and LF are not flaws (the caller repairs them for local programs)."""
+        self._held = b"\r\n"  # acts as the line before the first one, since a message may be empty
         self._started = False
         self._line = 0
         self._allow_bare = allow_bare
@@ -43,7 +43,7 @@ class DataScanner:
         self.rest = b""
 
     def feed(self, octets: bytes) -> bytes:
-        """What the next piece adds to the message."""
+        """Return what the next piece adds to the message."""
         buffer = self._held + octets
         end = buffer.find(_END)
         if end >= 0:
@@ -80,7 +80,7 @@ class DataScanner:
         return Flaw.LONG_LINE if self._has_long_line(piece) else None
 
     def _has_long_line(self, piece: bytes) -> bool:
-        """Jump from one line end to the last one that is in reach: no look at each line."""
+        """Jump from one line end to the last one within the limit, without looking at each line."""
         first = piece.find(b"\n")
         if first < 0:
             self._line += len(piece)
@@ -98,10 +98,10 @@ class DataScanner:
 
 
 def stuffed(piece: bytes, at_line_start: bool) -> bytes:
-    """A piece of a message with dots added where a line begins with one.
+    """Add dots to a piece of a message where a line begins with one.
 
-    `at_line_start`: the piece begins a line. Pieces must not be cut between CR and LF, nor behind a CR LF that is
-    not told of in the next call.
+    `at_line_start`: the piece begins a line. Never cut between CR and LF. If a piece ends with CR LF, pass
+    at_line_start=True with the next one.
     """
     if b"\r\n." in piece:
         piece = piece.replace(b"\r\n.", b"\r\n..")
@@ -109,7 +109,7 @@ def stuffed(piece: bytes, at_line_start: bool) -> bytes:
 
 
 def repaired(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The same octets with CR LF for every line end, bare CR and bare LF included."""
+    """Yield the same octets with CR LF for every line end, including bare CR and bare LF."""
     held = b""
     for piece in pieces:
         text = held + piece

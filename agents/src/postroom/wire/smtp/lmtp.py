@@ -1,7 +1,7 @@
-"""LMTP as the server sees it, without I/O. RFC 2033, RFC 2034, RFC 2920, RFC 1870, RFC 6152; XFORWARD as in Postfix.
+"""The server side of LMTP, without I/O. RFC 2033, RFC 2034, RFC 2920, RFC 1870, RFC 6152; XFORWARD as in Postfix.
 
 Room rule: octets in, questions out; answers in, octets out. While a question is open nothing further is read, so each
-command is judged by what the one before it has changed.
+command is judged after the effects of the previous one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,18 +37,18 @@ _LEAVING: Final = Reply(421, "4.3.2", "Service is going down, try again")
 
 @dataclass(frozen=True, slots=True)
 class AskRecipient:
-    """May mail go there? Answer with `accept` or `refuse`."""
+    """Asks whether a recipient is accepted. Answer with `accept` or `refuse`."""
 
     recipient: Recipient
 
 
 @dataclass(frozen=True, slots=True)
 class AskDelivery:
-    """A whole message. Answer with `delivered`, one outcome per target."""
+    """Asks to deliver a complete message. Answer with `delivered`, one outcome per target."""
 
     mail: Mail
     ident: str  # XFORWARD IDENT, "" when not given
-    targets: tuple[Any, ...]  # what `accept` was called with, in order
+    targets: tuple[Any, ...]  # the arguments of `accept`, in order
     content: bytes
 
 
@@ -74,7 +74,7 @@ class _Transaction:
 
 
 class LmtpSession:
-    """One connection. `output` is what has to be sent; `closed` tells to close after sending it."""
+    """One connection. `output` returns the octets to send; when `closed` is set, close after sending them."""
 
     def __init__(self, host_name: str, limits: LmtpLimits) -> None:
         self._host_name = host_name
@@ -91,16 +91,16 @@ class LmtpSession:
 
     @property
     def in_transaction(self) -> bool:
-        """Whether a sender was given and its message is not done with."""
+        """Return whether a transaction has begun and its message is not finished."""
         return self._transaction is not None
 
     @property
     def received(self) -> int:
-        """Octets of the present message so far."""
+        """Return the octets of the present message so far."""
         return self._transaction.size if self._transaction else 0
 
     def output(self) -> bytes:
-        """What is to be sent now; each octet is given out once."""
+        """Return the octets to send now. Each octet is returned once."""
         octets = b"".join(self._output)
         self._output.clear()
         return octets
@@ -112,7 +112,7 @@ class LmtpSession:
             self._close(_LEAVING)
 
     def feed(self, octets: bytes) -> None:
-        """Take what the peer sent."""
+        """Take octets from the peer."""
         transaction = self._transaction
         if transaction and transaction.scanner and not transaction.scanner.finished:
             self._receive(transaction, transaction.scanner, octets)
@@ -120,7 +120,7 @@ class LmtpSession:
             self._unread += octets
 
     def next_question(self) -> Question | None:
-        """Obey commands up to the next question; None: more octets are needed, or the session is closed."""
+        """Run commands up to the next question. Return None if more octets are needed or the session is closed."""
         while self._asked is None and not self.closed:
             transaction = self._transaction
             if transaction and transaction.scanner:
@@ -135,19 +135,19 @@ class LmtpSession:
         return self._asked
 
     def accept(self, target: Any) -> None:
-        """The recipient exists; `target` will be handed back with the message."""
+        """Accept the recipient. `target` is returned with the message."""
         self._asked = None
         if self._transaction:
             self._transaction.targets.append(target)
-        self._say(_RECIPIENT_OK)
+        self._send(_RECIPIENT_OK)
 
     def refuse(self, error: MailError) -> None:
-        """The recipient is refused."""
+        """Refuse the recipient."""
         self._asked = None
-        self._say(answer(error))
+        self._send(answer(error))
 
     def delivered(self, outcomes: Sequence[MailError | Reply | None]) -> None:
-        """One outcome per target, in order: None is success."""
+        """Report one outcome per target, in order; None means success."""
         self._asked = None
         self._reply_each(outcomes)
 
@@ -170,15 +170,15 @@ class LmtpSession:
             handler(self, command)
         except CommandError as error:
             self._errors += 1
-            self._say(error.reply)
+            self._send(error.reply)
             if self._errors >= self._limits.errors:
                 self._close(_TOO_MANY_ERRORS)
 
-    def _say(self, reply: Reply) -> None:
+    def _send(self, reply: Reply) -> None:
         self._output.append(reply.octets)
 
     def _close(self, reply: Reply) -> None:
-        self._say(reply)
+        self._send(reply)
         self.closed = True
         self._transaction = None
         self._unread.clear()
@@ -195,7 +195,7 @@ class LmtpSession:
             f"SIZE {self._limits.message_bytes}",
             f"XFORWARD {' '.join(_FORWARDED)}",
         )
-        self._say(Reply(250, "", "\n".join(offers)))
+        self._send(Reply(250, "", "\n".join(offers)))
 
     def _reset(self) -> None:
         self._transaction = None
@@ -213,7 +213,7 @@ class LmtpSession:
                 if not text.isascii() or len(text) > MAX_IDENT:
                     raise CommandError(commands.SYNTAX)
                 self._ident = text
-        self._say(_OK)
+        self._send(_OK)
 
     def _mail(self, command: Command) -> None:
         if not self._greeted:
@@ -222,17 +222,17 @@ class LmtpSession:
             raise CommandError(_ORDER)
         mail = commands.parse_mail(command.argument, SIZE_AND_BODY)
         if mail.size > self._limits.message_bytes:
-            self._say(answer(MessageTooLarge()))
+            self._send(answer(MessageTooLarge()))
             return
         self._transaction = _Transaction(mail)
-        self._say(_SENDER_OK)
+        self._send(_SENDER_OK)
 
     def _rcpt(self, command: Command) -> None:
         if self._transaction is None:
             raise CommandError(_ORDER)
         recipient = commands.parse_rcpt(command.argument, commands.NO_PARAMETERS)
         if len(self._transaction.targets) >= self._limits.recipients:
-            self._say(answer(TooManyRecipients()))
+            self._send(answer(TooManyRecipients()))
             return
         self._asked = AskRecipient(recipient)
 
@@ -244,7 +244,7 @@ class LmtpSession:
             raise CommandError(_ORDER)
         if not transaction.targets:
             raise CommandError(_NO_RECIPIENTS)
-        self._say(_GO_ON)
+        self._send(_GO_ON)
         transaction.scanner = DataScanner()
         octets = bytes(self._unread)
         self._unread.clear()
@@ -257,7 +257,7 @@ class LmtpSession:
         if transaction.size <= self._limits.message_bytes and scanner.flaw is None:
             transaction.pieces.append(piece)
         else:
-            transaction.pieces.clear()  # it is read to its end, but not kept
+            transaction.pieces.clear()  # the message is read to its end but not stored
         if scanner.finished:
             self._unread += scanner.rest
 
@@ -276,9 +276,9 @@ class LmtpSession:
     def _reply_each(self, outcomes: Sequence[MailError | Reply | None]) -> None:
         for outcome in outcomes:
             if isinstance(outcome, MailError):
-                self._say(answer(outcome))
+                self._send(answer(outcome))
             else:
-                self._say(outcome or _OK)
+                self._send(outcome or _OK)
         self._reset()
         if self._leaving:
             self._close(_LEAVING)
@@ -287,21 +287,21 @@ class LmtpSession:
         if command.argument:
             raise CommandError(commands.SYNTAX)
         self._reset()
-        self._say(_OK)
+        self._send(_OK)
 
     def _noop(self, command: Command) -> None:
-        self._say(_OK)
+        self._send(_OK)
 
     def _vrfy(self, command: Command) -> None:
         if not command.argument:
             raise CommandError(commands.SYNTAX)
-        self._say(_PERHAPS)
+        self._send(_PERHAPS)
 
     def _expn(self, command: Command) -> None:
         raise CommandError(_NO_LISTS)
 
     def _help(self, command: Command) -> None:
-        self._say(Reply(214, "2.0.0", "LHLO MAIL RCPT DATA RSET NOOP QUIT VRFY XFORWARD"))
+        self._send(Reply(214, "2.0.0", "LHLO MAIL RCPT DATA RSET NOOP QUIT VRFY XFORWARD"))
 
     def _quit(self, command: Command) -> None:
         self._close(_BYE)

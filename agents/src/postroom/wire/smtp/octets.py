@@ -1,6 +1,6 @@
-"""What a message's octets must be before they go out: lines that end with CR LF, no NUL. RFC 5321 section 2.3.8.
+"""Checks a message's octets before they are sent: lines end with CR LF, and there is no NUL. RFC 5321 section 2.3.8.
 
-A bare CR or LF that leaves us would be the other half of somebody's smuggling.
+Sending a bare CR or LF would be one half of an SMTP smuggling attack.
 """
 
 import re
@@ -11,7 +11,7 @@ _ALONE: Final = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
 
 class LineCheck:
-    """Looks at a message in pieces of any size."""
+    """Checks a message in pieces of any size."""
 
     __slots__ = ("_cr", "_last_cr", "_lf", "_nul", "_pairs", "ascii")
 
@@ -21,7 +21,7 @@ class LineCheck:
         self.ascii = True  # no octet above 127 so far
 
     def update(self, octets: bytes) -> None:
-        """The next piece."""
+        """Check the next piece."""
         self._cr += octets.count(b"\r")
         self._lf += octets.count(b"\n")
         self._pairs += octets.count(b"\r\n") + (self._last_cr and octets[:1] == b"\n")
@@ -32,12 +32,12 @@ class LineCheck:
 
     @property
     def clean(self) -> bool:
-        """Whether everything so far may be sent as it is."""
+        """Return whether everything so far may be sent unchanged."""
         return self._cr == self._lf == self._pairs and not self._nul
 
 
 def repaired(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same text with every line end as CR LF and without NUL."""
+    """Yield the same text with every line end as CR LF and without NUL."""
     held = b""
     for chunk in chunks:
         piece = (held + chunk).replace(b"\0", b"")

@@ -1,6 +1,6 @@
-"""Replies as values, and the reader that a client needs. RFC 5321 section 4.2, RFC 2034.
+"""Replies as values, and a client's reader for them. RFC 5321 section 4.2, RFC 2034.
 
-Room rule: a reply is made printable here, so that no text from outside can begin a second line.
+Room rule: a reply is made printable here, so that no foreign text can begin a second line.
 """
 
 import re
@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Final
 
 MAX_LINE: Final = 512  # RFC 5321 section 4.5.3.1.5
-MAX_HEARD_LINE: Final = 4096  # what a client puts up with
+MAX_HEARD_LINE: Final = 4096  # limit that a client accepts
 MAX_HEARD: Final = 65536
 
 _UNPRINTABLE: Final = re.compile(r"[^ -~]")
@@ -18,12 +18,12 @@ _ENHANCED: Final = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?: +|\Z)")  # RF
 
 
 class ReplyError(ValueError):
-    """What the server sent is no SMTP reply; the connection is to be closed."""
+    """The server sent something that is not an SMTP reply, so the connection has to be closed."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer: code, enhanced status ("" for none) and text; lines of the text are parted by `\\n`."""
+    """A reply: code, enhanced status ("" for none) and text; `\\n` separates its lines."""
 
     code: int
     enhanced: str = ""
@@ -31,27 +31,27 @@ class Reply:
 
     @property
     def positive(self) -> bool:
-        """2xx or 3xx."""
+        """Return whether the code is 2xx or 3xx."""
         return self.code < 400
 
     @property
     def temporary(self) -> bool:
-        """4xx: the same may work later."""
+        """Return whether the code is 4xx: the same may work later."""
         return 400 <= self.code < 500
 
     @property
     def permanent(self) -> bool:
-        """5xx."""
+        """Return whether the code is 5xx."""
         return self.code >= 500
 
     @property
     def closing(self) -> bool:
-        """Whether the server closes the connection after it (RFC 5321 section 3.8)."""
+        """Return whether the server closes the connection after this reply (RFC 5321 section 3.8)."""
         return self.code in (221, 421)
 
     @cached_property
     def octets(self) -> bytes:
-        """As it goes over the wire, every line within 512 octets."""
+        """Return the reply as sent, with every line within 512 octets."""
         status = f"{self.enhanced} " if self.enhanced else ""
         room = MAX_LINE - 6 - len(status)
         lines = [status + _UNPRINTABLE.sub("?", line)[:room] for line in self.text.split("\n")]
@@ -59,7 +59,7 @@ class Reply:
         return "".join((*shown, f"{self.code} {lines[-1]}\r\n")).encode("ascii")
 
     def __str__(self) -> str:
-        """On one line, for logs and reports."""
+        """Return the reply on one line, for logs and reports."""
         words = (str(self.code), self.enhanced, self.text.replace("\n", " / "))
         return " ".join(word for word in words if word)
 
@@ -75,15 +75,15 @@ class ReplyReader:
 
     @property
     def unread(self) -> int:
-        """Octets fed that belong to no reply yet; must be 0 when TLS begins (RFC 3207 section 6)."""
+        """Return the number of unparsed octets; it must be 0 when TLS begins (RFC 3207 section 6)."""
         return len(self._unread) + self._size
 
     def feed(self, octets: bytes) -> None:
-        """Take what the server sent."""
+        """Take octets from the server."""
         self._unread += octets
 
     def next_reply(self) -> Reply | None:
-        """The next whole reply, or None until more is fed. Raises ReplyError."""
+        """Return the next complete reply, or None until more is fed. Raises ReplyError."""
         while (end := self._unread.find(b"\n")) >= 0:
             line = bytes(self._unread[:end]).removesuffix(b"\r")
             del self._unread[: end + 1]

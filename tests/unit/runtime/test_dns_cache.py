@@ -10,7 +10,7 @@ import dns.rcode
 import dns.rrset
 import pytest
 from postroom.policy.lookups import Answer, Query, RecordType, Status
-from postroom.runtime.answers import LONGEST, MOST, Answers, lifetime
+from postroom.runtime.dns_cache import LONGEST, MOST, DnsCache, lifetime
 from postroom.runtime.resolver import Resolver
 
 QUESTION = Query("example.org", RecordType.TXT)
@@ -26,7 +26,7 @@ class Clock:
 
 def test_an_answer_is_good_until_its_time_is_over() -> None:
     clock = Clock()
-    answers = Answers(clock)
+    answers = DnsCache(clock)
     assert answers.get(QUESTION) is None
     answers.keep(QUESTION, FOUND, 30)
     clock.now += 29
@@ -37,7 +37,7 @@ def test_an_answer_is_good_until_its_time_is_over() -> None:
 
 def test_no_answer_is_kept_for_longer_than_a_minute() -> None:
     clock = Clock()
-    answers = Answers(clock)
+    answers = DnsCache(clock)
     answers.keep(QUESTION, FOUND, 86_400)
     clock.now += LONGEST
     assert answers.get(QUESTION) is None
@@ -48,13 +48,13 @@ def test_no_answer_is_kept_for_longer_than_a_minute() -> None:
     [(FOUND, 0), (Answer(Status.TEMPORARY), 60), (Answer(Status.FOUND, (b"x" * 5000,)), 60)],
 )
 def test_what_is_not_kept(answer: Answer, seconds: float) -> None:
-    answers = Answers(Clock())
+    answers = DnsCache(Clock())
     answers.keep(QUESTION, answer, seconds)
     assert answers.get(QUESTION) is None
 
 
 def test_the_oldest_go_when_there_are_too_many() -> None:
-    answers = Answers(Clock())
+    answers = DnsCache(Clock())
     for number in range(MOST + 1):
         answers.keep(Query(f"{number}.example", RecordType.A), FOUND, 60)
     assert answers.get(Query("0.example", RecordType.A)) is None

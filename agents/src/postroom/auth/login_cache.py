@@ -1,7 +1,7 @@
-"""Successful logins of the last minutes, so that a mail client's many connections cost one hash.
+"""Successful logins of the last minutes, so that the many connections of a mail client cost one hash.
 
-What is kept is a keyed digest over account, verifier and password under a key that only this process knows: a
-changed password is another digest, and the memory tells nobody a password.
+The cache holds digests of account, verifier and password under a key that only this process knows: a changed password
+has another digest, and no password can be read from the cache.
 """
 
 import hmac
@@ -11,8 +11,8 @@ from collections import OrderedDict
 MAX_REMEMBERED = 20_000
 
 
-class Remembered:
-    """Digests with an end. `seconds` 0 remembers nothing."""
+class LoginCache:
+    """Digests that expire. With `seconds` 0 it keeps nothing."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -20,13 +20,13 @@ class Remembered:
         self._ends: OrderedDict[bytes, float] = OrderedDict()
 
     def digest(self, account: str, verifier: str, password: str) -> bytes:
-        """What stands for this login. The parts are told apart by their lengths."""
+        """Return the digest of this login. Each part is preceded by its length, so that parts cannot be confused."""
         parts = [part.encode("utf-8", "surrogatepass") for part in (account, verifier, password)]
         framed = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
         return hmac.digest(self._key, framed, "sha256")
 
     def holds(self, digest: bytes, steady: float) -> bool:
-        """Whether this login has succeeded of late."""
+        """Return whether this login has succeeded recently."""
         end = self._ends.get(digest)
         if end is None:
             return False

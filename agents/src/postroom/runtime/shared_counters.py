@@ -1,17 +1,18 @@
-"""Who is connected, or logged in, counted over all workers of a service without a lock.
+"""Counts of connected clients or logged-in accounts over all workers of a service, without a lock.
 
-Before the workers are forked, their parent maps memory that all of them share. In it each worker has a part that it
-alone writes and all others read. A cell is two or four octets at an address that they divide: processors read and
-write such a cell at once (x86-64 as well as ARM), and no cell says anything about another, so neither locks nor fences
-are needed. A reader sees a count as it is or as it just was. Workers that let somebody in at the same moment may
-therefore pass a cap, by one less than there are workers at the most.
+Before it forks the workers, the parent maps memory that all of them share. Each worker has a part of it that only it
+writes and all others read. A cell is two or four octets at an aligned address, which processors read and write
+atomically (x86-64 as well as ARM), and no cell depends on another, so neither locks nor fences are needed. A reader may
+see a count that is slightly out of date. Workers that accept at the same moment may therefore exceed a limit, by at
+most one less than the number of workers.
 
-A worker knows its own crowd by name. Of the others it sees a count-min sketch (Cormode and Muthukrishnan, 2005): a
-name has one cell in each of four rows, and counts as what its least cell holds. That is never too little. It is too
-much only for who shares all four cells with others, and the cells are chosen by a secret key, so that nobody can aim:
-with 2000 connections from as many addresses, one in 5000 counts one too many. The memory is the same for any flood.
+A worker keeps its own counts by name. For the others it reads a count-min sketch (Cormode and Muthukrishnan, 2005): a
+name has one cell in each of four rows, and its count is the smallest of them. That is never too low. It is too high
+only for a name that shares all four cells with others. A secret key selects the cells, so nobody can cause collisions
+on purpose: with 2000 connections from as many addresses, one count in 5000 is one too high. The memory is the same for
+any flood.
 
-When a worker dies, all of them end (runtime.workers), and what it counted goes with the memory.
+When a worker dies, all of them end (runtime.workers), and the shared memory is released.
 """
 
 import hashlib
@@ -24,16 +25,16 @@ from functools import lru_cache
 from typing import Final
 
 ROWS: Final = 4
-WIDTH: Final = 16_384  # cells of a row
+WIDTH: Final = 16_384  # cells in a row
 _TOTAL: Final = 4  # octets before the rows
-_PART: Final = mmap.PAGESIZE + ROWS * WIDTH * 2  # octets of one worker for one kind of crowd
-_MOST: Final = 65_535  # in a cell; a process has no more descriptors
+_PART: Final = mmap.PAGESIZE + ROWS * WIDTH * 2  # octets of one worker for one kind
+_MOST: Final = 65_535  # largest value of a cell; a process has fewer descriptors
 _DRAWN: Final = struct.Struct("4H")
-_KEY: Final = os.urandom(16)  # the workers have it from their parent
+_KEY: Final = os.urandom(16)  # the workers inherit it from their parent
 
 
-class Crowd:
-    """How many there are by name; a crowd of one process unless `Crowds` made it. Names are clients or accounts."""
+class SharedCounter:
+    """A count by name, where names are clients or accounts. It covers one process unless `SharedCounters` made it."""
 
     def __init__(self, own: memoryview | None = None, others: Sequence[memoryview] = ()) -> None:
         self._here = 0
@@ -43,16 +44,16 @@ class Crowd:
 
     @property
     def total(self) -> int:
-        """How many there are in all workers."""
+        """Return the total over all workers."""
         return self._here + sum(part.total[0] for part in self._others)
 
     @property
-    def here(self) -> int:
-        """How many of them this worker has."""
+    def local(self) -> int:
+        """Return the total in this worker."""
         return self._here
 
-    def of(self, name: str) -> int:
-        """How many there are of that name in all workers."""
+    def count(self, name: str) -> int:
+        """Return the count of this name over all workers."""
         here = self._names[name]
         if not self._others:
             return here
@@ -60,13 +61,13 @@ class Crowd:
         return here + min(sum(part.cells[cell] for part in self._others) for cell in cells)
 
     def enter(self, name: str) -> None:
-        """One more."""
+        """Count one more of this name."""
         self._here += 1
         self._names[name] += 1
         self._show(name, 1)
 
     def leave(self, name: str) -> None:
-        """One less of those that entered."""
+        """Count one less of this name, which must have entered before."""
         self._here -= 1
         self._names[name] -= 1
         if not self._names[name]:
@@ -81,22 +82,22 @@ class Crowd:
             self._own.cells[cell] = min(max(self._own.cells[cell] + change, 0), _MOST)
 
 
-class Crowds:
-    """The shared memory for crowds of these kinds, to be made before the workers are forked."""
+class SharedCounters:
+    """Shared memory for counters of these kinds. Create it before the workers are forked."""
 
     def __init__(self, kinds: Sequence[str], workers: int) -> None:
         self._kinds = tuple(kinds)
         self._workers = workers
         size = len(self._kinds) * workers * _PART
-        # Pages that nobody has touched take no memory
+        # Pages that have never been written use no memory.
         self._memory = memoryview(mmap.mmap(-1, size)) if size and workers > 1 else None
 
-    def seen_by(self, worker: int, kind: str) -> Crowd:
-        """The crowd of a kind as the worker of this number, from 1, has it in its own process."""
+    def seen_by(self, worker: int, kind: str) -> SharedCounter:
+        """Return the counter of a kind for the worker with this number, from 1."""
         if self._memory is None:
-            return Crowd()
+            return SharedCounter()
         parts = [self._part(self._memory, number, kind) for number in range(1, self._workers + 1)]
-        return Crowd(parts[worker - 1], [part for n, part in enumerate(parts, 1) if n != worker])
+        return SharedCounter(parts[worker - 1], [part for n, part in enumerate(parts, 1) if n != worker])
 
     def _part(self, memory: memoryview, worker: int, kind: str) -> memoryview:
         begin = (self._kinds.index(kind) * self._workers + worker - 1) * _PART
@@ -113,7 +114,7 @@ class _Part:
 
 @lru_cache(1024)
 def _cells(name: str) -> tuple[int, int, int, int]:
-    """Where a name is counted: one cell of each row."""
+    """Return the cells of a name, one in each row."""
     digest = hashlib.blake2b(name.encode("utf-8", "surrogateescape"), key=_KEY, digest_size=8).digest()
     a, b, c, d = _DRAWN.unpack(digest)
     return a % WIDTH, WIDTH + b % WIDTH, 2 * WIDTH + c % WIDTH, 3 * WIDTH + d % WIDTH

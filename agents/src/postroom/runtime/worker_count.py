@@ -1,4 +1,4 @@
-"""How many workers a service runs whose settings say `workers = 0`: one per core, where memory allows."""
+"""The number of workers of a service with `workers = 0`: one per core, as far as memory allows."""
 
 import math
 import os
@@ -6,41 +6,41 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-MOST: Final = 16  # TasksMax of the units counts on it
-HOST_MIB: Final = 512  # of the host's memory for each
-OWN_MIB: Final = 64  # for each, of what the service may take at most (MemoryMax)
+MOST: Final = 16  # TasksMax= of the units allows for it
+HOST_MIB: Final = 512  # host memory per worker
+OWN_MIB: Final = 64  # memory per worker within the service's own limit (MemoryMax=)
 _CGROUPS: Final = Path("/sys/fs/cgroup")
 _OF_US: Final = Path("/proc/self/cgroup")
 
 
-class Room(NamedTuple):
-    """What there is for a service's workers. Memory in MiB; `own_mib` is None where the service has no limit."""
+class Capacity(NamedTuple):
+    """The resources of a service's workers. Memory in MiB; `own_mib` is None for a service without a memory limit."""
 
     cores: int
     host_mib: int
     own_mib: int | None = None
 
 
-def workers_in(room: Room) -> int:
-    """Return one per core, yet no more than one per 512 MiB of the host and 64 MiB of the own limit, and 1 to 16."""
-    limits = [room.cores, room.host_mib // HOST_MIB, MOST]
-    if room.own_mib is not None:
-        limits.append(room.own_mib // OWN_MIB)
+def workers_in(capacity: Capacity) -> int:
+    """Return one per core, at most one per 512 MiB of the host and per 64 MiB of the service's limit, 1 to 16."""
+    limits = [capacity.cores, capacity.host_mib // HOST_MIB, MOST]
+    if capacity.own_mib is not None:
+        limits.append(capacity.own_mib // OWN_MIB)
     return max(1, min(limits))
 
 
-def reason(room: Room) -> str:
+def reason(capacity: Capacity) -> str:
     """Return the line that tells an operator what was chosen, and why."""
-    count = workers_in(room)
-    own = "" if room.own_mib is None else f", {room.own_mib} MiB for this service"
-    return f"workers: {count} for {room.cores} cores and {room.host_mib} MiB of memory{own}"
+    count = workers_in(capacity)
+    own = "" if capacity.own_mib is None else f", {capacity.own_mib} MiB for this service"
+    return f"workers: {count} for {capacity.cores} cores and {capacity.host_mib} MiB of memory{own}"
 
 
-def find_room(cgroups: Path = _CGROUPS, of_us: Path = _OF_US) -> Room:
-    """Return what the kernel lets us have: of host and container, and of systemd's unit (cgroup v2).
+def find_capacity(cgroups: Path = _CGROUPS, of_us: Path = _OF_US) -> Capacity:
+    """Return what the kernel allows: the limits of the host and container, and of systemd's unit (cgroup v2).
 
     A fact that the kernel does not give counts as one core or as no memory, so the result is one worker. A limit that
-    cannot be read counts as no limit. The root of the hierarchy is the host, or the container that we see as one.
+    cannot be read counts as no limit. The root of the hierarchy is the host, or the container that looks like one.
     """
     cores, host = 1.0, 0
     with suppress(OSError):
@@ -59,11 +59,11 @@ def find_room(cgroups: Path = _CGROUPS, of_us: Path = _OF_US) -> Room:
             own = limit
         else:
             host = min(host, limit)
-    return Room(math.ceil(cores), host >> 20, None if own is None else own >> 20)
+    return Capacity(math.ceil(cores), host >> 20, None if own is None else own >> 20)
 
 
 def _unit(of_us: Path) -> str:
-    """Where we are below the root, without a slash in front."""
+    """Return our cgroup below the root, without a leading slash."""
     with suppress(OSError):
         for line in of_us.read_text().splitlines():
             if line.startswith("0::/") and "/../" not in f"{line}/":
@@ -73,7 +73,7 @@ def _unit(of_us: Path) -> str:
 
 def _octets(folder: Path) -> int | None:
     with suppress(OSError, ValueError):
-        return int((folder / "memory.max").read_text())  # "max" is no limit
+        return int((folder / "memory.max").read_text())  # "max" means no limit
     return None
 
 

@@ -1,8 +1,7 @@
-"""DNS answers kept for as long as their records say, but not long: asking the host's resolver again costs more
-than the rest of a small message.
+"""A cache of DNS answers. Asking the host's resolver again would cost more than the rest of a small message.
 
-A minute at most, so that what an operator flushes from the resolver is gone from here soon after. Negative answers
-live as RFC 2308 section 5 says; failures are never kept.
+Answers are kept for as long as their records say, but at most a minute, so that flushing the resolver's cache soon
+takes effect here. Negative answers are kept as RFC 2308 section 5 says; failures are not kept.
 """
 
 from collections import OrderedDict
@@ -19,20 +18,20 @@ MOST: Final = 2000  # answers
 LARGEST: Final = 4096  # octets or characters of records in an answer that is kept
 
 
-class Answers:
-    """The answers of one process. `steady` is a clock in seconds."""
+class DnsCache:
+    """The cache of one process. `steady` is a clock in seconds."""
 
     def __init__(self, steady: Callable[[], float]) -> None:
         self._steady = steady
         self._known: OrderedDict[Query, tuple[float, Answer]] = OrderedDict()
 
     def get(self, query: Query) -> Answer | None:
-        """The answer, while it is good."""
+        """Return the cached answer, or None if there is none or it has expired."""
         until, answer = self._known.get(query, (0.0, None))
         return answer if until > self._steady() else None
 
     def keep(self, query: Query, answer: Answer, seconds: float) -> None:
-        """Remember an answer; the oldest goes when there are too many."""
+        """Cache an answer. When the cache is full the oldest is dropped."""
         if seconds <= 0 or answer.status is Status.TEMPORARY or _size(answer) > LARGEST:
             return
         self._known[query] = self._steady() + min(seconds, LONGEST), answer
@@ -46,7 +45,7 @@ def _size(answer: Answer) -> int:
 
 
 def lifetime(reply: dns.message.Message, *, found: bool) -> float:
-    """For how many seconds a reply is good: 0 when it may not be kept."""
+    """Return the seconds for which a reply may be cached; 0 when it may not."""
     times = [float(rrset.ttl) for rrset in reply.answer]
     if not found:
         times += [

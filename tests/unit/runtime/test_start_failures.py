@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from postroom.runtime.faults import LONGEST, pause
+from postroom.runtime.start_failures import LONGEST, pause
 
 PROGRAM = """
 import asyncio

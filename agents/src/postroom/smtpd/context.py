@@ -1,6 +1,6 @@
-"""What all sessions of one listener share: replies made once, limits, who is connected, the log lines.
+"""What all sessions of one listener share: limits, the set of open sessions, prepared replies, and the log lines.
 
-Room rule: sessions know this and not the listener, which builds on it.
+Room rule: sessions know this module but not the server, which builds on it.
 """
 
 import asyncio
@@ -13,64 +13,69 @@ from typing import Final, Protocol
 
 from postroom.contracts.errors import MailError, Unavailable
 from postroom.mail.address import Address
-from postroom.runtime.connections import Caps, networks, tls_reason
-from postroom.runtime.crowd import Crowd
+from postroom.runtime.connections import ConnectionLimits, networks, tls_reason
 from postroom.runtime.log import Log
 from postroom.runtime.service import where
-from postroom.smtpd import extensions, sayings
-from postroom.smtpd.reception import Client, Limits, Manner, Reception
+from postroom.runtime.shared_counters import SharedCounter
+from postroom.smtpd import extensions, replies
+from postroom.smtpd.reception import Client, ListenerSettings, Reception, SessionLimits
 from postroom.smtpd.transaction import Transaction
 from postroom.wire.smtp.replies import Reply
 
 HANDSHAKE_SECONDS: Final = 30.0
 
 
-class Guest(Protocol):
-    """A session, as far as the listener deals with it."""
+class WatchedSession(Protocol):
+    """The part of a session that the listener deals with."""
 
     client: Client
     task: "asyncio.Task[None] | None"
 
     def overdue(self, now: float) -> bool:
-        """Whether the peer has used up its time at `now` (the loop's time)."""
+        """Return whether the peer has used up its time at `now` (the loop's time)."""
 
     def expire(self) -> None:
         """End the session because its peer is too slow."""
 
     def idle(self) -> bool:
-        """Whether nothing is under way that a drain should wait for."""
+        """Return whether the session can be closed at once when the server drains."""
 
     def end(self, reply: bytes) -> None:
-        """End the session at its next wait, with `reply` as the last words."""
+        """End the session at its next wait and send `reply` as the last words."""
 
 
 @dataclass(kw_only=True)
-class Surroundings:
-    """Built once by the agent, for one kind of listener."""
+class SmtpContext:
+    """The state of one kind of listener. The agent builds it once."""
 
     host_name: str
     reception: Reception
-    limits: Limits
-    manner: Manner
+    limits: SessionLimits
+    listener: ListenerSettings
     log: Log
     certificates: Callable[[], ssl.SSLContext] | None = None
-    crowd: Crowd = field(default_factory=Crowd)  # of clients
-    shaking: Crowd = field(default_factory=Crowd)  # clients whose TLS handshake is under way
+    counter: SharedCounter = field(default_factory=SharedCounter)  # connections by client network
+    handshakes: SharedCounter = field(
+        default_factory=SharedCounter
+        # Clients whose TLS handshake is under way.
+    )
 
     def __post_init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.draining = False
-        self.sessions: set[Guest] = set()
+        self.sessions: set[WatchedSession] = set()
         self.greeting = Reply(220, "", f"{self.host_name} ESMTP Postroom").octets
         self.helo_reply = Reply(250, "", self.host_name)
         self.use(self.limits)
 
-    def use(self, limits: Limits) -> None:
-        """Take these limits for new sessions; texts are made once here, not per connection."""
+    def use(self, limits: SessionLimits) -> None:
+        """Use these limits for new sessions, and prepare the replies that depend on them."""
         self.limits = limits
-        self.caps = Caps(limits.connections, limits.connections_per_client, networks(list(limits.trusted)))
+        self.connection_limits = ConnectionLimits(
+            limits.connections, limits.connections_per_client, networks(list(limits.trusted))
+        )
         self._offers = tuple(
-            extensions.offer(self.manner, limits, secured=secured) for secured in (False, True)
+            extensions.offer(self.listener, limits, secured=secured) for secured in (False, True)
         )
         self._ehlo = tuple(Reply(250, "", "\n".join((self.host_name, *one.words))) for one in self._offers)
 
@@ -83,32 +88,34 @@ class Surroundings:
         return self._offers[client.secured] if client.extended else extensions.NO_EXTENSIONS
 
     def tls_context(self) -> ssl.SSLContext:
-        """The server's certificates."""
+        """Return the context with the server's certificates. Raises Unavailable."""
         if self.certificates is None:
             raise Unavailable("no certificates")
         return self.certificates()
 
-    # who is connected
+    # connections
 
-    def name_of(self, transport: asyncio.BaseTransport) -> str:
-        """The client's IP address, or "local"."""
+    def client_address(self, transport: asyncio.BaseTransport) -> str:
+        """Return the client's IP address, or "local"."""
         peer = transport.get_extra_info("peername")
-        if self.manner.local or not isinstance(peer, tuple):
+        if self.listener.local or not isinstance(peer, tuple):
             return "local"
         return str(peer[0]).removeprefix("::ffff:")
 
-    def admit(self, session: Guest) -> Reply | None:
-        """Count a new session, or say why there are too many."""
+    def admit(self, session: WatchedSession) -> Reply | None:
+        """Count a new session. Return the refusal if there are too many."""
         network = network_of(session.client.address)
         if self.draining:
-            return sayings.CLOSING
-        if self.crowd.total >= self.caps.total:
-            refusal = sayings.TOO_MANY_CONNECTIONS
-        elif self.crowd.of(network) >= self.caps.per_client and not self.exempt(session.client.address):
-            refusal = sayings.TOO_MANY_FROM_YOU
+            return replies.CLOSING
+        if self.counter.total >= self.connection_limits.total:
+            refusal = replies.TOO_MANY_CONNECTIONS
+        elif self.counter.count(network) >= self.connection_limits.per_client and not self.exempt(
+            session.client.address
+        ):
+            refusal = replies.TOO_MANY_FROM_YOU
         else:
             self.sessions.add(session)
-            self.crowd.enter(network)
+            self.counter.enter(network)
             return None
         self.log.warning(
             f"connect refused: client={session.client.address} {refusal}", client=session.client.address
@@ -116,31 +123,31 @@ class Surroundings:
         return refusal
 
     def exempt(self, address: str) -> bool:
-        """Whether the cap per client does not apply."""
-        return self.manner.local or self.caps.trusts(address)
+        """Return whether the connection limit per client does not apply."""
+        return self.listener.local or self.connection_limits.trusts(address)
 
     def share(self) -> float:
-        """Return the share of the connection cap that is in use in all workers: 0.0 for none, 1.0 for all of it."""
-        return self.crowd.total / self.caps.total
+        """Return the share of the connection limit that is in use in all workers, from 0.0 to 1.0."""
+        return self.counter.total / self.connection_limits.total
 
-    def pressed(self, client: Client) -> bool:
-        """Whether the strict limits hold for this client; for whom we know they do so later than for strangers."""
-        known = self.manner.local or client.login is not None
+    def under_pressure(self, client: Client) -> bool:
+        """Return whether the strict limits hold for this client. Known clients come under them later than strangers."""
+        known = self.listener.local or client.login is not None
         limits = self.limits
         return self.share() >= (limits.pressure_share_login if known else limits.pressure_share)
 
-    def left(self, session: Guest) -> None:
-        """A session has ended."""
+    def release(self, session: WatchedSession) -> None:
+        """Forget a session that has ended."""
         if session in self.sessions:
             self.sessions.discard(session)
-            self.crowd.leave(network_of(session.client.address))
+            self.counter.leave(network_of(session.client.address))
 
-    # what sessions tell
+    # log lines
 
-    def refused(
+    def log_refusal(
         self, client: Client, transaction: Transaction, line: bytes, reply: Reply, error: MailError | None
     ) -> None:
-        """A refusal worth a line: of a sender, a recipient, a message or a login."""
+        """Log the refusal of a sender, a recipient, a message or a login."""
         verb = line.partition(b" ")[0][:8].decode("latin-1").upper().strip()
         words = [f"reject: {verb} from {client.address}: {reply}"]
         if verb == "MAIL":
@@ -159,34 +166,34 @@ class Surroundings:
             words.append(f"reason={error}")
         self.log.info(" ".join(words), client=client.address)
 
-    def sent_away(self, client: Client, reply: Reply) -> None:
-        """A client that speaks badly or for nothing, whose single mistakes are not logged."""
+    def log_disconnect(self, client: Client, reply: Reply) -> None:
+        """Log that the server closes a connection whose single errors it does not log."""
         self.log.info(f"disconnect: client={client.address} {reply}", client=client.address)
 
-    def handshake_failed(self, client: Client, error: BaseException) -> None:
-        """The one line of a failed TLS handshake."""
+    def log_handshake_failure(self, client: Client, error: BaseException) -> None:
+        """Log a failed TLS handshake in one line."""
         self.log.info(
             f"TLS handshake failed: client={client.address} {tls_reason(error)}", client=client.address
         )
 
-    def injected(self, client: Client) -> None:
-        """Plain text behind STARTTLS."""
+    def log_injection(self, client: Client) -> None:
+        """Log that plain text followed STARTTLS."""
         self.log.warning(
             f"plain text behind STARTTLS refused: client={client.address}", client=client.address
         )
 
-    def failed(self, client: Client, error: Exception) -> None:
-        """Something nobody expected."""
+    def log_internal_error(self, client: Client, error: Exception) -> None:
+        """Log an unexpected exception."""
         self.log.error(f"internal error: client={client.address} {where(error)}", client=client.address)
 
 
 def _path_text(argument: bytes) -> str:
-    """What a client gave as an address, without the parameters behind it."""
+    """Return the address in a client's argument without the parameters that follow it."""
     return argument.strip()[:320].partition(b" ")[0].decode("latin-1")
 
 
 def network_of(address: str) -> str:
-    """What counts as one client: an IPv4 address, or an IPv6 network of 64 bits, which one host can own."""
+    """Return what counts as one client: an IPv4 address, or an IPv6 /64, since one host can own all of it."""
     if ":" not in address:
         return address
     with contextlib.suppress(ValueError):
@@ -195,5 +202,5 @@ def network_of(address: str) -> str:
 
 
 def envelope_text(address: Address | None) -> str:
-    """An address for the log."""
+    """Format an address for the log."""
     return f"<{address}>" if address else "<>"

@@ -1,8 +1,8 @@
-"""A start that fails again and again is tried more and more seldom, so that a lasting fault does not flood the journal.
+"""Growing pauses after failed starts, so that a lasting fault does not flood the journal.
 
-systemd of Debian 12 knows one pause for all restarts, and a short one is right after a crash. So the agent itself waits
-after a failed start. How often it has failed stands in a file without a name that systemd keeps from start to start
-and forgets when the service is stopped. sd_notify(3), FDSTORE
+systemd of Debian 12 has one pause for all restarts, and after a crash a short one is right. So the agent itself waits
+after a failed start. It keeps the number of failures in an anonymous file that systemd holds from start to start and
+drops when the service is stopped. sd_notify(3), FDSTORE
 """
 
 import contextlib
@@ -17,21 +17,24 @@ LONGEST = 60.0  # seconds; TimeoutStartSec of the units is longer
 
 
 def pause(failures: int) -> float:
-    """Seconds to wait after so many failed starts in a row. None after the first, since somebody may be waiting."""
+    """Return the seconds to wait after this many failed starts in a row. The first failure needs no pause."""
     return min(2.0 ** min(failures - 1, 30), LONGEST) if failures > 1 else 0.0
 
 
-class Faults:
-    """How often this service has failed to start since it last went well."""
+class StartFailures:
+    """The number of failed starts since the last successful one."""
 
     def __init__(self) -> None:
         self._file = manager.stored(NAME)
 
     def failed(self) -> None:
-        """Count a failed start, and wait before the process ends. Only a manager that would start it again is told."""
+        """Count a failed start and wait before the process ends.
+
+        Without a manager that would restart it, do nothing.
+        """
         if not manager.is_listening():
             return
-        with contextlib.suppress(OSError):  # then it is tried again as soon as after a crash
+        with contextlib.suppress(OSError):  # without the count, the next start comes as soon as after a crash
             failures = self._count()
             signal.signal(signal.SIGTERM, signal.SIG_DFL)  # there is nothing to finish
             time.sleep(pause(failures))
@@ -45,7 +48,7 @@ class Faults:
         return failures
 
     def overcome(self) -> None:
-        """The start went well: the next fault is a first one again."""
+        """Reset the count after a successful start."""
         if self._file is not None:
             os.ftruncate(self._file, 0)
 

@@ -1,4 +1,4 @@
-"""The replies of the server that are always the same. RFC 5321 section 4.2, RFC 3463, RFC 3207, RFC 4954."""
+"""The constant replies of the server. RFC 5321 section 4.2, RFC 3463, RFC 3207, RFC 4954."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -7,13 +7,13 @@ from postroom.wire.smtp.data import Flaw
 from postroom.wire.smtp.replies import Reply
 
 
-class _Nothing(Reply):
-    """No reply: the next word is the peer's."""
+class _NoReply(Reply):
+    """Sends nothing, because the peer speaks next."""
 
     octets = b""
 
 
-NOTHING: Final = _Nothing(220)
+NO_REPLY: Final = _NoReply(220)
 OK: Final = Reply(250, "2.0.0", "OK")
 RESET: Final = Reply(250, "2.0.0", "Forgotten")
 BYE: Final = Reply(221, "2.0.0", "Bye")
