@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 """Print the password of the inventory's vault (Ansible's `vault_password_file`).
 
-The password stands in `.secrets/vault-password` (mode 0600, never committed) or where
-POSTROOM_VAULT_PASSWORD_FILE points. It is made on first use. When it is gone although a vault exists that it must
-open, one line on stderr says so.
+Each inventory has a password of its own, in `.secrets/vault-password.NAME` (mode 0600, never committed). NAME is the
+name of the inventory's folder, and a hash of its path follows where it is outside of this project. The password is
+made on first use. POSTROOM_VAULT_PASSWORD_FILE names another file. A vault that was made before 0.2 is opened by the
+password that all inventories shared, `.secrets/vault-password`. When the file is missing although a sealed vault
+exists, one line on stderr says so.
 """
 
+import configparser
+import hashlib
 import os
 import secrets
 import sys
@@ -13,17 +17,35 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VAULT = Path("group_vars", "all", "secrets.yml")
+SEAL = b"$ANSIBLE_VAULT"
+VARIABLES = ("group_vars", "host_vars")
 GENERATIONS = 4  # from this program up to Ansible: a shell or a worker may stand between them
 
 
-def password_file() -> Path:
-    return Path(os.environ.get("POSTROOM_VAULT_PASSWORD_FILE") or ROOT / ".secrets" / "vault-password")
+def password_file(inventory: Path) -> Path:
+    """Return where the inventory's password is, or has to be."""
+    if elsewhere := os.environ.get("POSTROOM_VAULT_PASSWORD_FILE"):
+        return Path(elsewhere)
+    name = inventory.name
+    if inventory.parent != ROOT / "inventory":
+        name += "-" + hashlib.sha256(os.fsencode(inventory)).hexdigest()[:8]
+    of_all = ROOT / ".secrets" / "vault-password"
+    own = of_all.with_name(f"vault-password.{name}")
+    return of_all if not own.exists() and of_all.exists() and sealed(inventory / VAULT) else own
+
+
+def sealed(vault: Path) -> bool:
+    try:
+        with vault.open("rb") as file:
+            return file.read(len(SEAL)) == SEAL
+    except OSError:
+        return False
 
 
 def create(path: Path) -> None:
     """Write a new random password that nobody but the owner can read.
 
-    Several programs may ask at once: the first name that stands is everybody's, and it never stands half written.
+    Several programs may ask at once: the file that is there first is everybody's, and it is never half written.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
@@ -37,17 +59,26 @@ def create(path: Path) -> None:
         draft.unlink()
 
 
-def vaults() -> list[Path]:
-    """The vaults that are there: the file or inventories that Ansible is called with, or else those of this project."""
+def inventory_folder() -> Path:
+    """Return the folder of the inventory that Ansible is called with, or else of the one that ansible.cfg names.
+
+    Several are refused by preflight.yml; here the first one counts.
+    """
     words = command_of_ansible()
-    files = [Path(word) for word in words if Path(word).parts[-3:] == VAULT.parts]  # ansible-vault
+    for path in map(Path, words):
+        for name in VARIABLES:
+            if name in path.parts:  # ansible-vault names a file, not an inventory
+                return path.parents[len(path.parts) - 1 - path.parts.index(name)].resolve()
     named = [*inventories(words), *os.environ.get("ANSIBLE_INVENTORY", "").split(",")]
-    paths = [Path(name).expanduser() for name in named if name]
-    folders = [file.parents[2] for file in files] or [
-        path if path.is_dir() else path.parent for path in paths
-    ]
-    folders = folders or [*(ROOT / "inventory").glob("*")]
-    return sorted({found.resolve() for folder in folders if (found := folder / VAULT).is_file()})
+    paths = [Path(name).expanduser() for name in named if name and not name.endswith(",")]
+    path = paths[0] if paths else configured()
+    return (path if path.is_dir() else path.parent).resolve()
+
+
+def configured() -> Path:
+    settings = configparser.ConfigParser(interpolation=None)
+    settings.read(ROOT / "ansible.cfg")
+    return ROOT / settings.get("defaults", "inventory", fallback="inventory/demo")
 
 
 def inventories(words: list[str]) -> list[str]:
@@ -78,11 +109,11 @@ def command_of_ansible() -> list[str]:
 
 
 def main() -> int:
-    path = password_file()
+    inventory = inventory_folder()
+    path, vault = password_file(inventory), inventory / VAULT
     if not path.exists():
-        found = vaults()
-        if found:
-            name = found[0].relative_to(ROOT) if found[0].is_relative_to(ROOT) else found[0]
+        if sealed(vault):
+            name = vault.relative_to(ROOT) if vault.is_relative_to(ROOT) else vault
             sys.stderr.write(
                 f"The vault password file {path} is missing, so {name} cannot be opened: put the password there "
                 "(mode 0600), or set POSTROOM_VAULT_PASSWORD_FILE.\n"

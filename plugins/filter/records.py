@@ -11,11 +11,9 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 TTL = 3600
-UNDRAWN = "not drawn yet: "  # of vault_contents.py: in check mode new keys are not made
 # RFC 6186 section 3, RFC 8314 section 5.1: mail clients prefer implicit TLS, and IMAP before POP3.
 SERVICES: Mapping[str, tuple[int, int]] = {
     "submissions": (0, 465),
@@ -28,12 +26,13 @@ SERVICES: Mapping[str, tuple[int, int]] = {
 
 Record = dict[str, Any]
 Hosts = Mapping[str, Mapping[str, str]]
+Key = Mapping[str, str]  # as the vault has it: algorithm, private_key, state, since
 
 
 def records(
-    companies: list[Mapping[str, Any]], hosts: Hosts, dkim_keys: Mapping[str, Mapping[str, str]]
+    companies: list[Mapping[str, Any]], hosts: Hosts, dkim_keys: Mapping[str, Mapping[str, Key]]
 ) -> list[Record]:
-    """All records of all domains and hosts. `dkim_keys`: domain -> selector -> private key (PEM)."""
+    """All records of all domains and hosts. `dkim_keys`: domain -> selector -> key."""
     found: list[Record] = []
     homes = {str(options["home"]) for company in companies for options in company["domains"].values()}
     for company in companies:
@@ -46,14 +45,14 @@ def records(
     return found
 
 
-def domain_records(domain: str, options: Mapping[str, Any], keys: Mapping[str, str]) -> Iterator[Record]:
+def domain_records(domain: str, options: Mapping[str, Any], keys: Mapping[str, Key]) -> Iterator[Record]:
     home = str(options["home"])
     exchangers = options.get("mx") or [home]
     for position, exchanger in enumerate(exchangers, start=1):
         yield record(domain, "MX", f"{position * 10} {absolute(exchanger)}")
     yield record(domain, "TXT", text(sender_policy([f"a:{home}"], options.get("spf_include") or [])))
-    for selector, private_key in sorted(keys.items()):
-        yield record(f"{selector}._domainkey.{domain}", "TXT", text(dkim_record(private_key)))
+    for selector, key in sorted(keys.items()):
+        yield record(f"{selector}._domainkey.{domain}", "TXT", text(dkim_record(key)))
     yield record(f"_dmarc.{domain}", "TXT", text(dmarc_record(options.get("dmarc") or {})))
 
 
@@ -62,16 +61,16 @@ def sender_policy(mechanisms: list[str], includes: list[str]) -> str:
     return " ".join(["v=spf1", *mechanisms, *(f"include:{name}" for name in includes), "-all"])
 
 
-def dkim_record(private_key: str) -> str:
-    """The public half of a signing key: RFC 6376 section 3.6.1, RFC 8463 section 4."""
-    if private_key.startswith(UNDRAWN):
-        return f"v=DKIM1; k={private_key.removeprefix(UNDRAWN)}; p=(the run will make this key)"
-    public_key = load_pem_private_key(private_key.encode(), password=None).public_key()
-    kind, encoding, layout = "ed25519", Encoding.Raw, PublicFormat.Raw
-    if isinstance(load_pem_private_key(private_key.encode(), password=None), RSAPrivateKey):
-        kind, encoding, layout = "rsa", Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+def dkim_record(key: Key) -> str:
+    """Return the public half of a signing key: RFC 6376 section 3.6.1, RFC 8463 section 4."""
+    if not key["private_key"]:  # check mode makes none
+        return f"v=DKIM1; k={key['algorithm']}; p=(the run will make this key)"
+    public_key = load_pem_private_key(key["private_key"].encode(), password=None).public_key()
+    encoding, layout = Encoding.Raw, PublicFormat.Raw
+    if key["algorithm"] == "rsa":
+        encoding, layout = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
     octets = public_key.public_bytes(encoding, layout)
-    return f"v=DKIM1; k={kind}; p={base64.b64encode(octets).decode()}"
+    return f"v=DKIM1; k={key['algorithm']}; p={base64.b64encode(octets).decode()}"
 
 
 def dmarc_record(options: Mapping[str, Any]) -> str:

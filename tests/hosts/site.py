@@ -42,7 +42,7 @@ class HostsSite:
         """A person's first password."""
         local, _, domain = address.partition("@")
         company = domain.removesuffix(".example").title()
-        return str(vault()["first_passwords"][company][local])
+        return str(vault()["companies"][company]["first_passwords"][local])
 
 
 @functools.cache

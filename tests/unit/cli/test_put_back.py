@@ -1,12 +1,13 @@
 """A person who is taken out and put back: the vault, the directory and the judge of logins agree on the password.
 
-All parts are the real ones: the vault's filter, the document's filter, the role's module, the operator's command over real
+All parts are the real ones: what completes the vault, the document's filter, the role's module, the operator's command over real
 files, and the auth agent's judge. The hosts' part is played by a temporary root.
 """
 
 import asyncio
 import importlib.util
 import json
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -40,7 +41,10 @@ def load(path: str) -> ModuleType:
     return module
 
 
-contents = load("plugins/filter/vault_contents.py")
+sys.path.append(str(ROOT / "plugins"))  # plugin_utils
+contents = load("plugins/plugin_utils/vault_contents.py")
+drawing = load("plugins/plugin_utils/drawing.py")
+filters = load("plugins/filter/company_secrets.py")
 documents = load("plugins/filter/directory_document.py")
 module = load("plugins/modules/directory_apply.py")
 
@@ -58,9 +62,14 @@ class Company:
 
     def complete(self, people: dict[str, Any], today: str = "2026-11-01", name: str = "A") -> dict[str, Any]:
         """Complete the vault, as playbooks/secrets.yml does."""
-        self.vault = contents.completed(self.vault, [{"name": name, "people": people, "domains": {}}], today)
-        passwords: dict[str, Any] = self.vault["first_passwords"][name]
-        return passwords
+        companies = [{"name": name, "people": people, "domains": {}}]
+        self.vault = contents.completed(self.vault, companies, today, drawing.Drawn())
+        return self.passwords(name)
+
+    def passwords(self, name: str = "A") -> dict[str, Any]:
+        """First passwords in the vault."""
+        found: dict[str, Any] = self.vault.get("companies", {}).get(name, {}).get("first_passwords", {})
+        return found
 
     def run(
         self, people: dict[str, Any], today: str = "2026-11-01", name: str = "A", check: bool = False
@@ -70,7 +79,7 @@ class Company:
         given = {
             "document": documents.document(people, DOMAINS, {}, "ada"),
             "first_passwords": passwords,
-            "first_password_ids": contents.password_ids(passwords, self.vault["first_password_key"]),
+            "first_password_ids": filters.password_ids(passwords, self.vault["first_password_key"]),
         }
         words = ["directory", "apply", *(["--check"] if check else []), "--diff", "-"]
         said = self.command(*words, given=json.dumps(module.whole(given)))
@@ -79,11 +88,11 @@ class Company:
     def command(self, *words: str, given: str = "") -> str:
         result = CliRunner(env={"POSTROOM_ROOT": str(self.root)}).invoke(main, words, input=given)
         assert result.exit_code == 0, result.output
-        assert not any(word in result.output for word in self.vault["first_passwords"].get("A", {}).values())
+        assert not any(word in result.output for word in self.passwords().values())
         return result.stdout
 
     def first(self, person: str = "bob", name: str = "A") -> str:
-        password: str = self.vault["first_passwords"][name][person]
+        password: str = self.passwords(name)[person]
         return password
 
     def logs_in(self, password: str, person: str = "bob") -> bool:
@@ -119,7 +128,7 @@ def test_who_is_put_back_soon_has_the_first_password_from_before(company: Compan
     before = company.first()
     company.run({"ada": ADA}, "2026-11-02")
     assert not company.logs_in(before)
-    assert "bob" not in company.vault["first_passwords"]["A"]
+    assert "bob" not in company.passwords()
     said = company.run({"ada": ADA, "bob": BOB}, "2026-12-01")
     assert said == ["= account bob is back; the first password still holds"]
     assert company.first() == before
@@ -152,7 +161,7 @@ def test_who_is_put_back_late_gets_a_new_first_password_that_holds(
     company.run({"ada": ADA}, "2026-11-02")
     for day in runs_between:
         company.run({"ada": ADA}, day)
-        assert "former_first_passwords" not in company.vault
+        assert "former_first_passwords" not in company.vault["companies"]["A"]
     said = company.run({"ada": ADA, "bob": BOB}, "2027-03-01")
     assert said == ["* account bob first password set; the password from before does not hold any more"]
     assert company.logs_in(company.first())
@@ -227,7 +236,7 @@ def test_a_renamed_company_is_told_that_its_new_first_passwords_do_not_hold(comp
 
 def test_a_first_password_changed_in_the_vault_is_told(company: Company) -> None:
     old = company.first()
-    company.vault["first_passwords"]["A"]["bob"] = "of the operator's own choice"
+    company.passwords()["bob"] = "of the operator's own choice"
     said = company.run({"ada": ADA, "bob": BOB})
     assert said == ["= account bob keeps its password; the first password given does not hold"]
     assert company.logs_in(old)

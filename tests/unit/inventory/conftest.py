@@ -1,6 +1,7 @@
 """The kit's filters, loaded from their files as Ansible does."""
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
+sys.path.append(str(ROOT / "plugins"))  # plugin_utils
 
 
 def load(path: str) -> ModuleType:

@@ -13,8 +13,11 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from .conftest import load
 
 model = load("plugins/filter/records.py")
-vault = load("plugins/filter/vault_contents.py")
-KEYS = vault.dkim_keys(2048)
+draw = load("plugins/plugin_utils/drawing.py").Drawn()
+KEYS = {
+    selector: {"algorithm": algorithm, "private_key": draw.dkim_key(algorithm, 2048)}
+    for selector, algorithm in (("rsa1", "rsa"), ("ed1", "ed25519"))
+}
 
 
 def values(found: list[dict[str, Any]], name: str, kind: str) -> list[str]:
