@@ -8,6 +8,7 @@ STAMP := .venv/.installed
 DEVELOP := .venv/.develop
 PYTEST := $(BIN)/python -m pytest
 ROOMS := agents/src tests
+SCRIPTS := $(shell git ls-files "*.sh") .ci/run
 
 .PHONY: help venv develop lock inventory demo test test-rooms test-hosts soak docs lint bench clean
 
@@ -69,6 +70,8 @@ lint: $(DEVELOP) ## Types, style, directions of imports, roles
 	mypy agents/src/postroom
 	lint-imports
 	ansible-lint --offline -q
+	yamllint -s .
+	shellcheck -x $(SCRIPTS)
 
 bench: $(DEVELOP) ## Postroom beside Postfix and Dovecot, in one run on this machine
 	@tools/bench.sh

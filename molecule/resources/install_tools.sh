@@ -19,6 +19,7 @@ fi
 mkdir -p build
 largest=1048576
 files=$(as_root sh -c 'ulimit -Hn')
+# shellcheck disable=SC2016 # fields of awk
 processes=$(as_root awk '/^Max processes/ {print $4}' /proc/self/limits)
 [ "$files" = unlimited ] && files=$largest
 [ "$processes" = unlimited ] && processes=$largest
