@@ -24,8 +24,8 @@ def load(path: Path) -> Any:
     return (ready().load_from_file(str(path), trusted_as_template=True) or {}) if path.exists() else {}
 
 
-def rendered(agent: str, **given: Any) -> dict[str, Any]:
-    """`files`, `secret_files` and `secrets` as agent_files gets them, for the role's defaults and what is given."""
+def templar(agent: str, **given: Any) -> Templar:
+    """Ansible's engine with the variables that the role of the agent hands to the role `agent`."""
     (task,) = load(ROLES / agent / "tasks/agent.yml")
     (write,) = load(ROLES / "agent/tasks/configure.yml")
     variables: dict[str, Any] = {}
@@ -36,13 +36,18 @@ def rendered(agent: str, **given: Any) -> dict[str, Any]:
         load(ROLES / agent / "vars/main.yml"),
         task["vars"],
         write["vars"],
-        {f"{agent}_host_name": "mail.alpha.example", **given},
+        {f"{agent}_host_name": "mail.alpha.example", "ansible_facts": {}, **given},
     ):
         variables.update(layer)
     variables["ansible_search_path"] = [str(ROLES / "agent"), str(ROLES / agent)]
     variables["ansible_managed"] = "Ansible managed"
-    templar = Templar(loader=ready(), variables=variables)
-    found: dict[str, Any] = templar.template(write["agent_files"])
+    return Templar(loader=ready(), variables=variables)
+
+
+def rendered(agent: str, **given: Any) -> dict[str, Any]:
+    """`files`, `secret_files` and `secrets` as agent_files gets them, for the role's defaults and what is given."""
+    (write,) = load(ROLES / "agent/tasks/configure.yml")
+    found: dict[str, Any] = templar(agent, **given).template(write["agent_files"])
     return found
 
 
