@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from postroom.wire import auth_protocol as proto
 from postroom.wire.lines import LineTooLong
-from postroom.wire.pop3.session import PeerError, Session
+from postroom.wire.pop3.commands import CommandParser, PeerError
 
 from ..amounts import amount
 from ..unit.auth.conftest import PEOPLE, Parts, Peer, parts, socket_path
@@ -67,20 +67,20 @@ async def test_the_auth_socket_survives_whatever_is_sent(parts: Parts, socket_pa
 
 def test_the_pop3_core_survives_whatever_is_sent() -> None:
     """No error but its own two, no input that takes long, nothing piling up."""
-    session = Session()
+    parser = CommandParser()
     for number, octets in enumerate(inputs(COMMANDS, 2)):
         began = time.monotonic()
-        session.feed(octets)
+        parser.feed(octets)
         try:
             while True:
                 try:
-                    if session.next_command() is None:
+                    if parser.next_command() is None:
                         break
                 except PeerError:
                     continue
         except LineTooLong:
-            session = Session()
+            parser = CommandParser()
         if number % 100 == 0:
-            session.logged_in()
-        assert session.pipelined <= 20_000
+            parser.logged_in()
+        assert parser.pipelined <= 20_000
         assert time.monotonic() - began < SLOWEST

@@ -18,9 +18,11 @@ from postroom.contracts.errors import (
 )
 from postroom.entrance.admission import Admission
 from postroom.pop3.config import Pop3Config
-from postroom.pop3.conversation import HEAD, LARGE_PIECE, TURN, Conversation, Surroundings
+from postroom.pop3.context import Pop3Context
+from postroom.pop3.conversation import PIPELINED, Conversation
 from postroom.pop3.login import MaildropEntrance
 from postroom.pop3.maildrop import Maildrop
+from postroom.pop3.retrieving import HEAD, LARGE_PIECE
 from postroom.runtime.log import Log
 
 
@@ -96,8 +98,8 @@ LOGIN = b"USER ada\r\nPASS x\r\n"
 
 
 async def played(connection: Scripted, door: Door) -> list[bytes]:
-    around = Surroundings(door, CONFIG, Log("pop3"), lambda: None, lambda: connection.now)  # type: ignore[arg-type,return-value]
-    await Conversation(connection, around).serve()  # type: ignore[arg-type]
+    context = Pop3Context(door, CONFIG, Log("pop3"), lambda: None, lambda: connection.now)  # type: ignore[arg-type,return-value]
+    await Conversation(connection, context).serve()  # type: ignore[arg-type]
     return connection.said.split(b"\r\n")[1:-1]
 
 
@@ -164,8 +166,8 @@ async def test_a_log_line_per_failure_and_no_password_in_it(capfd: pytest.Captur
 
 async def test_leaving_closes_whoever_waits() -> None:
     connection = Scripted()
-    around = Surroundings(Door(), CONFIG, Log("pop3"), lambda: None, lambda: 0.0)  # type: ignore[arg-type,return-value]
-    conversation = Conversation(connection, around)  # type: ignore[arg-type]
+    context = Pop3Context(Door(), CONFIG, Log("pop3"), lambda: None, lambda: 0.0)  # type: ignore[arg-type,return-value]
+    conversation = Conversation(connection, context)  # type: ignore[arg-type]
     conversation.leave()
     assert connection.closed
 
@@ -182,7 +184,7 @@ async def test_a_flood_of_pipelined_commands_lets_others_have_their_turn() -> No
     task = asyncio.ensure_future(others())
     await played(Scripted(b"CAPA\r\n" * 1000), Door())
     task.cancel()
-    assert turns >= 1000 // TURN - 2
+    assert turns >= 1000 // PIPELINED - 2
 
 
 class OneMessage:

@@ -10,7 +10,7 @@ from postroom.contracts.store import Delivery
 from postroom.pop3.maildrop import Maildrop
 from postroom.runtime.clock import SystemClock
 from postroom.store import Silence, SqliteStore, open_store
-from postroom.wire.pop3.session import PeerError
+from postroom.wire.pop3.commands import PeerError
 
 LETTERS = [b"Subject: %d\r\n\r\nx\r\n" % number for number in range(4)]
 

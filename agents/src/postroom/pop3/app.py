@@ -1,4 +1,4 @@
-"""postroom-pop3: lets people fetch their INBOX by POP3."""
+"""The pop3 agent's process: connects settings, sockets, certificates, store and sessions."""
 
 import os
 from typing import ClassVar
@@ -6,7 +6,8 @@ from typing import ClassVar
 from postroom.couriers.auth import AuthClient
 from postroom.directory.reader import SqliteDirectory
 from postroom.pop3.config import Pop3Config
-from postroom.pop3.conversation import Conversation, Surroundings
+from postroom.pop3.context import Pop3Context
+from postroom.pop3.conversation import Conversation
 from postroom.pop3.login import MaildropEntrance
 from postroom.runtime.config import ConfigError
 from postroom.runtime.connections import Connection, ConnectionLimits, Listener, connection_limits
@@ -18,14 +19,14 @@ FULL = b"-ERR [SYS/TEMP] too many connections\r\n"
 
 
 class Pop3Agent(Agent[Pop3Config]):
-    """Postroom's POP3 agent: ports 110 (STLS) and 995 (TLS)."""
+    """Serves people's INBOX over POP3: port 110 with STLS, 995 with TLS from the start."""
 
     name: ClassVar[str] = "pop3"
     settings: ClassVar[type[Pop3Config]] = Pop3Config
     counters: ClassVar[tuple[str, ...]] = ("clients",)
 
     async def start(self) -> None:
-        """Read the certificates, open the store, serve the sockets named `pop3` and `pop3s`."""
+        """Read the certificates, open the store, accept connections. Raises ConfigError without sockets."""
         config, service = self.config, self.service
         self.check(config)
         self._tls = TlsStore(config.tls_directory)
@@ -56,7 +57,7 @@ class Pop3Agent(Agent[Pop3Config]):
             await listener.start(listening)
 
     async def reload(self, config: Pop3Config) -> None:
-        """Certificates and limits for new connections; paths change with the next start."""
+        """Read certificates and limits again, for new connections; paths change with the next start."""
         limits = _limits(config)
         self._tls.reload()
         self.config = config
@@ -64,7 +65,7 @@ class Pop3Agent(Agent[Pop3Config]):
             listener.limits = limits
 
     async def drain(self) -> None:
-        """Let commands that are under way finish."""
+        """Let commands that are being answered finish, and end all sessions."""
         for listener in self._listeners:
             await listener.stop_accepting()
         for conversation in tuple(self._conversations):
@@ -77,8 +78,8 @@ class Pop3Agent(Agent[Pop3Config]):
 
     async def _serve(self, connection: Connection) -> None:
         clock = self.service.clock
-        around = Surroundings(self._entrance, self.config, self.log, self._tls.context, clock.steady)
-        conversation = Conversation(connection, around)
+        context = Pop3Context(self._entrance, self.config, self.log, self._tls.context, clock.steady)
+        conversation = Conversation(connection, context)
         self._conversations.add(conversation)
         try:
             await conversation.serve()
@@ -87,7 +88,7 @@ class Pop3Agent(Agent[Pop3Config]):
 
     @staticmethod
     def check(config: Pop3Config) -> None:
-        """Raises ConfigError: no mailboxes, certificates that do not fit, or networks that are none."""
+        """Check the folder of mailboxes, the certificates and the networks. Raises ConfigError."""
         if not os.access(config.accounts_directory, os.R_OK | os.W_OK | os.X_OK):
             raise ConfigError(
                 f"accounts_directory = {config.accounts_directory!r}: not a folder that can be written"
@@ -103,5 +104,5 @@ def _limits(config: Pop3Config) -> ConnectionLimits:
 
 
 def main() -> None:
-    """Console script postroom-pop3."""
+    """Run the console script postroom-pop3."""
     run(Pop3Agent)

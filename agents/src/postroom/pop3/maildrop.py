@@ -1,18 +1,18 @@
-"""A maildrop: the messages of INBOX as they were when the session began. RFC 1939 sections 5 and 6."""
+"""A maildrop: the messages of INBOX at the time when the session began. RFC 1939 sections 5 and 6."""
 
 from contextlib import AsyncExitStack
 
 from postroom.contracts.account import FlagMode, MailAccount, Row
 from postroom.contracts.errors import MailError
 from postroom.store.ahead import contents_ahead
-from postroom.wire.pop3.session import PeerError
+from postroom.wire.pop3.commands import PeerError
 
 INBOX = "INBOX"
 AHEAD = 65_536  # octets that are read ahead for a client that fetches one message after the other
 
 
 class Maildrop:
-    """Numbered messages, those marked for deletion, and the lock. Numbers begin with 1 and never move."""
+    """Numbered messages, marks for deletion, and the lock. Numbers begin with 1 and never change."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Maildrop:
 
     @classmethod
     async def open(cls, account: MailAccount) -> "Maildrop":
-        """Lock and read. Raises MailboxInUse, Unavailable."""
+        """Take the lock and read the rows of INBOX. Raises MailboxInUse, Unavailable."""
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(account.maildrop())
             selected = await account.select(INBOX, False)
@@ -42,64 +42,64 @@ class Maildrop:
         return cls(account, lock, selected.mailbox.id, selected.mailbox.uidvalidity, rows)
 
     def count_and_size(self) -> tuple[int, int]:
-        """Messages and octets without those marked as deleted."""
+        """Return how many messages and octets there are without those marked as deleted."""
         kept = [row.size for row in self._rows if row.uid not in self._deleted]
         return len(kept), sum(kept)
 
     def sizes(self) -> list[str]:
-        """LIST: number and octets."""
+        """Return the lines of LIST: number and octets."""
         return [
-            f"{place} {row.size}" for place, row in enumerate(self._rows, 1) if row.uid not in self._deleted
+            f"{number} {row.size}" for number, row in enumerate(self._rows, 1) if row.uid not in self._deleted
         ]
 
     def identities(self) -> list[str]:
-        """UIDL: number and an id that is never given again."""
+        """Return the lines of UIDL: number and an id that no other message gets."""
         return [
-            f"{place} {self._identity(row)}"
-            for place, row in enumerate(self._rows, 1)
+            f"{number} {self._identity(row)}"
+            for number, row in enumerate(self._rows, 1)
             if row.uid not in self._deleted
         ]
 
-    def size(self, place: int) -> str:
-        """One line of LIST. Raises PeerError."""
-        return f"{place} {self._row(place).size}"
+    def size(self, number: int) -> str:
+        """Return one line of LIST. Raises PeerError."""
+        return f"{number} {self._row(number).size}"
 
-    def identity(self, place: int) -> str:
-        """One line of UIDL. Raises PeerError."""
-        return f"{place} {self._identity(self._row(place))}"
+    def identity(self, number: int) -> str:
+        """Return one line of UIDL. Raises PeerError."""
+        return f"{number} {self._identity(self._row(number))}"
 
-    async def content(self, place: int) -> bytes:
-        """The message. Raises PeerError, MailError."""
-        return await self._ahead.read(self._row(place).uid)
+    async def content(self, number: int) -> bytes:
+        """Return the message. Raises PeerError, MailError."""
+        return await self._ahead.read(self._row(number).uid)
 
-    async def head(self, place: int, octets: int) -> bytes:
-        """Its beginning: so many octets at least, or all there are. Raises PeerError, MailError."""
-        return await self._account.head(self._mailbox, self._row(place).uid, octets)
+    async def head(self, number: int, octets: int) -> bytes:
+        """Return at least the first `octets` octets of the message, or all. Raises PeerError, MailError."""
+        return await self._account.head(self._mailbox, self._row(number).uid, octets)
 
-    async def piece(self, place: int, start: int, end: int) -> bytes:
-        """Some octets of the message. Raises PeerError, MailError."""
-        return await self._account.piece(self._mailbox, self._row(place).uid, start, end)
+    async def piece(self, number: int, start: int, end: int) -> bytes:
+        """Return the octets of the message from `start` to `end`. Raises PeerError, MailError."""
+        return await self._account.piece(self._mailbox, self._row(number).uid, start, end)
 
-    def octets(self, place: int) -> int:
-        """Its size. Raises PeerError."""
-        return self._row(place).size
+    def octets(self, number: int) -> int:
+        """Return the size of the message in octets. Raises PeerError."""
+        return self._row(number).size
 
-    def note_read(self, place: int) -> None:
-        """Its owner has all of it. Raises PeerError."""
-        row = self._row(place)
+    def note_read(self, number: int) -> None:
+        """Remember to mark the message \\Seen: the client has all of it. Raises PeerError."""
+        row = self._row(number)
         if "\\Seen" not in row.flags:
             self._read.add(row.uid)
 
-    def delete(self, place: int) -> None:
-        """Mark. Raises PeerError."""
-        self._deleted.add(self._row(place).uid)
+    def delete(self, number: int) -> None:
+        """Mark the message for deletion. Raises PeerError."""
+        self._deleted.add(self._row(number).uid)
 
     def undelete_all(self) -> None:
-        """RSET."""
+        """Remove all marks for deletion (RSET)."""
         self._deleted.clear()
 
     async def update(self) -> None:
-        """The UPDATE state: what was read is marked so, what was deleted goes. Raises MailError: not all of it went."""
+        """Mark what was read, remove what was deleted (the UPDATE state). Raises MailError when some of it stays."""
         read = sorted(self._read - self._deleted)
         if read:
             await self._account.store(self._mailbox, read, FlagMode.ADD, frozenset({"\\Seen"}))
@@ -115,10 +115,10 @@ class Maildrop:
         except MailError:
             return  # the lock ends with the process at the latest
 
-    def _row(self, place: int) -> Row:
-        if not 1 <= place <= len(self._rows) or self._rows[place - 1].uid in self._deleted:
+    def _row(self, number: int) -> Row:
+        if not 1 <= number <= len(self._rows) or self._rows[number - 1].uid in self._deleted:
             raise PeerError("no such message")
-        return self._rows[place - 1]
+        return self._rows[number - 1]
 
     def _identity(self, row: Row) -> str:
         return f"{self._uidvalidity}.{row.uid}"

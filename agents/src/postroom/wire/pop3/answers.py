@@ -32,12 +32,12 @@ REFUSALS: Mapping[type[MailError], str] = {
 
 
 def ok(text: str = "") -> bytes:
-    """A positive single line."""
+    """Return a positive reply of one line."""
     return f"+OK {text}\r\n".encode() if text else b"+OK\r\n"
 
 
 def err(text: str) -> bytes:
-    """A negative single line; `text` may begin with a response code."""
+    """Return a negative reply of one line; `text` may begin with a response code."""
     return f"-ERR {text}\r\n".encode("ascii", "replace")
 
 
@@ -47,17 +47,17 @@ def refusal(error: MailError) -> bytes:
 
 
 def listing(head: str, lines: Iterable[str]) -> bytes:
-    """A multi-line reply of our own short lines."""
+    """Return a multi-line reply of short lines, none of which begins with a dot."""
     return b"".join((ok(head), "".join(f"{line}\r\n" for line in lines).encode(), END))
 
 
 def challenge(encoded: bytes) -> bytes:
-    """A SASL challenge, already base64. RFC 5034 section 4."""
+    """Return a SASL challenge, which is base64 already. RFC 5034 section 4."""
     return b"+ " + encoded + b"\r\n"
 
 
 def capabilities(secured: bool, logged_in: bool, tls: bool) -> tuple[str, ...]:
-    """Lines of CAPA. Passwords are offered under TLS only, RFC 8314 section 3.1."""
+    """Return the lines of CAPA. Passwords are offered under TLS only (RFC 8314 section 3.1)."""
     common = ("TOP", "UIDL", "PIPELINING", "RESP-CODES", "AUTH-RESP-CODE", "EXPIRE NEVER")
     login = ("USER", "SASL PLAIN LOGIN") if secured else ()
     start = ("STLS",) if tls and not secured and not logged_in else ()
@@ -65,23 +65,23 @@ def capabilities(secured: bool, logged_in: bool, tls: bool) -> tuple[str, ...]:
 
 
 def message(content: bytes) -> bytes:
-    """A message as the body of a multi-line reply: CR LF pairs only, dots doubled, the final dot."""
+    """Return a message as the body of a multi-line reply: with CR LF pairs only, doubled dots and the final dot."""
     body = Body()
     return body.piece(content) + body.end()
 
 
 class Body:
-    """The same for a message that comes in pieces.
+    """Make the body of a multi-line reply from a message that comes in pieces.
 
-    A message that holds bare CR or LF gets pairs instead: else its text could end the reply early.
+    Bare CR and LF become pairs, since the text could end the reply early otherwise.
     """
 
     def __init__(self) -> None:
-        self._held = b""  # a CR whose LF may come
+        self._held = b""  # a CR that an LF may follow
         self._line_begins = True
 
     def piece(self, octets: bytes) -> bytes:
-        """The next octets of the reply."""
+        """Return the next octets of the reply."""
         octets = self._held + octets if self._held else octets
         self._held = b""
         if octets.endswith(b"\r"):
@@ -95,7 +95,7 @@ class Body:
         return stuffed
 
     def end(self) -> bytes:
-        """What follows the last piece."""
+        """Return what follows the last piece."""
         return END if self._line_begins and not self._held else b"\r\n" + END
 
 
@@ -106,9 +106,9 @@ def _paired(octets: bytes) -> bytes:
 
 
 class Top:
-    """The header, the empty line and so many lines of the body, from a message that comes in pieces.
+    """Cut the header, the empty line and some lines of the body out of a message that comes in pieces.
 
-    `done` says that no more of the message is wanted. Lines end as in the reply: bare CR and LF count too.
+    `done` says that the rest of the message is not needed. Lines end as in the reply: bare CR and LF end them too.
     """
 
     def __init__(self, lines: int) -> None:
@@ -116,10 +116,10 @@ class Top:
         self._left = lines
         self._end = b"\r\n"  # of the header so far; a message may begin with the empty line
         self._in_header = True
-        self._held = b""  # a CR whose LF may come
+        self._held = b""  # a CR that an LF may follow
 
     def piece(self, octets: bytes) -> bytes:
-        """What the reply has of the next octets."""
+        """Return what belongs to the reply of the next octets."""
         if self.done:
             return b""
         octets, self._held = self._held + octets, b""
@@ -129,7 +129,7 @@ class Top:
         return self._header(octets) if self._in_header else self._body(octets)
 
     def end(self) -> bytes:
-        """What is left when the message has ended."""
+        """Return what is left when the message has ended."""
         return self.piece(b"\n") if self._held else b""
 
     def _header(self, octets: bytes) -> bytes:

@@ -4,17 +4,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from postroom.wire.lines import LineTooLong
-from postroom.wire.pop3.session import ALLOWED, ARGUMENTS, VERBS, Command, PeerError, Session, State, number
+from postroom.wire.pop3.commands import (
+    ALLOWED,
+    ARGUMENTS,
+    VERBS,
+    Command,
+    CommandParser,
+    PeerError,
+    State,
+    parse_number,
+)
 
 
-def heard(octets: bytes, size: int, session: Session | None = None) -> list[Command | str]:
-    session = session or Session()
+def heard(octets: bytes, size: int, parser: CommandParser | None = None) -> list[Command | str]:
+    parser = parser or CommandParser()
     found: list[Command | str] = []
     for start in range(0, len(octets), size):
-        session.feed(octets[start : start + size])
+        parser.feed(octets[start : start + size])
         while True:
             try:
-                command = session.next_command()
+                command = parser.next_command()
             except PeerError as error:
                 found.append(str(error))
                 continue
@@ -38,11 +47,11 @@ def test_packet_borders_do_not_matter(size: int) -> None:
 
 
 def test_a_pipelined_command_is_judged_by_the_state_that_the_one_before_led_to() -> None:
-    session = Session()
-    session.feed(b"PASS x\r\nSTAT\r\n")
-    assert session.next_command() == Command("PASS", (b"x",))
-    session.logged_in()
-    assert session.next_command() == Command("STAT")
+    parser = CommandParser()
+    parser.feed(b"PASS x\r\nSTAT\r\n")
+    assert parser.next_command() == Command("PASS", (b"x",))
+    parser.logged_in()
+    assert parser.next_command() == Command("STAT")
 
 
 @pytest.mark.parametrize(
@@ -63,40 +72,40 @@ def test_other_lines_are_refused_and_the_next_one_counts(line: bytes) -> None:
     "line", [b"LIST x", b"LIST 1 2", b"TOP 1", b"TOP 1 2 3", b"RETR", b"DELE", b"UIDL 1 1"]
 )
 def test_arguments_are_counted(line: bytes) -> None:
-    session = Session()
-    session.logged_in()
-    found = heard(line + b"\r\n", 1000, session)
+    parser = CommandParser()
+    parser.logged_in()
+    found = heard(line + b"\r\n", 1000, parser)
     assert isinstance(found[0], str) or line == b"LIST x"
 
 
 def test_only_the_pair_of_cr_and_lf_ends_a_command() -> None:
-    """X1: what another reader might take for two commands is none."""
+    """X1: octets that another reader might take for two commands are no command."""
     assert heard(b"USER ada\nQUIT\r\n", 1000) == ["stray control character"]
     assert heard(b"USER ada\rQUIT\r\n", 1000) == ["stray control character"]
 
 
 def test_a_line_without_end_is_ended_by_us() -> None:
     """X5: at most one line is held, whatever a stranger sends."""
-    session = Session()
+    parser = CommandParser()
     with pytest.raises(LineTooLong):
-        heard(b"AUTH PLAIN " + b"A" * 100_000, 1000, session)
-    assert session.pipelined <= 10_000
+        heard(b"AUTH PLAIN " + b"A" * 100_000, 1000, parser)
+    assert parser.pipelined <= 10_000
 
 
 def test_nothing_said_before_tls_counts_after_it() -> None:
     """X3"""
-    session = Session()
-    session.feed(b"STLS\r\nUSER mallory\r\n")
-    assert session.next_command() == Command("STLS")
-    assert session.pipelined
-    session.tls_started()
-    assert session.next_command() is None
-    assert session.secured
+    parser = CommandParser()
+    parser.feed(b"STLS\r\nUSER mallory\r\n")
+    assert parser.next_command() == Command("STLS")
+    assert parser.pipelined
+    parser.tls_started()
+    assert parser.next_command() is None
+    assert parser.secured
 
 
 @pytest.mark.parametrize("text", [b"0", b"1", b"4294967295", b"0001"])
 def test_numbers(text: bytes) -> None:
-    assert number(text) == int(text)
+    assert parse_number(text) == int(text)
 
 
 @pytest.mark.parametrize(
@@ -104,16 +113,16 @@ def test_numbers(text: bytes) -> None:
 )
 def test_what_is_no_number(text: bytes) -> None:
     with pytest.raises(PeerError):
-        number(text)
+        parse_number(text)
 
 
 @given(st.binary(max_size=2000), st.booleans())
-def test_no_octets_break_the_session(octets: bytes, logged_in: bool) -> None:
-    session = Session()
+def test_no_octets_break_the_parser(octets: bytes, logged_in: bool) -> None:
+    parser = CommandParser()
     if logged_in:
-        session.logged_in()
-    for found in heard(octets + b"\r\n", 100, session):
-        assert isinstance(found, str) or found.verb in ALLOWED[session.state]
+        parser.logged_in()
+    for found in heard(octets + b"\r\n", 100, parser):
+        assert isinstance(found, str) or found.verb in ALLOWED[parser.state]
 
 
 def test_the_tables_agree() -> None:

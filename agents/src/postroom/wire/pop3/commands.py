@@ -1,4 +1,4 @@
-"""What a client may say in which state, line by line."""
+"""Commands line by line, and the states that allow them. RFC 1939 section 3."""
 
 import re
 from collections.abc import Mapping
@@ -18,11 +18,11 @@ _BARE = re.compile(rb"[\x00\r\n]")
 
 
 class PeerError(ValueError):
-    """A line that is refused; the session goes on. The text is fit for a reply."""
+    """The server refuses a line, and the session goes on. The text is fit for a reply."""
 
 
 class State(Enum):
-    """RFC 1939 section 3. UPDATE begins with QUIT and hears nothing more."""
+    """States of RFC 1939 section 3. In UPDATE, which QUIT begins, the client says nothing more."""
 
     AUTHORIZATION = "before login"
     TRANSACTION = "after login"
@@ -35,7 +35,7 @@ ALLOWED: Mapping[State, frozenset[str]] = {
     ),
 }
 VERBS: Final = frozenset().union(*ALLOWED.values())
-ARGUMENTS: Mapping[str, tuple[int, int]] = {  # fewest and most; PASS and USER take the rest of the line
+ARGUMENTS: Mapping[str, tuple[int, int]] = {  # fewest and most
     "USER": (1, 1), "PASS": (1, 1), "AUTH": (0, 2), "STLS": (0, 0), "CAPA": (0, 0), "QUIT": (0, 0),
     "STAT": (0, 0), "LIST": (0, 1), "RETR": (1, 1), "DELE": (1, 1), "NOOP": (0, 0), "RSET": (0, 0),
     "TOP": (2, 2), "UIDL": (0, 1),
@@ -44,14 +44,14 @@ ARGUMENTS: Mapping[str, tuple[int, int]] = {  # fewest and most; PASS and USER t
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command that is legal now. Arguments are octets as they came."""
+    """A command that its state allows. Arguments are octets as they came."""
 
     verb: str
     arguments: tuple[bytes, ...] = field(default=(), repr=False)
 
 
-class Session:
-    """Octets in, commands out. Parsing waits for the state that the command before has led to."""
+class CommandParser:
+    """Turn octets into commands, one at a time: the state that the next one needs may come from this one."""
 
     def __init__(self, secured: bool = False) -> None:
         self.state = State.AUTHORIZATION
@@ -59,11 +59,11 @@ class Session:
         self._lines = LineBuffer(b"\r\n", MAX_LINE)
 
     def feed(self, octets: bytes) -> None:
-        """Add what has been read."""
+        """Add octets from the client."""
         self._lines.feed(octets)
 
     def next_command(self) -> Command | None:
-        """The next command, or None until more is fed. Raises PeerError, and LineTooLong for the end of it all."""
+        """Return the next command, or None until more is fed. Raises PeerError, LineTooLong (nothing follows)."""
         line = self._lines.next_line()
         if line is None:
             return None
@@ -80,21 +80,21 @@ class Session:
         return Command(verb, _arguments(verb, rest))
 
     def next_response(self) -> bytes | None:
-        """The next line of a SASL exchange, or None until more is fed. Raises LineTooLong."""
+        """Return the next line of a SASL exchange, or None until more is fed. Raises LineTooLong."""
         return self._lines.next_line()
 
     def logged_in(self) -> None:
-        """The maildrop is open."""
+        """Enter the TRANSACTION state: the maildrop is open."""
         self.state = State.TRANSACTION
 
     def tls_started(self) -> None:
-        """Forget everything said in plain text. RFC 2595 section 4."""
+        """Forget everything that came in plain text. RFC 2595 section 4."""
         self._lines.clear()
         self.secured = True
 
     @property
     def pipelined(self) -> int:
-        """Octets behind the command that is being answered."""
+        """How many octets the client has sent after the command that is being answered."""
         return self._lines.pending
 
 
@@ -115,8 +115,8 @@ def _exactly(verb: str, count: int) -> str:
     return f"{verb} takes no argument" if count == 0 else f"{verb} takes {count} argument{'s' * (count > 1)}"
 
 
-def number(octets: bytes) -> int:
-    """A message number or a count of lines. Raises PeerError."""
+def parse_number(octets: bytes) -> int:
+    """Parse a message number or a count of lines. Raises PeerError."""
     if not _NUMBER.fullmatch(octets) or (value := int(octets)) > MAX_NUMBER:
         raise PeerError("not a number")
     return value
