@@ -3,13 +3,13 @@
     # a comment
     C: a LOGIN ada secret         a line is sent, CR LF is added
     C- A0001 NOOP\\r\\n            octets are sent as they are, with Python's escapes
-    S: a OK LOGIN completed       this line is heard, exactly
-    S~ \\* OK \\[UIDNEXT \\d+\\] .*  a line is heard that matches the expression as a whole
+    S: a OK LOGIN completed       the server sends exactly this line
+    S~ \\* OK \\[UIDNEXT \\d+\\] .*  the server sends a line that matches the whole expression
     S. closed                     the server has closed the connection
-    ! starttls                    the test's own action of that name is done, with the words behind it
+    ! starttls                    the test's action of that name runs, with the words that follow
 
-A digit behind C or S names another connection (`C2:`, `S2~`); connections are opened when they are first named.
-What the server says must be in the script, line by line; nothing unsaid is overheard.
+A digit after C or S names another connection (`C2:`, `S2~`), which is opened when it is first named.
+The script must have every line that the server sends.
 """
 
 import asyncio
@@ -49,13 +49,13 @@ class Peer:
             await asyncio.sleep(0)
 
     async def line(self) -> bytes:
-        """The next line without CR LF; b"" when there is none any more."""
+        """Return the next line without CR LF; b"" at the end."""
         async with asyncio.timeout(PATIENCE):
             octets = await self.reader.readline()
         return octets.removesuffix(b"\r\n") if octets.endswith(b"\r\n") else octets
 
     async def closed(self) -> bytes:
-        """What is left until the server closes."""
+        """Return what the server sends until it closes the connection."""
         with contextlib.suppress(ConnectionError):
             async with asyncio.timeout(PATIENCE):
                 return await self.reader.read()
@@ -67,11 +67,11 @@ Action = Callable[..., Awaitable[None]]  # gets the peers by name, then the word
 
 
 class ScriptError(Exception):
-    """The script itself cannot be played."""
+    """The script has a line that is no step."""
 
 
 def read_script(path: Path) -> list[Step]:
-    """The steps of a script. Raises ScriptError."""
+    """Return the steps of a script. Raises ScriptError."""
     steps = []
     for number, text in enumerate(path.read_text().splitlines(), 1):
         if not text.strip() or text.startswith("#"):
@@ -88,7 +88,7 @@ def read_script(path: Path) -> list[Step]:
 async def play(
     path: Path, connect: Connect, *, actions: Mapping[str, Action] | None = None, size: int | None = None
 ) -> None:
-    """Play a script; what the client says is cut into pieces of `size` octets. Raises AssertionError with the line."""
+    """Play a script; the client's octets are cut into pieces of `size` octets. Raises AssertionError with the line."""
     peers: dict[str, Peer] = {}
     try:
         for step in read_script(path):

@@ -69,7 +69,7 @@ class People:
 
 
 def make_certificate(folder: Path) -> None:
-    """A certificate for localhost, signed by itself."""
+    """Write a self-signed certificate for localhost."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.UTC)
@@ -97,7 +97,7 @@ def make_certificate(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for TlsStore."""
+    """Return a folder for TlsStore."""
     folder = tmp_path_factory.mktemp("tls")
     make_certificate(folder / "localhost")
     return folder
@@ -130,7 +130,7 @@ class Server:
         )
 
     async def deliver(self, account: str, content: bytes, mailbox: str = "INBOX") -> None:
-        """What the mda does."""
+        """Deliver a message as the mda does."""
         self._serial += 1
         done = await self.store.deliver(
             [
@@ -154,7 +154,7 @@ async def say(peer: Peer, octets: bytes) -> None:
 
 
 async def until(peer: Peer, start: bytes) -> bytes:
-    """All that is heard up to a line that starts so, or to the end."""
+    """Return what the server sends up to a line that starts so, or up to the end."""
     heard = b""
     while line := await peer.line():
         heard += line + b"\r\n"
@@ -164,7 +164,7 @@ async def until(peer: Peer, start: bytes) -> bytes:
 
 
 async def ask(peer: Peer, command: bytes) -> bytes:
-    """All that is heard up to the tagged reply, empty lines of messages included."""
+    """Send a command, and return what the server sends up to the tagged reply."""
     await say(peer, b"q " + command + b"\r\n")
     heard = line = b""
     while not line.startswith(b"q "):
@@ -185,7 +185,7 @@ async def logged_in(server: Server, name: str = "ada", password: str = "secret")
 
 @pytest.fixture
 async def server(request: pytest.FixtureRequest, tmp_path: Path, certificates: Path) -> AsyncIterator[Server]:
-    """The server with an empty store; tests may ask for the one in memory."""
+    """Run the server with an empty SQLite store, or with the one in memory where a test asks for it."""
     for name in ("accounts", "notice"):
         (tmp_path / name).mkdir()
     config = ImapConfig(host_name="mail.alpha.example", max_message_bytes=1 << 20, login_timeout=20.0)

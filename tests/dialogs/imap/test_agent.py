@@ -31,7 +31,7 @@ WORKERS = {"auth": 1, "imap": 2}
 
 
 class Host:
-    """auth and imap in a folder."""
+    """The auth and imap agents in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -170,7 +170,7 @@ def test_check_config(tmp_path: Path) -> None:
 
 
 async def logged_in(host: Host) -> tuple[imaplib.IMAP4_SSL, bytes]:
-    """A client in its INBOX, and the name and number of the worker that serves it."""
+    """Return a client with INBOX selected, and the name and number of its worker."""
 
     def work() -> imaplib.IMAP4_SSL:
         client = host.client()

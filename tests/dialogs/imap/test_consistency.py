@@ -1,4 +1,4 @@
-"""Several sessions on one mailbox at once: what each client was told adds up to what is there."""
+"""Several sessions on one mailbox at once: the responses to each client add up to the state of the mailbox."""
 
 import asyncio
 import random
@@ -18,7 +18,7 @@ _FETCH = re.compile(r"\* (\d+) FETCH \((.*)(\)|\})\Z")
 
 
 class Client:
-    """A client that believes what it is told and nothing else."""
+    """A client that knows nothing but the responses it got."""
 
     def __init__(self, peer: Peer, seed: int) -> None:
         self.peer = peer
@@ -28,7 +28,7 @@ class Client:
         self.tags = 0
 
     async def command(self, text: str, octets: bytes = b"") -> str:
-        """Send, take in every untagged response, return the tagged one."""
+        """Send a command, apply every untagged response, return the tagged one."""
         self.tags += 1
         self.peer.writer.write(f"t{self.tags} {text}\r\n".encode() + octets)
         return await self.until(f"t{self.tags} ", by_number=re.match("FETCH|STORE|SEARCH", text) is not None)
@@ -153,7 +153,7 @@ async def test_clients_agree_with_the_mailbox(server: Server, seed: int, condsto
 async def test_news_amid_a_fetch_do_not_go_out_before_older_flags(
     server: Server, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
-    """Another session changes flags before or behind a look at the rows of the second hundred messages."""
+    """Another session changes flags before or after FETCH reads the rows of the second hundred messages."""
     account = await server.store.account("ada", "ada")
     await account.append("INBOX", [NewMessage(MAIL, internal_date=1) for _ in range(150)])
     box = (await account.select("INBOX", True)).mailbox.id

@@ -1,4 +1,4 @@
-"""Damage of one message ends no session: the others are served, the log names it, and NO or a code says so."""
+"""A damaged message ends no session: the log names it, the client gets NO or a code, and other messages are served."""
 
 import os
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def told(server: Server) -> Told:
 
 @pytest.fixture
 async def account(server: Server, told: Told, tmp_path: Path) -> Path:
-    """The folder of Ada's account, with three messages."""
+    """Return the folder of Ada's account, with three messages."""
     for word in WORDS:
         await server.deliver(
             "ada", b"From: %b@a.example\r\nSubject: %b\r\n\r\nbody of %b\r\n" % (word, word, word)
@@ -32,7 +32,7 @@ async def account(server: Server, told: Told, tmp_path: Path) -> Path:
 
 
 def change(account: Path, statement: str) -> None:
-    """Change rows behind the store's back."""
+    """Change rows without the store."""
     database = Database(str(account), 0, 5.0)
     database.sql.execute("PRAGMA ignore_check_constraints=1")
     with database.writing():
@@ -185,7 +185,7 @@ async def test_a_name_of_no_file(server: Server, told: Told, account: Path, name
 
 
 async def test_a_mistake_of_ours_in_one_answer(server: Server, told: Told, account: Path) -> None:
-    """The name of a file that no system call takes stands for what nobody has thought of."""
+    """A file name that no system call accepts stands for any fault of ours."""
     change(
         account,
         "UPDATE contents SET file = 'a' || char(0) WHERE id = (SELECT content FROM messages WHERE key = 4294967298)",

@@ -1,4 +1,4 @@
-"""What strangers and greedy clients try, against the running server."""
+"""Attacks of strangers and of greedy clients on the running server."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""Messages too large to be held: room for them on the way in, pieces on the way out."""
+"""Messages too large to be held as a whole: a budget when they come in, pieces when they go out."""
 
 import asyncio
 import random

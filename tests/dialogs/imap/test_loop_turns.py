@@ -1,7 +1,7 @@
-"""Commands over thousands of messages leave the event loop to others in between.
+"""Commands on thousands of messages let other sessions use the event loop in between.
 
-A turn is what the loop's thread works between two looks of a probe that sleeps for a millisecond. It is measured in
-CPU time, which does not depend on what else the machine does; the wall clock judges in `make soak`.
+A turn is the work of the loop's thread between two wake-ups of a probe that sleeps for a millisecond, measured in
+CPU time, which does not depend on other load of the machine; `make soak` measures by the wall clock.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ MESSAGE = (
 
 
 class Probe:
-    """Watches the loop it runs in."""
+    """Measures the turns of the loop it runs in."""
 
     def __init__(self) -> None:
         self.longest = self.late = 0.0  # CPU seconds of a turn, wall seconds of a delay
@@ -66,7 +66,7 @@ class Client:
         self.socket.recv(1000)
 
     def say(self, command: bytes) -> None:
-        """Raises AssertionError when the answer is not OK."""
+        """Send a command. Raises AssertionError when the reply is not OK."""
         self.socket.sendall(b"t " + command + b"\r\n")
         last = b"\r\n"
         while not (last.endswith(b"\r\n") and last[:-2].rpartition(b"\r\n")[2].startswith(b"t ")):
@@ -77,7 +77,7 @@ class Client:
 
 
 async def fill(server: Server, count: int) -> None:
-    """A hundred messages, and copies of them."""
+    """Store a hundred messages, and copy them."""
     for number in range(100):
         await server.deliver("ada", MESSAGE % (number, number))
     ada = await server.store.account("ada", "ada")
@@ -89,7 +89,7 @@ async def fill(server: Server, count: int) -> None:
 
 @pytest.fixture
 def frozen() -> Iterator[None]:
-    """As in an agent, what was there before is not looked at by the garbage collector."""
+    """Exclude existing objects from garbage collection, as agents do."""
     gc.collect()
     gc.freeze()
     yield
@@ -105,7 +105,7 @@ async def client(server: Server, frozen: None) -> AsyncIterator[Client]:
 
 
 async def watched(client: Client, command: bytes) -> tuple[Probe, float]:
-    """What the probe saw during a command, and the CPU seconds of all the loop's work for it."""
+    """Return what the probe measured during a command, and the CPU seconds of the loop for it."""
     probe = Probe()
     watching = asyncio.ensure_future(probe.run())
     before = time.thread_time()

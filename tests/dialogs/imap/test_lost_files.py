@@ -1,4 +1,4 @@
-"""A message file that is gone while its row is there: told to the operator, and it spoils no other message."""
+"""A row whose message file is missing: the log names it, and other messages are served."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ REPLY = b"NO [CORRUPTION] Some of the messages cannot be read, the log says whic
 
 
 class Told:
-    """In place of the log."""
+    """A log that keeps its lines."""
 
     def __init__(self) -> None:
         self.errors: list[str] = []
@@ -38,7 +38,7 @@ def told(server: Server) -> Told:
 
 @pytest.fixture
 async def lost(server: Server, told: Told, tmp_path: Path) -> str:
-    """Ada has three messages, and the file of the second is gone: its name below the accounts."""
+    """Give Ada three messages and delete the file of the second; return its path below the accounts."""
     files = tmp_path / "accounts/ada/messages"
     known: set[str] = set()
     names = []
@@ -109,7 +109,7 @@ async def test_it_can_be_copied_and_expunged(server: Server, told: Told, lost: s
 async def test_a_file_that_is_damaged_while_it_is_sent(
     server: Server, told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
-    """Removed, it is open still. Cut short, nothing but the connection's end can end the literal."""
+    """A removed file stays open. With one that is cut short, only the end of the connection can end the literal."""
     monkeypatch.setattr(bodies, "LARGE", 10)
     monkeypatch.setattr(bodies, "LARGE_PIECE", 7)
     read = SqliteAccount.piece

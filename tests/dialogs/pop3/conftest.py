@@ -30,7 +30,7 @@ PEOPLE = 60
 
 @dataclass
 class Server:
-    """The running agents and what their accounts hold."""
+    """The running agents and the contents of their accounts."""
 
     folder: Path
     authority: trustme.CA
@@ -40,7 +40,7 @@ class Server:
     _next: int = 0
 
     def new_person(self, *messages: bytes) -> str:
-        """The address of somebody with these messages and no history."""
+        """Return the address of a new person with these messages."""
         self._next += 1
         account = f"p{self._next}"
         asyncio.run(self.deliver(account, messages))
@@ -54,7 +54,7 @@ class Server:
         await store.close()
 
     def mailbox(self, address: str) -> list[tuple[int, frozenset[str]]]:
-        """UIDs and flags of the person's INBOX."""
+        """Return Return UIDs and flags of the person's INBOX."""
 
         async def look() -> list[tuple[int, frozenset[str]]]:
             store = open_store(str(self.folder / "accounts"), Silence(), SystemClock())
@@ -74,7 +74,7 @@ class Server:
         return ssl.create_default_context(cafile=str(self.ca))
 
     def issue(self) -> None:
-        """A new certificate in the place of the agents' present one."""
+        """Replace the agents' certificate by a new one."""
         certificate = self.authority.issue_cert("mail.a.example", "localhost", "127.0.0.1")
         place = self.folder / "tls/mail.a.example"
         certificate.private_key_pem.write_to_path(str(place / "key.pem"))
@@ -147,7 +147,7 @@ def start(server: Server, agent: str) -> subprocess.Popen[str]:
 
 
 def reload(server: Server, agent: str) -> None:
-    """Have an agent read its settings and certificates again, and wait for all of its workers."""
+    """Reload an agent's settings and certificates, and wait for all of its workers."""
     process = server.processes[agent]
     process.send_signal(signal.SIGHUP)
     assert process.stderr is not None
@@ -156,7 +156,7 @@ def reload(server: Server, agent: str) -> None:
 
 
 def stop(server: Server, agent: str, *, faulty: bool = False) -> str:
-    """End one agent in an orderly way and look at what it said; `faulty` where a test has made it err."""
+    """Stop one agent and check its log; `faulty` where a test has caused an error."""
     process = server.processes.pop(agent)
     process.terminate()
     _, said = process.communicate(timeout=60)
@@ -168,7 +168,7 @@ def stop(server: Server, agent: str, *, faulty: bool = False) -> str:
 
 
 def running(folder: Path) -> Iterator[Server]:
-    """Both agents in a folder, until the generator goes on."""
+    """Run both agents in a folder until the generator continues."""
     server = _prepare(folder)
     for agent, settings in _settings(server).items():
         lines = (f"{name} = {_toml(value)}\n" for name, value in settings.items())
@@ -181,11 +181,11 @@ def running(folder: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """For tests that leave the agents as they are."""
+    """Return a server for tests that leave the agents as they are."""
     yield from running(tmp_path_factory.mktemp("pop3"))
 
 
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[Server]:
-    """For tests that kill and restart."""
+    """Return a server for tests that kill and restart agents."""
     yield from running(tmp_path)

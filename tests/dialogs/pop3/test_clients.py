@@ -53,7 +53,7 @@ def test_ids_stay_over_sessions(server: Server) -> None:
 
 
 def test_without_quit_nothing_is_deleted(server: Server) -> None:
-    """RFC 1939 section 6: only the UPDATE state removes."""
+    """RFC 1939 section 6: only the UPDATE state removes messages."""
     user = server.new_person(LETTER)
     client = connect(server, user)
     client.dele(1)
@@ -109,7 +109,7 @@ def test_a_large_message_comes_whole(server: Server) -> None:
 
 
 def test_a_slow_reader_does_not_hold_up_others(server: Server) -> None:
-    """A peer that asks for much and reads nothing waits alone."""
+    """A peer that asks for much and reads nothing delays only itself."""
     content = b"Subject: large\r\n\r\n" + (b"x" * 76 + b"\r\n") * 100_000
     slow = connect(server, server.new_person(content))
     slow.sock.sendall(b"RETR 1\r\n" * 20)
@@ -119,7 +119,7 @@ def test_a_slow_reader_does_not_hold_up_others(server: Server) -> None:
 
 
 def test_many_strangers_with_endless_lines(server: Server) -> None:
-    """X5: 100 connections that never end their line are each refused; a good login goes through meanwhile."""
+    """X5: 100 connections that never end their line are each refused; a good login succeeds meanwhile."""
     strangers = [socket.create_connection(("127.0.0.1", server.plain), timeout=60) for _ in range(100)]
     user = server.new_person(LETTER)
 

@@ -2,7 +2,7 @@
 
 `MAIL:` puts a message into the maildrop first (\\n is CR LF), `TLS:` makes the handshake, `CONNECT: tls` uses
 the other port, `SEND:` sends octets as Python writes them, or that many letters, `CLOSED:` waits for the end.
-In S: lines * stands for anything.
+In `S:` lines `*` matches anything.
 """
 
 import ast

@@ -1,4 +1,4 @@
-"""What clients see when agents end, die and come back."""
+"""What clients see when agents stop, crash and restart."""
 
 import poplib
 import signal

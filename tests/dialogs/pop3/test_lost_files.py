@@ -1,4 +1,4 @@
-"""A message file that is gone: RETR and TOP say so (RFC 3206), the log names it, other messages are served."""
+"""A missing message file: RETR and TOP refuse it (RFC 3206), the log names it, other messages are served."""
 
 import os
 import poplib
@@ -50,7 +50,7 @@ def test_a_large_message_that_is_cut_short_is_refused_before_it_begins(own_serve
 
 
 def test_damaged_rows_end_no_session(own_server: Server) -> None:
-    """A date that cannot be shown is not shown here; a file's name that no system call takes is nobody's case."""
+    """POP3 shows no dates, so an impossible one does no harm; a file name that no system call accepts is a fault of ours."""
     server = own_server
     user = server.new_person(LETTER, LETTER, LETTER)
     account = user.partition("@")[0]

@@ -1,4 +1,4 @@
-"""Room for large messages: who gets it, who waits."""
+"""Room for large messages: which session gets it, and which waits."""
 
 import asyncio
 

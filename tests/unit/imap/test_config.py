@@ -1,4 +1,4 @@
-"""Settings that cannot work are refused by name."""
+"""A setting that cannot work is refused, and the message names it."""
 
 import pytest
 from postroom.imap.config import ImapConfig

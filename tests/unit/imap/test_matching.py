@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from postroom.contracts.account import Detail, Row
-from postroom.imap import decoding
-from postroom.imap.matching import Facts, Message, predicate, sent_day
+from postroom.imap.matching import MailboxFacts, Message, predicate, sent_day
+from postroom.mail import searchtext
 from postroom.mail.mime_scan import scan
 from postroom.wire.imap.commands import State
 from postroom.wire.imap.framing import Frame
@@ -25,7 +25,7 @@ CONTENT = (
     b"--b\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\nc2VjcmV0\r\n--b--\r\n"
 )
 ENVELOPE, ROOT = scan(CONTENT)
-FACTS = Facts(count=9, largest=90, recent=frozenset({50}))
+FACTS = MailboxFacts(count=9, largest=90, recent=frozenset({50}))
 
 
 def message(*, loaded: bool = True) -> Message:
@@ -102,20 +102,20 @@ def test_days_of_date_fields(text: bytes | None, day: date | None) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_header_is_text(octets: bytes) -> None:
-    decoding.header_text(octets)
-    decoding.header_text(b"=?" + octets + b"?=")
-    decoding.header_text(b"=?utf-8?b?" + octets + b"?=")
-    list(decoding.header_values(octets, b"X"))
+    searchtext.header_text(octets)
+    searchtext.header_text(b"=?" + octets + b"?=")
+    searchtext.header_text(b"=?utf-8?b?" + octets + b"?=")
+    list(searchtext.header_values(octets, b"X"))
 
 
 @pytest.mark.parametrize(
     "charset", ["idna", "punycode", "zlib", "unicode_escape", "undefined", "rot13", "x" * 1000]
 )
 def test_codecs_that_are_no_charsets_are_not_used(charset: str) -> None:
-    assert decoding.plain_text("ä".encode(), charset) == "ä"
+    assert searchtext.plain_text("ä".encode(), charset) == "ä"
 
 
 def test_x08_twenty_thousand_encoded_words() -> None:
     value = b"=?utf-8?q?a?= " * 20_000
-    assert decoding.header_text(value).startswith("aaaa")
-    assert processor_seconds(lambda: decoding.header_text(value), 0.25) < 0.25
+    assert searchtext.header_text(value).startswith("aaaa")
+    assert processor_seconds(lambda: searchtext.header_text(value), 0.25) < 0.25

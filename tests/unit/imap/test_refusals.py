@@ -1,4 +1,4 @@
-"""Every error has its answer. RFC 5530."""
+"""Every error of the closed list has a reply. RFC 5530."""
 
 import pytest
 from postroom.contracts import errors

@@ -1,4 +1,4 @@
-"""Message numbers and their news. RFC 3501 section 7.4.1."""
+"""Message numbers, and when they may change. RFC 3501 section 7.4.1."""
 
 from array import array
 

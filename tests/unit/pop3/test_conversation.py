@@ -1,4 +1,4 @@
-"""What a session owes to time and to errors, on a scripted connection."""
+"""Timeouts and errors of a session, on a scripted connection."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -27,7 +27,7 @@ from postroom.runtime.log import Log
 
 
 class Scripted:
-    """Gives one chunk per read and notes with which patience; each read takes ten seconds."""
+    """Return one chunk per read, which takes ten seconds, and record the timeout of each read."""
 
     peer, secured, tls_version = "192.0.2.1", True, "TLSv1.3"
 
@@ -53,14 +53,14 @@ class Scripted:
         return
 
     def trust(self) -> None:
-        """Whoever is logged in may be read in larger pieces: here nothing is read in pieces."""
+        """Do nothing: this connection does not read in pieces."""
 
     def abort(self) -> None:
         self.closed = True
 
 
 class EmptyMaildrop(Maildrop):
-    """Nothing in it."""
+    """A maildrop without messages."""
 
     def __init__(self, failure: MailError | None = None) -> None:
         super().__init__(None, AsyncExitStack(), 1, 1, ())  # type: ignore[arg-type]
@@ -76,7 +76,7 @@ class EmptyMaildrop(Maildrop):
 
 
 class Door(MaildropEntrance):
-    """Lets in, or refuses with one error."""
+    """An entrance that accepts every login, or refuses each with one error."""
 
     def __init__(self, error: MailError | None = None, maildrop: EmptyMaildrop | None = None) -> None:
         super().__init__("pop3", None, None, None)  # type: ignore[arg-type]
@@ -188,7 +188,7 @@ async def test_a_flood_of_pipelined_commands_lets_others_have_their_turn() -> No
 
 
 class OneMessage:
-    """An account with one message, which counts what is read of it."""
+    """An account with one message, which counts the octets that are read of it."""
 
     def __init__(self, content: bytes) -> None:
         self.held = content
@@ -206,7 +206,7 @@ class OneMessage:
 
 
 class FullMaildrop(Maildrop):
-    """With that message."""
+    """A maildrop with that message."""
 
     def __init__(self, account: OneMessage) -> None:
         row = Row(1, frozenset(), 1, 0, len(account.held))

@@ -1,4 +1,4 @@
-"""The way in, with a real directory and a real store."""
+"""Logins with a real directory and a real store."""
 
 import json
 from collections.abc import AsyncIterator

@@ -70,7 +70,7 @@ async def test_reset_takes_every_mark_back(account: MailAccount) -> None:
 
 
 async def test_others_deletions_are_not_carried_out(account: MailAccount) -> None:
-    """A message that IMAP marked as deleted and nobody expunged is not ours to remove."""
+    """POP3 must not remove a message that an IMAP client marked as deleted and has not expunged."""
     selected = await account.select("INBOX", False)
     await account.store(selected.mailbox.id, [3], FlagMode.ADD, frozenset({"\\Deleted"}))
     maildrop = await Maildrop.open(account)

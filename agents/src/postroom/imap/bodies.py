@@ -76,7 +76,7 @@ class Bodies:
             raise self._shorter(row.uid)
 
     async def add_section(self, section: Section, content: bytes, detail: Detail | None) -> None:
-        """Add a section of a message whose octets are at hand."""
+        """Add a section of a message whose octets have been read."""
         output = self._output
         octets = slice_of(section, content, detail.structure if detail else None)
         if octets is None:

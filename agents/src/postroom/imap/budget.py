@@ -1,14 +1,14 @@
-"""How much of messages on their way in all sessions of a process may hold together.
+"""How many octets of messages being received all sessions of a process may hold together.
 
-Room rule: whoever waits is served in order; one account never holds more than its share, so that a slow client
-keeps nobody else waiting.
+Room rule: waiting sessions are served in order, but one account never holds more than its share, so that a slow client
+keeps no other account waiting.
 """
 
 import asyncio
 from collections import Counter, deque
 from typing import Final, NamedTuple
 
-SHARES: Final = 4  # one account has one of so many, or a single message
+SHARES: Final = 4  # one account may hold one of them, or a single message
 
 
 class _Waiter(NamedTuple):
@@ -18,7 +18,7 @@ class _Waiter(NamedTuple):
 
 
 class Budget:
-    """Octets to be taken before a message is read, and given back when it is stored."""
+    """Octets that a session takes before it reads a message, and gives back once the message is stored."""
 
     def __init__(self, octets: int) -> None:
         self.octets = octets
@@ -26,7 +26,7 @@ class Budget:
         self._waiting: deque[_Waiter] = deque()
 
     async def take(self, account: str, octets: int) -> None:
-        """Wait until there is room for so many; more than there ever is counts as all of it."""
+        """Wait until there is room for `octets`; more than the whole budget counts as the whole budget."""
         waiter = _Waiter(account, min(octets, self.octets), asyncio.get_running_loop().create_future())
         self._waiting.append(waiter)
         self._serve()
@@ -42,16 +42,16 @@ class Budget:
 
     @property
     def held(self) -> int:
-        """Octets that are taken."""
+        """How many octets are taken."""
         return self._held.total()
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
+        """How many sessions wait."""
         return len(self._waiting)
 
     def give_back(self, account: str, octets: int) -> None:
-        """What `take` was asked for is free again."""
+        """Return the octets of one `take`."""
         self._held[account] -= min(octets, self.octets)
         if not self._held[account]:
             del self._held[account]
@@ -62,7 +62,7 @@ class Budget:
         waiting, self._waiting = self._waiting, deque()
         for waiter in waiting:
             if free < waiter.octets:
-                free = 0  # nobody overtakes
+                free = 0  # no later session overtakes this one
             elif self._has_share(waiter):
                 free -= waiter.octets
                 self._held[waiter.account] += waiter.octets

@@ -40,5 +40,5 @@ class ImapConfig(StoreSettings, frozen=True, kw_only=True):
     trusted_clients: list[str] = []
 
     def append_room(self, workers: int) -> int:
-        """Octets of messages that may be on their way in at a time in one of so many workers."""
+        """Return how many octets of messages one of `workers` processes may be receiving at a time."""
         return max(self.append_memory // workers, self.max_message_bytes)

@@ -11,7 +11,7 @@ from postroom.contracts.errors import MailError, MessageGone, MessageLost
 from postroom.imap.absence import demand_present
 from postroom.imap.bodies import Bodies, structured
 from postroom.imap.dispatch import CommandHandler
-from postroom.imap.fetchoutput import FetchOutput
+from postroom.imap.fetchoutput import BATCH, FetchOutput
 from postroom.imap.refusals import GONE, LOST, Reply
 from postroom.imap.rowitems import RowItems
 from postroom.imap.session import ImapSession
@@ -30,13 +30,17 @@ class FetchPlan:
 
     def __init__(self, items: tuple[FetchItem, ...], *, writable: bool) -> None:
         self.items = items
-        needs = Need(0)
+        needs = Need.ROW
         for item in items:
-            needs |= item.needs
-        self.needs_structure = Need.STRUCTURE in needs
-        self.needs_content = bool(needs & (Need.HEADER | Need.BODY))
-        self.header_only = Need.BODY not in needs
-        self.marks_seen = writable and any(isinstance(item, Section) and not item.peek for item in items)
+            if item.needs is not Need.ROW:  # most FETCH commands of a mail client ask for rows only
+                needs |= item.needs
+        self.needs_structure = self.needs_content = self.marks_seen = False
+        self.header_only = True
+        if needs is not Need.ROW:
+            self.needs_structure = Need.STRUCTURE in needs
+            self.header_only = Need.BODY not in needs
+            self.needs_content = Need.HEADER in needs or not self.header_only
+            self.marks_seen = writable and any(isinstance(item, Section) and not item.peek for item in items)
 
     @property
     def reads_messages(self) -> bool:
@@ -138,7 +142,7 @@ class _Answer:
             if number:
                 values = b" ".join([make(row) for make in makers])
                 output.octets += b"* %d FETCH (%b)\r\n" % (number, values)
-                if output.full:
+                if len(output.octets) >= BATCH:
                     await output.write()
 
     async def _add_message(self, row: Row, detail: Detail | None, with_flags: bool) -> None:
@@ -208,7 +212,7 @@ class _Answer:
                 await bodies.add_section(item, content, detail)
         output.octets += b")\r\n"
         output.begun = False
-        if output.full:
+        if len(output.octets) >= BATCH:
             await output.write()
 
     def _note_fault(self, row: Row, error: Exception) -> None:
@@ -221,7 +225,7 @@ class _Answer:
         return [item for item in wanted if item not in self.plan.items]
 
     async def _detail(self, uid: int) -> Detail:
-        """Raises MessageGone, MessageLost."""
+        """Return envelope and structure of one message. Raises MessageGone, MessageLost."""
         found = await self._account.details(self._view.id, (uid,))
         if not found:
             await demand_present(self._session, uid)

@@ -4,7 +4,7 @@ from typing import Final
 
 from postroom.imap.session import ImapSession
 
-BATCH: Final = 65_536  # octets gathered before they are written
+BATCH: Final = 65_536  # octets after which what was gathered is written
 
 
 class FetchOutput:
@@ -16,11 +16,6 @@ class FetchOutput:
         self._session = session
         self.octets = bytearray()
         self.begun = False  # the client has the beginning of a response whose end is not made yet
-
-    @property
-    def full(self) -> bool:
-        """Whether a batch is together."""
-        return len(self.octets) >= BATCH
 
     async def write(self) -> None:
         """Write what was gathered, and let other sessions run."""

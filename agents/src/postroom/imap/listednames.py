@@ -1,6 +1,6 @@
-"""Which names LIST and LSUB answer with, and with what attributes. RFC 3501, RFC 3348, RFC 5258, RFC 6154.
+"""The names that LIST and LSUB answer with, and their attributes. RFC 3501, RFC 3348, RFC 5258, RFC 6154.
 
-Room rule: facts in, lines out; the store is not asked here.
+Room rule: mailboxes and subscriptions in, lines out; nothing here asks the store.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ RECURSIVE: Final = b"RECURSIVEMATCH"
 
 
 class Listed(msgspec.Struct, frozen=True):
-    """One name to answer with."""
+    """One name of the answer."""
 
     name: str
     line: bytes
@@ -28,7 +28,7 @@ class Listed(msgspec.Struct, frozen=True):
 def list_names(
     command: List, mailboxes: Sequence[Mailbox], subscriptions: frozenset[str]
 ) -> Iterator[Listed]:
-    """The names a LIST command asks for, in the order of the mailboxes, subscribed names without mailbox last."""
+    """Yield what LIST asks for, in the order of the mailboxes; subscribed names without a mailbox come last."""
     tree = _Tree(mailboxes, subscriptions)
     matches = _any(command.reference + pattern for pattern in command.patterns)
     selection = command.selection
@@ -36,20 +36,20 @@ def list_names(
     shown = {name for name in chosen if matches(name)}
     children: set[str] = set()
     if RECURSIVE in selection:
-        # CHILDINFO tells of chosen children that are not in the answer themselves (RFC 5258 section 3.5).
+        # CHILDINFO stands for selected children that the answer does not show (RFC 5258 section 3.5).
         children = {parent for name in chosen - shown for parent in parents(name) if matches(parent)}
         shown |= children
-    tell_subscribed = SUBSCRIBED in selection or SUBSCRIBED in command.returns
+    with_subscribed = SUBSCRIBED in selection or SUBSCRIBED in command.returns
     kinds = b" ".join(b'"%b"' % kind for kind in (SUBSCRIBED, SPECIAL_USE) if kind in selection)
     for name in tree.ordered(shown):
         extended = b'("CHILDINFO" (%b))' % kinds if name in children else b""
-        attributes = tree.attributes(name, tell_subscribed)
+        attributes = tree.attributes(name, with_subscribed)
         line = list_line(b"LIST", attributes, name, extended)
         yield Listed(name, line, tree.selectable(name))
 
 
 def lsub_names(command: Lsub, subscriptions: frozenset[str]) -> Iterator[bytes]:
-    """LSUB. A parent of subscribed names that `%` stops at is told as \\Noselect (RFC 3501 section 6.3.9)."""
+    """Yield what LSUB asks for. A parent at which `%` stops is \\Noselect (RFC 3501 section 6.3.9)."""
     if command.pattern is None:
         return
     pattern = command.reference + command.pattern
@@ -63,11 +63,11 @@ def lsub_names(command: Lsub, subscriptions: frozenset[str]) -> Iterator[bytes]:
 
 
 def parents(name: str) -> Iterator[str]:
-    """The names above a name, the nearest last."""
-    place = name.find("/")
-    while place > 0:
-        yield name[:place]
-        place = name.find("/", place + 1)
+    """Yield the names above a name, the nearest last."""
+    slash = name.find("/")
+    while slash > 0:
+        yield name[:slash]
+        slash = name.find("/", slash + 1)
 
 
 def _any(patterns: Iterable[str]) -> Callable[[str], bool]:
@@ -98,7 +98,7 @@ class _Tree:
         mailbox = self.known.get(name)
         return mailbox is not None and mailbox.selectable
 
-    def attributes(self, name: str, tell_subscribed: bool) -> list[bytes]:
+    def attributes(self, name: str, with_subscribed: bool) -> list[bytes]:
         mailbox = self.known.get(name)
         found = []
         if mailbox is None:
@@ -106,7 +106,7 @@ class _Tree:
         elif not mailbox.selectable:
             found.append(b"\\Noselect")
         found.append(b"\\HasChildren" if name in self._parents else b"\\HasNoChildren")
-        if tell_subscribed and name in self.subscriptions:
+        if with_subscribed and name in self.subscriptions:
             found.append(b"\\Subscribed")
         if mailbox is not None and mailbox.special_use:
             found.append(mailbox.special_use.encode("ascii"))

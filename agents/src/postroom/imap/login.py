@@ -47,7 +47,7 @@ async def logout(session: ImapSession, command: Logout) -> Reply:
 
 
 async def identification(session: ImapSession, command: Id) -> Reply:
-    """Answer ID with our name; the version is nobody's business."""
+    """Answer ID with the product's name; the version is not revealed."""
     session.write(responses.untagged(b"ID", b'("name" "Postroom")'))
     return Reply()
 

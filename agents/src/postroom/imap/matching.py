@@ -1,7 +1,7 @@
-"""Search keys as predicates of one message. RFC 3501 section 6.4.4.
+"""Search keys as predicates of messages. RFC 3501 section 6.4.4.
 
-A predicate answers True, False, or None for "not without more of the message": rows are asked first, then
-envelopes, then headers, then contents, and most searches end before a file is opened.
+A predicate returns True, False, or None when it needs more of the message. Rows are tried first, then envelopes,
+headers and contents, so that most searches open no file.
 """
 
 import re
@@ -13,7 +13,7 @@ import msgspec
 
 from postroom.contracts import search as keys
 from postroom.contracts.account import Detail, Row
-from postroom.imap import decoding
+from postroom.mail import searchtext
 from postroom.mail.mime import Mailbox
 from postroom.policy.searchrows import combined, compares, member_judge, row_judge
 from postroom.wire.imap.sections import header_end
@@ -29,7 +29,7 @@ _ADDRESSES: Final = {b"FROM": "from_", b"TO": "to", b"CC": "cc", b"BCC": "bcc"}
 
 
 class Message(msgspec.Struct, gc=False):
-    """What is known of a message while it is being judged. Thousands of them are not to be walked by the collector."""
+    """What has been read of a message so far. `gc=False` keeps thousands of them out of garbage collection."""
 
     uid: int
     number: int
@@ -42,8 +42,8 @@ class Message(msgspec.Struct, gc=False):
 Predicate = Callable[[Message], bool | None]
 
 
-class Facts:
-    """What the keys are judged against: the view's size, its largest UID and the recent messages."""
+class MailboxFacts:
+    """What the keys refer to: the view's size, its largest UID and the recent messages."""
 
     __slots__ = ("count", "largest", "recent")
 
@@ -53,8 +53,8 @@ class Facts:
         self.recent = recent
 
 
-def predicate(key: keys.Key, facts: Facts) -> Predicate:
-    """Return the key as a function. A number without a message matches none, as other servers have it too."""
+def predicate(key: keys.Key, facts: MailboxFacts) -> Predicate:
+    """Return the key as a function. A number without a message matches none, as on other servers."""
 
     def leaf(key: keys.Key) -> Predicate:
         match key:
@@ -93,7 +93,7 @@ def _header(name: bytes, text: str) -> Predicate:
             if message.content is None:
                 return None
             header = message.content[: header_end(message.content)]
-        return any(text in value for value in decoding.header_values(header, name))
+        return any(text in value for value in searchtext.header_values(header, name))
 
     return judge
 
@@ -107,7 +107,7 @@ def _in_envelope(name: bytes, text: str) -> Predicate:
         if message.detail is None:
             return None
         boxes: tuple[Mailbox, ...] = getattr(message.detail.envelope, attribute)
-        return any(text in decoding.header_text(_written(box)) for box in boxes)
+        return any(text in searchtext.header_text(_written(box)) for box in boxes)
 
     return judge
 
@@ -122,7 +122,7 @@ def _subject(text: str) -> Predicate:
         if message.detail is None:
             return None
         value = message.detail.envelope.subject
-        return value is not None and text in decoding.header_text(value)
+        return value is not None and text in searchtext.header_text(value)
 
     return judge
 
@@ -132,9 +132,9 @@ def _body(text: str, header: bool) -> Predicate:
         content, detail = message.content, message.detail
         if content is None or detail is None:
             return None
-        if header and text in decoding.whole_header(content[: header_end(content)]):
+        if header and text in searchtext.whole_header(content[: header_end(content)]):
             return True
-        return any(text in part for part in decoding.body_texts(content, detail.structure, len(text)))
+        return any(text in part for part in searchtext.body_texts(content, detail.structure, len(text)))
 
     return judge
 
@@ -150,7 +150,7 @@ def _sent(key: keys.Day) -> Predicate:
 
 
 def sent_day(text: bytes | None) -> date | None:
-    """The day in a Date field, in the sender's zone; two-digit years as RFC 5322 section 4.3 reads them."""
+    """Return the day of a Date field in the sender's zone, or None; short years as in RFC 5322 section 4.3."""
     found = _SENT.match(text.strip()) if text else None
     month = _MONTHS.get(found[2].lower()) if found else None
     if found is None or month is None:

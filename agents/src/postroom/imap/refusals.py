@@ -1,6 +1,6 @@
-"""Every refusal in IMAP's words. RFC 3501 section 7.1, RFC 5530.
+"""Replies, and how each error of the closed list is refused. RFC 3501 section 7.1, RFC 5530.
 
-Room rule: the table is complete (a test compares it with the list of errors) and tells nothing from inside.
+Room rule: the table is complete (a test compares it with the list of errors) and reveals nothing internal.
 """
 
 from collections.abc import Mapping
@@ -25,12 +25,12 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 def no(text: bytes, code: bytes = b"") -> Reply:
-    """The command failed."""
+    """Return the reply to a command that failed."""
     return Reply(b"NO", text, code)
 
 
 def bad(text: bytes) -> Reply:
-    """The command cannot be carried out as it stands."""
+    """Return the reply to a command that cannot be carried out as it was written."""
     return Reply(b"BAD", text)
 
 

@@ -1,7 +1,7 @@
-"""SEARCH: judges messages by rows, then envelopes, then headers, then contents. RFC 3501, RFC 4731, RFC 7162.
+"""SEARCH: messages are matched by rows, then envelopes, headers and contents. RFC 3501, RFC 4731, RFC 7162.
 
-Room rule: no more of the mailbox is read than the keys need, contents are judged off the event loop and in
-batches of bounded size, so that other sessions are served meanwhile.
+Room rule: the search reads no more of the mailbox than the keys need. Contents are matched off the event loop in
+batches of bounded size, so that other sessions run meanwhile.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from postroom.contracts.errors import MailError, MessageGone, MessageLost
 from postroom.contracts.search import Body, Day, Header, InEnvelope, Key, ModSeq, leaves
 from postroom.imap.absence import demand_present
 from postroom.imap.dispatch import CommandHandler
-from postroom.imap.matching import Facts, Message, predicate
+from postroom.imap.matching import MailboxFacts, Message, predicate
 from postroom.imap.refusals import LOST, SEARCHED_PAST_GONE, Reply
 from postroom.imap.session import ImapSession
 from postroom.policy.searchrows import settled
@@ -31,12 +31,12 @@ Reader = Callable[[Message], Awaitable[bytes]]
 
 
 async def search(session: ImapSession, command: Search) -> Reply:
-    """SEARCH and UID SEARCH."""
+    """Answer SEARCH and UID SEARCH."""
     conditional = any(isinstance(key, ModSeq) for key in leaves(command.key))  # RFC 7162 section 3.1.5
     if conditional:
         session.enable_condstore()
     view = session.selected
-    facts = Facts(len(view.uids), view.uids[-1] if view.uids else 0, frozenset(view.recent))
+    facts = MailboxFacts(len(view.uids), view.uids[-1] if view.uids else 0, frozenset(view.recent))
     messages: list[Message] = []
     for start in range(0, len(view.uids), ROWS):
         numbered = enumerate(view.uids[start : start + ROWS], start + 1)
@@ -48,16 +48,16 @@ async def search(session: ImapSession, command: Search) -> Reply:
     if conditional:
         found = await _with_rows(session, found)
     session.write(_answer(session.tag, command, found, conditional))
-    if searching.lost:  # the answer is true of all others
+    if searching.lost:  # the answer is right for all others
         return Reply(b"OK", LOST.text, LOST.code)
     if searching.left_out or view.gone:
-        session.note_news()  # a UID SEARCH may tell the EXPUNGE at once
+        session.note_news()  # after a UID SEARCH the EXPUNGE may be written at once
         return Reply() if command.uid else SEARCHED_PAST_GONE
     return Reply()
 
 
 async def _with_rows(session: ImapSession, messages: list[Message]) -> list[Message]:
-    """The messages with their rows, where a key was decided without them."""
+    """Return the messages with their rows, also where no key needed them."""
     if any(message.row is None for message in messages):
         uids = [message.uid for message in messages]
         rows = {row.uid: row for row in await session.selected_account.rows(session.selected.id, uids)}
@@ -67,9 +67,9 @@ async def _with_rows(session: ImapSession, messages: list[Message]) -> list[Mess
 
 
 class _Search:
-    def __init__(self, session: ImapSession, key: Key, facts: Facts) -> None:
+    def __init__(self, session: ImapSession, key: Key, facts: MailboxFacts) -> None:
         self._session = session
-        self._judge = predicate(key, facts)
+        self._matches = predicate(key, facts)
         self._key = settled(key, session.selected.uids, facts.recent)
         used = tuple(leaves(key))
         self._asks_header = any(isinstance(leaf, Header) for leaf in used)
@@ -78,13 +78,13 @@ class _Search:
         )
         self._found: list[Message] = []
         self.lost = False
-        self.left_out = False  # messages that are expunged, which the client has not been told
+        self.left_out = False  # some were expunged, and the client does not know yet
 
     async def run(self, messages: list[Message]) -> list[Message]:
-        """The messages that match, in their order."""
+        """Return the messages that match, in their order."""
         open_: list[Message] = []
         for start in range(0, len(messages), ROWS):
-            open_ += self._sorted_out(messages[start : start + ROWS])
+            open_ += self._undecided(messages[start : start + ROWS])
             if self._session.time_slice.over:
                 await self._session.flush()
         if open_:
@@ -97,13 +97,13 @@ class _Search:
             await self._by_octets(open_, self._load_content)
         return sorted(self._found, key=lambda message: message.number)
 
-    def _sorted_out(self, messages: Sequence[Message]) -> list[Message]:
-        """Judge; what matches is kept, what needs more is returned."""
+    def _undecided(self, messages: Sequence[Message]) -> list[Message]:
+        """Keep the messages that match, and return those that need more to be read."""
         open_ = []
         for message in messages:
             try:
-                result = self._judge(message)
-            except Exception as error:  # of ours, about this one
+                result = self._matches(message)
+            except Exception as error:  # a fault of ours with this message; the others can still match
                 self._note_fault(message, error)
                 continue
             if result is None:
@@ -116,9 +116,9 @@ class _Search:
         open_: list[Message] = []
         for start in range(0, len(messages), size):
             chunk = messages[start : start + size]
-            open_ += self._sorted_out(await load(chunk))
+            open_ += self._undecided(await load(chunk))
             for message in chunk:
-                message.detail = None  # envelopes of a whole mailbox are too much to hold
+                message.detail = None  # the envelopes of a whole mailbox would take too much memory
             await self._session.flush()
         return open_
 
@@ -135,7 +135,7 @@ class _Search:
             if found.undecided:
                 undecided = frozenset(found.undecided)
                 left = await self._load_rows([message for message in chunk if message.uid in undecided])
-                open_ += self._sorted_out(left)
+                open_ += self._undecided(left)
             await self._session.flush()
         return open_
 
@@ -167,7 +167,7 @@ class _Search:
         self._session.log.fault(f"SEARCH of mailbox={name!r} uid={message.uid}", error)
 
     async def _unless_absent(self, message: Message, asking: Awaitable[bytes | None]) -> bytes | None:
-        """Return the octets; None for a message that cannot be judged, which is noted."""
+        """Return the octets, or None for a message that cannot be read, which is noted."""
         try:
             return await asking
         except MessageGone:
@@ -198,14 +198,14 @@ class _Search:
             batch.append(message)
             octets += len(loaded)
             if len(batch) >= CONTENTS or octets >= CONTENT_OCTETS:
-                open_ += await self._judge_batch(batch)
+                open_ += await self._match_batch(batch)
                 batch, octets = [], 0
         if batch:
-            open_ += await self._judge_batch(batch)
+            open_ += await self._match_batch(batch)
         return open_
 
     async def _load_header(self, message: Message) -> bytes:
-        """Raises MessageGone, MessageLost."""
+        """Read and return the header block. Raises MessageGone, MessageLost."""
         account, mailbox = self._session.selected_account, self._session.selected.id
         start = await self._heads.read(message.uid)
         end = header_end(start)
@@ -216,13 +216,13 @@ class _Search:
         return message.header
 
     async def _load_content(self, message: Message) -> bytes:
-        """Raises MessageGone, MessageLost."""
+        """Read and return the whole message. Raises MessageGone, MessageLost."""
         message.content = await self._contents.read(message.uid)
         return message.content
 
-    async def _judge_batch(self, batch: list[Message]) -> list[Message]:
+    async def _match_batch(self, batch: list[Message]) -> list[Message]:
         known = await self._load_details(batch) if self._asks_detail else batch
-        open_ = await asyncio.to_thread(self._sorted_out, known)
+        open_ = await asyncio.to_thread(self._undecided, known)
         for message in batch:
             message.content = message.header = message.detail = None
         await self._session.flush()

@@ -59,7 +59,7 @@ class ImapSession:
         self.over = False
 
     def write(self, octets: bytes) -> None:
-        """Send."""
+        """Send octets to the client."""
         if octets:
             self.connection.write(octets)
 

@@ -1,7 +1,7 @@
-"""A selected mailbox as one session knows it: message numbers, and what the client has not been told yet.
+"""A selected mailbox as one session knows it: message numbers, and changes that the client does not know yet.
 
-Room rule: RFC 3501 section 7.4.1. Numbers change only when EXPUNGE responses go out, and those go out only when
-the caller says that the command at hand allows it.
+Room rule: numbers change only when EXPUNGE responses are written, and the caller decides when a command allows that
+(RFC 3501 section 7.4.1).
 """
 
 from array import array
@@ -15,7 +15,7 @@ from postroom.mail.flags import SYSTEM_FLAGS
 from postroom.wire.imap import responses
 from postroom.wire.imap.sequence import SequenceSet, select
 
-SLICE: Final = 500  # responses that are made in one go
+SLICE: Final = 500  # responses made in one step
 FEW: Final = 100  # UIDs that are looked up one by one
 
 _uid = attrgetter("uid")
@@ -25,6 +25,8 @@ class View:
     """Message numbers and flags of one selected mailbox."""
 
     __slots__ = (
+        "announced",
+        "announced",
         "gone",
         "id",
         "keywords",
@@ -32,7 +34,6 @@ class View:
         "name",
         "recent",
         "reported",
-        "told",
         "uids",
         "writable",
     )
@@ -45,59 +46,59 @@ class View:
         self.recent = set(selected.recent)
         self.modseq = selected.status.highestmodseq
         self.keywords = set(selected.keywords)
-        self.reported: dict[
-            int, int
-        ] = {}  # modseqs above `modseq` that the client knows from its own commands
-        self.gone: set[int] = set()  # expunged, and not told yet
-        self.told = len(self.uids)
+        # By UID: modseqs above `modseq` that the client knows from its own commands.
+        self.reported: dict[int, int] = {}
+        self.gone: set[int] = set()  # expunged, but EXPUNGE is not written yet
+        self.announced = len(self.uids)
 
     def chosen(self, wanted: SequenceSet, *, uid: bool) -> "array[int]":
-        """The UIDs a set means, ascending. Raises NoSuchMessage for a number above the last."""
+        """Return the UIDs of a set, ascending. Raises NoSuchMessage for a number above the last."""
         spans = wanted.spans(self.uids) if uid else wanted.numbers(len(self.uids))
         return select(self.uids, spans)
 
     def number(self, uid: int) -> int:
-        """The message number of a UID, 0 when it is not in the view."""
-        place = bisect_left(self.uids, uid)
-        return place + 1 if place < len(self.uids) and self.uids[place] == uid else 0
+        """Return the message number of a UID, 0 when it is not in the view."""
+        index = bisect_left(self.uids, uid)
+        return index + 1 if index < len(self.uids) and self.uids[index] == uid else 0
 
     def flags(self, row: Row) -> bytes:
-        """FLAGS of a row for this session."""
+        """Return the flags of a row for this session."""
         if row.uid in self.recent:
             return responses.flags((*row.flags, "\\Recent"))
         return responses.flags(row.flags)
 
     def know(self, row: Row) -> None:
-        """The client has been told this row's flags."""
+        """Note that the client knows the flags of this row."""
         if row.modseq > self.modseq:
             self.reported[row.uid] = row.modseq
 
     def know_unsaid(self, rows: Iterable[Row], before: Iterable[int]) -> None:
-        """Note that the client has changed these rows, whose mod-sequences were `before`, and is not told their flags.
+        """Note that the client has changed these rows without a response; `before` are their former mod-sequences.
 
-        It knows a row only if it knew it before. One that somebody else has changed since is told with the next news.
+        It knows a row only if it knew it before. A row that another client changed in between is written with the
+        next changes.
         """
         for row, modseq in zip(rows, before, strict=True):
             if modseq <= max(self.modseq, self.reported.get(row.uid, 0)):
                 self.know(row)
 
     def apply(self, changes: Changes, *, expunges: bool, modseqs: bool, uids: bool) -> Iterator[bytes]:
-        """Take changes over; the responses that tell them, in slices. With `uids` FETCH responses carry UID.
+        """Apply changes, and yield the responses for them in slices. With `uids` FETCH responses carry UID.
 
-        All of them have to be taken, and nothing else done with the view meanwhile.
+        The caller must take all slices before it uses the view again.
         """
         self._lose(changes)
         if expunges:
             yield from self._expunged()
         self.recent |= changes.recent
-        news = self.learn_keywords(changes.rows, changes.keywords)
+        new_keywords = self.learn_keywords(changes.rows, changes.keywords)
         last = self.uids[-1] if self.uids else 0
         came = bisect_right(changes.rows, last, key=_uid)
         self.uids.extend(map(_uid, changes.rows[came:]))
-        if len(self.uids) > self.told:
+        if len(self.uids) > self.announced:
             yield b"* %d EXISTS\r\n* %d RECENT\r\n" % (len(self.uids), len(self.recent))
-        self.told = len(self.uids)
-        yield news
+        self.announced = len(self.uids)
+        yield new_keywords
         for start in range(0, came, SLICE):
             rows = changes.rows[start : min(start + SLICE, came)]
             yield b"".join([self._fetch(row, modseqs, uids) for row in rows if self._is_news(row)])
@@ -108,13 +109,13 @@ class View:
         return row.modseq > self.reported.get(row.uid, 0)
 
     def permanent_flags(self) -> bytes:
-        """What STORE can change for good."""
+        """Return the flags that STORE can change for good."""
         if not self.writable:
             return b"()"
         return responses.flags((*SYSTEM_FLAGS, *self.keywords))[:-1] + b" \\*)"
 
     def _lose(self, changes: Changes) -> None:
-        if changes.present is not None:  # a large part went, or it was long ago
+        if changes.present is not None:  # the store knows only which messages are left
             self.gone.update(set(self.uids).difference(changes.present))
         if len(changes.vanished) > FEW:
             self.gone.update(set(changes.vanished).intersection(self.uids))
@@ -133,15 +134,15 @@ class View:
         for uid in self.gone:
             self.reported.pop(uid, None)
         self.gone = set()
-        self.told = len(self.uids)
-        numbers.reverse()  # so that no number moves before it is told
+        self.announced = len(self.uids)
+        numbers.reverse()  # so that no number changes before its EXPUNGE is written
         for start in range(0, len(numbers), SLICE):
             yield b"".join([b"* %d EXPUNGE\r\n" % number for number in numbers[start : start + SLICE]])
 
     def learn_keywords(self, rows: Iterable[Row], known: Iterable[str]) -> bytes:
-        """FLAGS and PERMANENTFLAGS when the rows have new keywords; `known` are all of the mailbox.
+        """Return FLAGS and PERMANENTFLAGS when the rows have new keywords; `known` are all keywords of the mailbox.
 
-        Keywords that nobody uses any more are forgotten with that.
+        This drops keywords that no message has any more.
         """
         found = set[str]().union(*{row.flags for row in rows}) - self.keywords
         new = {flag for flag in found if not flag.startswith("\\")}
@@ -153,7 +154,7 @@ class View:
         )
 
     def flags_line(self) -> bytes:
-        """The FLAGS response."""
+        """Return the FLAGS response."""
         return responses.untagged(b"FLAGS", responses.flags((*SYSTEM_FLAGS, *self.keywords)))
 
     def _fetch(self, row: Row, modseqs: bool, uids: bool) -> bytes:

@@ -1,4 +1,4 @@
-"""Framing: lines and literals, however they were cut. RFC 3501 section 4.3, RFC 7888."""
+"""Framing: lines and literals, wherever packets end. RFC 3501 section 4.3, RFC 7888."""
 
 import pytest
 from hypothesis import given

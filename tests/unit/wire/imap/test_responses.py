@@ -1,4 +1,4 @@
-"""Octets of responses read back as what was meant. RFC 3501 sections 4.3 and 7."""
+"""Responses parse back to the values they were made from. RFC 3501 sections 4.3 and 7."""
 
 import pytest
 from hypothesis import given

@@ -21,7 +21,7 @@ MESSAGES = [
 
 
 class Fed(poplib.POP3):
-    """The standard library's client, reading octets of ours."""
+    """The standard library's client, which reads the octets of a reply."""
 
     def __init__(self, octets: bytes) -> None:
         self.lines = octets.splitlines(keepends=True)
@@ -34,7 +34,7 @@ class Fed(poplib.POP3):
 
 
 def read(octets: bytes) -> bytes:
-    """What a client makes of a multi-line body."""
+    """Return the body of a multi-line reply as a client reads it."""
     client = Fed(b"+OK\r\n" + octets)
     _, lines, _ = client._getlongresp()
     assert client.lines == []
@@ -49,7 +49,7 @@ def test_a_client_reads_what_was_stored(message: bytes) -> None:
 
 @given(st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b".", b"a", b"\0"]), max_size=30))
 def test_no_message_ends_its_reply_early(parts: list[bytes]) -> None:
-    """X2: also with bare CR and LF around dots, the first lone dot between pairs is ours."""
+    """X2: even with bare CR and LF around dots, the first lone dot between CR LF pairs ends the reply."""
     message = b"".join(parts)
     octets = answers.message(message)
     assert octets.count(b"\r") == octets.count(b"\n") == octets.count(b"\r\n")

@@ -40,7 +40,7 @@ BEFORE_LOGIN: Final = frozenset({State.NOT_AUTHENTICATED})
 AFTER_LOGIN: Final = frozenset({State.AUTHENTICATED, State.SELECTED})
 SELECTED: Final = frozenset({State.SELECTED})
 
-Reader = Callable[[Scanner], Command]  # the cursor stands behind the verb
+Reader = Callable[[Scanner], Command]  # begins right after the verb
 
 
 class Verb(NamedTuple):

@@ -1,4 +1,4 @@
-"""What FETCH may ask for. RFC 3501 section 6.4.5, RFC 7162 section 3.1.4."""
+"""The items that FETCH may ask for. RFC 3501 section 6.4.5, RFC 7162 section 3.1.4."""
 
 from enum import Enum, Flag, auto
 from typing import Final
@@ -91,7 +91,7 @@ _TEXTS: Final = {text.value: text for text in Text}
 
 
 def parse_items(scanner: Scanner) -> tuple[FetchItem, ...]:
-    """A macro, one item or a list of items, each once. Raises BadSyntax."""
+    """Read a macro, one item or a list of items; each item counts once. Raises BadSyntax."""
     if scanner.accept_open():
         items = [_item(scanner)]
         while scanner.accept_space():
@@ -106,7 +106,7 @@ def parse_items(scanner: Scanner) -> tuple[FetchItem, ...]:
 
 
 def _name(scanner: Scanner) -> bytes:
-    """The item's word; `[` is an atom character, so the section is cut off and read on its own."""
+    """Read the name of an item up to `[`, which is an atom character; the section is read on its own."""
     word = scanner.item_word()
     return word.upper()
 
@@ -170,7 +170,7 @@ def _fields(scanner: Scanner) -> tuple[bytes, ...]:
 
 
 def _written(name: bytes) -> bytes:
-    """A field name as the answer's label repeats it."""
+    """Return a field name as the label of the answer repeats it."""
     if name and all(33 <= octet <= 126 and octet not in b'(){%*"\\' for octet in name):
         return name
     if any(octet < 32 or octet > 126 for octet in name):

@@ -1,7 +1,7 @@
 """Octets to whole commands: lines joined with their literals. RFC 3501 sections 2.2 and 4.3, RFC 7888.
 
-Room rule: nothing is interpreted here but line ends, literal announcements and the one verb (APPEND) whose
-literal may be large. What breaks a limit is refused before it is stored.
+Room rule: this file interprets only line ends, literal announcements and the one verb (APPEND) whose literal may be
+large. Octets beyond a limit are refused before they are stored.
 """
 
 import re
@@ -11,25 +11,25 @@ import msgspec
 
 _LITERAL: Final = re.compile(rb"\{(\d++)(\+?)\}\Z")
 _UNASKED: Final = re.compile(rb"\{(\d++)\+\}\r?\Z")
-_TAIL: Final = 64  # octets that an announcement at a line's end can have
+_TAIL: Final = 64  # most octets of an announcement at the end of a line
 _TAG: Final = re.compile(rb"([!#$&',\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]{1,64}+) ")
 _MESSAGE: Final = re.compile(rb"[^ ]+ APPEND (?:.)", re.IGNORECASE | re.DOTALL)
 _MOST_LITERALS: Final = 128
 
 
 class FramingLimits(msgspec.Struct, frozen=True):
-    """Octets. `command`: a command's lines and literals together, the message of APPEND left out."""
+    """Limits in octets. `command` covers the lines and literals of a command without the message of APPEND."""
 
     command: int
     literal: int  # one literal
     message: int = 0  # the literal of APPEND
-    skip: int = (
-        0  # announced without waiting (`{n+}`), too large, and yet read to its end rather than cut off
-    )
+    # A literal that is too large and comes without waiting (`{n+}`) is read to its end up to this size; beyond it the
+    # connection ends.
+    skip: int = 0
 
 
 class Frame(msgspec.Struct, frozen=True):
-    """A whole command. Each literal's announcement with its CR LF stays in `text`; its octets are in `literals`."""
+    """A whole command. `text` keeps the announcements of literals with their CR LF, `literals` has their octets."""
 
     text: bytes
     literals: tuple[bytes, ...] = ()
@@ -40,7 +40,7 @@ class WantsLiteral(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """What came cannot be taken. `fatal`: the peer is out of step, the connection has to end."""
+    """The octets cannot be used. `fatal`: client and server are out of step, so the connection has to end."""
 
     tag: bytes
     text: bytes
@@ -52,7 +52,7 @@ Event = Frame | WantsLiteral | Refused
 
 
 class Framer:
-    """Cuts the stream into commands. `feed` what came, then take events until there are none."""
+    """Cut the stream into commands: `feed` octets, then take events until there are none."""
 
     __slots__ = (
         "_buffer",
@@ -80,7 +80,7 @@ class Framer:
 
     @property
     def pending(self) -> bool:
-        """Whether octets are held that belong to no finished command."""
+        """Whether octets of an unfinished command are held."""
         return bool(self._buffer or self._text)
 
     @property
@@ -90,15 +90,15 @@ class Framer:
 
     @property
     def held(self) -> int:
-        """Octets held, for those who watch memory."""
+        """How many octets are held, for measuring memory."""
         return len(self._buffer) + len(self._text) + sum(map(len, self._literals))
 
     def feed(self, octets: bytes) -> None:
-        """Take what the connection gave."""
+        """Add octets from the connection."""
         self._buffer += octets
 
     def next_event(self) -> Event | None:
-        """What to do next, or None until more is fed."""
+        """Return the next event, or None until more is fed."""
         while True:
             if self._skipping:
                 if not self._skip():
@@ -117,7 +117,7 @@ class Framer:
                 return event
 
     def next_line(self, limit: int) -> bytes | Refused | None:
-        """One line on its own, without CR LF: a SASL response, or DONE. Longer than `limit`: Refused."""
+        """Return one line without CR LF (a SASL response, or DONE), None until more is fed, Refused beyond `limit`."""
         return self._take_line(limit)
 
     def _take_line(self, limit: int) -> bytes | Refused | None:
@@ -131,7 +131,7 @@ class Framer:
         self._drop(end + 1)
         if line[-1:] != b"\r" or b"\r" in line[:-1] or b"\0" in line:
             self._text += line
-            # A literal that follows without waiting must not be taken for commands.
+            # The octets of a literal that comes without waiting must not be read as commands.
             follows = _UNASKED.search(line) is not None
             return self._refusal(
                 b"Lines end with CR LF and hold no CR, LF or NUL", fatal=follows, too_big=False
@@ -157,7 +157,7 @@ class Framer:
         return None if waits_not else WantsLiteral()
 
     def _is_message(self) -> bool:
-        """Whether the literal announced at the end of what was read is the one message of an APPEND."""
+        """Tell whether the literal announced last is the one message of an APPEND."""
         if not self.limits.message or self._message_seen:
             return False
         return _MESSAGE.match(self._text[: self._text.rfind(b"{")]) is not None
@@ -179,11 +179,11 @@ class Framer:
         return None
 
     def _skip(self) -> bool:
-        """Read past refused literals up to the end of the command; False while it has not come."""
+        """Skip refused literals up to the end of the command; return False until it has come."""
         while True:
-            gone = min(max(self._missing, 0), len(self._buffer))
-            self._drop(gone)
-            self._missing -= gone
+            size = min(max(self._missing, 0), len(self._buffer))
+            self._drop(size)
+            self._missing -= size
             if self._missing > 0:
                 return False
             line = self._skip_line()
@@ -192,13 +192,13 @@ class Framer:
             follows = _UNASKED.search(line)
             self._missing = int(follows[1]) if follows else -1
             if follows is None or self._missing > self.limits.skip:
-                # Too large to be read over, and what follows must not be taken for commands.
+                # Too large to be skipped, and its octets must not be read as commands.
                 self._skipped_for_good = follows is None
                 self._missing = -1
                 return True
 
     def _skip_line(self) -> bytes | None:
-        """Drop the rest of a line; its last octets, or None while its end has not come."""
+        """Drop the rest of a line; return its last octets, or None until its end has come."""
         end = self._buffer.find(b"\n")
         seen = self._buffer if end < 0 else self._buffer[:end]
         self._rest = (self._rest + seen[-_TAIL:])[-_TAIL:]

@@ -1,7 +1,7 @@
 """Mailbox names on the wire: modified UTF-7. RFC 3501 section 5.1.3.
 
-Room rule: one name has one spelling. What is not exactly how we would write it is refused, so no two spellings
-can reach one mailbox and no octet of a path can hide in base64.
+Room rule: one name has one spelling. A name that this server would write in another way is refused, so that no two
+spellings lead to one mailbox and no octet of a path hides in base64.
 """
 
 import re
@@ -17,11 +17,11 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class BadName(ValueError):
-    """Not modified UTF-7, or control characters in the name."""
+    """The name is not modified UTF-7, or has control characters."""
 
 
 def decode(octets: bytes) -> str:
-    """The mailbox name; INBOX in any case becomes `INBOX` (also as the first of several levels).
+    """Return the mailbox name; INBOX in any case becomes `INBOX`, also as the first of several levels.
 
     Raises BadName.
     """
@@ -32,7 +32,7 @@ def decode(octets: bytes) -> str:
 
 
 def decode_pattern(octets: bytes) -> str:
-    """The same for a LIST pattern or reference, where nothing else is interpreted. Raises BadName."""
+    """Return a LIST pattern or reference, without treating INBOX specially. Raises BadName."""
     if len(octets) > _LONGEST or not _DIRECT.match(octets):
         raise BadName("mailbox name is not modified UTF-7")
     try:
@@ -45,7 +45,7 @@ def decode_pattern(octets: bytes) -> str:
 
 
 def encode(name: str) -> bytes:
-    """A name as it goes on the wire, not yet quoted."""
+    """Return a name as it is sent, not yet quoted."""
     return _FOREIGN.sub(_shift, name).encode("ascii") if not _plain(name) else name.encode("ascii")
 
 

@@ -1,8 +1,8 @@
 """LIST wildcards. RFC 3501 section 6.3.8: `*` matches anything, `%` anything within one level.
 
-Room rule: hostile patterns cost no more than linear work per level of a name. Every piece between wildcards is
-matched at its earliest place and never tried again (atomic groups); that loses nothing, because what an earlier
-end can still reach includes all that a later one can, as long as no level ends in between.
+Room rule: a hostile pattern costs at most linear work per level of a name. Every piece between wildcards is matched at
+its earliest position and never tried again (atomic groups). No match is lost by that: an earlier end can reach all that
+a later one can, as long as no level ends in between.
 """
 
 import re
@@ -16,7 +16,7 @@ _WILD: Final = re.compile(r"[*%]*\*[*%]*|%+")
 
 
 def matcher(pattern: str) -> Callable[[str], bool]:
-    """A function that tells whether a mailbox name (NFC) matches; a leading INBOX matches in any case."""
+    """Return a function that tells whether a mailbox name (NFC) matches; INBOX at the start matches in any case."""
     if len(pattern) > LONGEST:
         return lambda name: False
     pattern = unicodedata.normalize("NFC", pattern)
@@ -41,7 +41,7 @@ def _expression(pattern: str) -> str:
 
 
 def _tail(segment: str) -> str:
-    """What stands behind the last `*`, up to the end of the name."""
+    """Return the expression for what follows the last `*`, up to the end of the name."""
     if "%" not in segment:
         return f".*{re.escape(segment)}\\Z"
     if "/" in segment:
@@ -55,7 +55,7 @@ def _tail(segment: str) -> str:
 def _segment(segment: str, *, last: bool) -> str:
     pieces = [re.escape(piece) for piece in segment.split("%")]
     if not last:
-        # A level's wildcard in front of `*` or at its end may take nothing: `*` goes on from there.
+        # `%` before `*` may match nothing, since `*` continues from there.
         return pieces[0] + "".join(f"(?>[^/]*?{piece})" for piece in pieces[1:])
     if len(pieces) == 1:
         return pieces[0] + r"\Z"

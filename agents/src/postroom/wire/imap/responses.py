@@ -1,7 +1,7 @@
 """Values to the octets of responses. RFC 3501 section 7.
 
-Room rule: every text goes out as quoted string, literal or atom by what it holds, so no octet of a message or a
-name can end a response.
+Room rule: a text is written as quoted string, literal or atom depending on its octets, so that no octet of a message or
+a name can end a response.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Final
 
 from postroom.wire.imap import names
 
-# TEXT-CHAR without quoted-specials; longer texts are cheaper as literals and no reader has to hold a line of them.
+# TEXT-CHAR without quoted-specials. Longer texts are cheaper as literals, and spare the client long lines.
 _QUOTABLE: Final = re.compile(rb"[ !#-\[\]-~\t]{0,1000}+\Z")
 _ESCAPABLE: Final = re.compile(rb"[\t -~]{0,1000}+\Z")
 _SPECIALS: Final = re.compile(rb'(["\\])')
@@ -19,7 +19,7 @@ _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
 
 
 def string(octets: bytes) -> bytes:
-    """A quoted string, or a literal where quoting cannot say it. NUL, which IMAP cannot carry, becomes `?`."""
+    """Return a quoted string, or a literal where quoting is impossible. NUL, which IMAP cannot carry, becomes `?`."""
     if _QUOTABLE.match(octets):
         return b'"' + octets + b'"'
     if _ESCAPABLE.match(octets):
@@ -28,27 +28,27 @@ def string(octets: bytes) -> bytes:
 
 
 def nstring(octets: bytes | None) -> bytes:
-    """The same, with NIL for None."""
+    """Return a string, or NIL for None."""
     return b"NIL" if octets is None else string(octets)
 
 
 def literal(octets: bytes) -> bytes:
-    """A literal."""
+    """Return a literal."""
     return b"{%d}\r\n%b" % (len(octets), octets)
 
 
 def mailbox(name: str) -> bytes:
-    """A mailbox name, always quoted."""
+    """Return a mailbox name, always quoted."""
     return string(names.encode(name))
 
 
 def flags(names_: Iterable[str]) -> bytes:
-    """A parenthesized flag list, sorted, so that one set has one spelling."""
+    """Return a flag list in parentheses, sorted, so that one set has one spelling."""
     return b"(" + " ".join(sorted(names_)).encode("ascii", "replace") + b")"
 
 
 def date_time(seconds: int) -> bytes:
-    """INTERNALDATE, in universal time; days before year 1 or after 9999 do not come here."""
+    """Return INTERNALDATE in universal time, for seconds since 1970 within years 1 to 9999."""
     moment = datetime.fromtimestamp(seconds, UTC)
     return (
         f'"{moment.day:2d}-{_MONTHS[moment.month - 1]}-{moment.year:04d}'
@@ -57,17 +57,17 @@ def date_time(seconds: int) -> bytes:
 
 
 def untagged(*words: bytes) -> bytes:
-    """An untagged response."""
+    """Return an untagged response."""
     return b"* " + b" ".join(words) + b"\r\n"
 
 
 def status(tag: bytes, condition: bytes, text: bytes, code: bytes = b"") -> bytes:
-    """OK, NO, BAD or BYE with a response code when there is one; `tag` is `*` for untagged ones."""
+    """Return OK, NO, BAD or BYE, with a response code if given; `tag` is `*` for untagged ones."""
     if code:
         return b"%b %b [%b] %b\r\n" % (tag, condition, code, text)
     return b"%b %b %b\r\n" % (tag, condition, text)
 
 
 def continuation(text: bytes = b"") -> bytes:
-    """A continuation request."""
+    """Return a continuation request."""
     return b"+ " + text + b"\r\n"

@@ -1,7 +1,7 @@
 """The tokens of RFC 3501 section 9, read from one command.
 
-Room rule: each method takes one production at the cursor or raises BadSyntax; none looks back. Spaces may be more than
-one between arguments, and stand inside of parentheses and at the end, as some clients write them.
+Room rule: each method reads one production at the cursor or raises BadSyntax; none looks back. Some clients write more
+than one space between arguments, or spaces inside parentheses and at the end; all of these are accepted.
 """
 
 import re
@@ -13,7 +13,7 @@ _ATOM: Final = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]++")
 _ASTRING: Final = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]++")
 _LIST: Final = re.compile(rb"[!#$%&'*+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]++")
 _TAG: Final = re.compile(rb"[!#$&',\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]{1,64}+(?= |\Z)")
-# Octets above 127 stand in quoted strings of many clients' passwords; mailbox names refuse them later.
+# Many clients send passwords with octets above 127 in quoted strings; mailbox names refuse them later.
 _QUOTED: Final = re.compile(rb'"((?:[^"\\\r\n]|\\["\\])*+)"')
 _ESCAPE: Final = re.compile(rb"\\(.)")
 _ANNOUNCED: Final = re.compile(rb"\{\d++\+?\}\r\n")
@@ -56,7 +56,7 @@ class Scanner:
         raise BadSyntax(text)
 
     def peek(self, octets: bytes) -> bool:
-        """Whether these octets come next."""
+        """Tell whether these octets come next."""
         return self._text.startswith(octets, self._at)
 
     def accept(self, octets: bytes) -> bool:
@@ -80,11 +80,11 @@ class Scanner:
             self.fail("space expected" if octets == b" " else f"{octets.decode()} expected")
 
     def space(self) -> None:
-        """Take SP; more of them than one are superfluous and do no harm."""
+        """Take one or more SP."""
         self._take(_SPACES, "space")
 
     def accept_space(self) -> bool:
-        """Take SP in front of one argument more; spaces at the end of a list or of the command stay."""
+        """Take SP before another argument; leave spaces at the end of a list or of the command."""
         return self._accept(_SPACES_BETWEEN)
 
     def open(self) -> None:
@@ -116,61 +116,61 @@ class Scanner:
             self.fail("nothing more expected")
 
     def tag(self) -> bytes:
-        """A command's tag, at most 64 octets."""
+        """Take a command's tag of at most 64 octets."""
         return self._take(_TAG, "tag")
 
     def atom(self) -> bytes:
-        """atom, as written."""
+        """Take an atom, as written."""
         return self._take(_ATOM, "word")
 
     def word(self) -> bytes:
-        """atom, in upper case."""
+        """Take an atom, in upper case."""
         return self.atom().upper()
 
     def number(self, limit: int = 0xFFFFFFFF) -> int:
-        """number, at most `limit`."""
+        """Take a number of at most `limit`."""
         value = int(self._take(_NUMBER, "number"))
         if value > limit:
             self.fail("number too large")
         return value
 
     def mod_sequence(self) -> int:
-        """mod-sequence-valzer: 63 bits (RFC 7162 section 7)."""
+        """Take mod-sequence-valzer: 63 bits (RFC 7162 section 7)."""
         return self.number((1 << 63) - 1)
 
     def flag(self) -> bytes:
-        """flag or flag-keyword, as written."""
+        """Take a flag or keyword, as written."""
         return self._take(_FLAG, "flag")
 
     def item_word(self) -> bytes:
-        """The name of a FETCH item, without its section."""
+        """Take the name of a FETCH item, without its section."""
         return self._take(_ITEM, "FETCH item")
 
     def section_word(self) -> bytes:
-        """The text name in a section."""
+        """Take the text name in a section."""
         return self._take(_SECTION, "section")
 
     def peek_digit(self) -> bool:
-        """Whether a digit comes next."""
+        """Tell whether a digit comes next."""
         return self._text[self._at : self._at + 1].isdigit()
 
     def sequence_text(self) -> bytes:
-        """The octets of a sequence-set, not yet judged."""
+        """Take the octets of a sequence-set, not yet checked."""
         return self._take(_SET, "message set")
 
     def base64_text(self) -> bytes:
-        """Octets that may be base64, or `=`."""
+        """Take octets that may be base64, or `=`."""
         return self._take(_BASE64, "base64")
 
     def string(self) -> bytes:
-        """string: quoted or literal."""
+        """Take a string, quoted or literal."""
         if self.peek(b'"'):
             quoted = self._take(_QUOTED, "quoted string")[1:-1]
             return _ESCAPE.sub(rb"\1", quoted) if b"\\" in quoted else quoted
         return self.literal()
 
     def literal(self) -> bytes:
-        """literal. NUL is no octet of a literal (RFC 3501 section 9, CHAR8)."""
+        """Take a literal, which must not hold NUL (RFC 3501 section 9, CHAR8)."""
         self._take(_ANNOUNCED, "string")
         octets = next(self._literals)
         if b"\0" in octets:
@@ -183,15 +183,15 @@ class Scanner:
         return self.peek(b'"') or self.peek(b"{")
 
     def astring(self) -> bytes:
-        """astring."""
+        """Take an astring."""
         return self.string() if self.at_string else self._take(_ASTRING, "string")
 
     def list_mailbox(self) -> bytes:
-        """list-mailbox: an astring that may hold wildcards."""
+        """Take list-mailbox: an astring that may hold wildcards."""
         return self.string() if self.at_string else self._take(_LIST, "mailbox pattern")
 
     def nstring(self) -> bytes | None:
-        """nstring: None for NIL."""
+        """Take an nstring; return None for NIL."""
         if self.at_string:
             return self.string()
         if self.word() != b"NIL":

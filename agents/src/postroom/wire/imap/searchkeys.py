@@ -64,7 +64,7 @@ def parse_keys(scanner: Scanner, codec: str = "utf-8") -> Key:
 
 
 def parse_date(text: bytes) -> date | None:
-    """date-text: `1-Feb-1994`."""
+    """Parse date-text such as `1-Feb-1994`; return None for anything else."""
     parts = text.split(b"-")
     if len(parts) != 3 or not 1 <= len(parts[0]) <= 2 or len(parts[2]) != 4:
         return None

@@ -1,6 +1,6 @@
 """Sections as slices of a message. RFC 3501 section 6.4.5.
 
-Room rule: offsets come with the structure; nothing is decoded and no body is read to find a part.
+Room rule: the structure has the offsets of all parts, so that finding one decodes nothing and reads no body.
 """
 
 import re
@@ -13,7 +13,7 @@ _FIELD: Final = re.compile(rb"([^\r\n:]*+)[^\n]*+(?:\n[ \t][^\n]*+)*+\n?+")
 
 
 def slice_of(section: Section, content: bytes, root: Part | None) -> bytes | memoryview | None:
-    """The octets of the section, cut to the partial range; None when there is no such part.
+    """Return the octets of the section, cut to the partial range; None when there is no such part.
 
     `root` may be None when the section names no part.
     """
@@ -27,7 +27,7 @@ def slice_of(section: Section, content: bytes, root: Part | None) -> bytes | mem
 
 
 def region(section: Section, root: Part) -> tuple[int, int] | None:
-    """From where to where the section lies in a message, before fields are chosen and the partial range is cut out."""
+    """Return start and end of the section in a message, before fields are chosen and the partial range is cut."""
     if not section.part:
         return _of_message(section, root.start, root.body, root.end)
     part = _find(root, section.part)
@@ -44,12 +44,12 @@ def region(section: Section, root: Part) -> tuple[int, int] | None:
 
 
 def chooses_fields(section: Section) -> bool:
-    """Whether the section is some fields of a header."""
+    """Tell whether the section is some fields of a header."""
     return section.text in {Text.FIELDS, Text.FIELDS_NOT}
 
 
 def cut(section: Section, octets: bytes | memoryview) -> bytes | memoryview:
-    """What of the region's octets the section is."""
+    """Return the section out of the octets of its region."""
     if chooses_fields(section):
         octets = chosen_fields(bytes(octets), section.fields, without=section.text is Text.FIELDS_NOT)
     if section.start or section.count is not None:
@@ -59,7 +59,7 @@ def cut(section: Section, octets: bytes | memoryview) -> bytes | memoryview:
 
 
 def header_end(content: bytes) -> int:
-    """Where the body begins."""
+    """Return where the body begins."""
     if content[:2] == b"\r\n":
         return 2
     found = content.find(b"\r\n\r\n")
@@ -67,7 +67,7 @@ def header_end(content: bytes) -> int:
 
 
 def chosen_fields(header: bytes, names: frozenset[bytes], *, without: bool) -> bytes:
-    """The fields of these names (upper case), or all others, and the empty line."""
+    """Return the fields with these names (upper case), or all others, and the empty line."""
     kept = [
         found[0]
         for found in _FIELD.finditer(header)
@@ -85,7 +85,7 @@ def _of_message(section: Section, start: int, body: int, end: int) -> tuple[int,
 
 
 def _find(root: Part, path: tuple[int, ...]) -> Part | None:
-    """The numbered part. A message that is no multipart has one part, its body."""
+    """Return the numbered part, or None. A message that is no multipart has one part, its body."""
     message: Part | None = root
     part = root
     for number in path:
@@ -104,7 +104,7 @@ def _find(root: Part, path: tuple[int, ...]) -> Part | None:
 
 
 def _inside(part: Part) -> Part | None:
-    """What further numbers count in: the parts of a multipart, or those of a message's message."""
+    """Return the part whose parts the next number counts: a multipart, or the message inside a message."""
     if part.type == b"MULTIPART":
         return part
     if part.type == b"MESSAGE" and part.parts:

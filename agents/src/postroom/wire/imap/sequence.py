@@ -1,7 +1,7 @@
 """Sets of message numbers and UIDs as ranges. RFC 3501 section 9 (sequence-set).
 
-Room rule: a set is arithmetic on ranges and on the ascending array of UIDs that exist; `1:4294967295` costs
-what `1:2` costs.
+Room rule: sets are computed on ranges and on the ascending array of existing UIDs, so that `1:4294967295` costs no more
+than `1:2`.
 """
 
 from array import array
@@ -25,18 +25,18 @@ class SequenceSet(msgspec.Struct, frozen=True):
     ranges: Ranges
 
     def resolved(self, largest: int) -> Ranges:
-        """Ascending ranges that neither overlap nor touch, with `*` replaced by `largest`."""
+        """Return ascending ranges that neither overlap nor touch, with `*` replaced by `largest`."""
         return resolved(self.ranges, largest)
 
     def numbers(self, count: int) -> Ranges:
-        """As message numbers in a mailbox of `count` messages. Raises NoSuchMessage."""
+        """Return the ranges as numbers in a mailbox of `count` messages. Raises NoSuchMessage."""
         ranges = self.resolved(count)
         if ranges[-1][1] > count or ranges[0][0] < 1:
             raise NoSuchMessage
         return ranges
 
     def spans(self, uids: Sequence[int]) -> Ranges:
-        """As UIDs: the ranges of message numbers (from 1) whose UIDs are in the set."""
+        """Read the set as UIDs, and return the ranges of message numbers (from 1) whose UIDs are in it."""
         largest = uids[-1] if uids else 0
         found = []
         for low, high in self.resolved(largest):
@@ -66,7 +66,7 @@ def _number(text: bytes) -> int:
 
 
 def select(uids: "array[int]", spans: Ranges) -> "array[int]":
-    """The UIDs at these message numbers, ascending."""
+    """Return the UIDs at these message numbers, ascending."""
     if len(spans) == 1:
         low, high = spans[0]
         return uids[low - 1 : high]
@@ -77,7 +77,7 @@ def select(uids: "array[int]", spans: Ranges) -> "array[int]":
 
 
 def compact(numbers: Iterable[int]) -> bytes:
-    """Ascending numbers in the shortest set: `1:3,7`. Empty for none."""
+    """Return ascending numbers as the shortest set (`1:3,7`), empty for no numbers."""
     parts: list[str] = []
     first = last = -1
     for number in numbers:
@@ -97,6 +97,6 @@ def _text(first: int, last: int) -> str:
 
 
 def in_order(numbers: Sequence[int]) -> bytes:
-    """Numbers in the given order, for COPYUID, whose sets pair up by position (RFC 4315 section 3)."""
+    """Return numbers in the given order, for COPYUID, whose sets pair up by position (RFC 4315 section 3)."""
     ascending = all(left < right for left, right in pairwise(numbers))
     return compact(numbers) if ascending else b",".join(b"%d" % number for number in numbers)

@@ -7,12 +7,12 @@ from postroom.mail.mime import Envelope, Mailbox, Part
 from postroom.wire.imap.responses import nstring, string
 
 _NO_ENVELOPE: Final = Envelope()
-# A multipart without parts, and a message part without its message, still have to name one body.
+# A multipart without parts, and a message part without its message, still need one body.
 _EMPTY_TEXT: Final = b'("TEXT" "PLAIN" NIL NIL NIL "7BIT" 0 0'
 
 
 def envelope(value: Envelope) -> bytes:
-    """ENVELOPE. Sender and Reply-To default to From."""
+    """Return ENVELOPE. Sender and Reply-To default to From."""
     from_ = _mailboxes(value.from_)
     sender, reply_to = (
         from_ if not boxes or boxes == value.from_ else _mailboxes(boxes)
@@ -44,7 +44,7 @@ def _mailboxes(values: Sequence[Mailbox]) -> bytes:
 
 
 def body(part: Part, *, extended: bool) -> bytes:
-    """BODY, and with `extended` BODYSTRUCTURE."""
+    """Return BODY, or with `extended` BODYSTRUCTURE."""
     if part.type == b"MULTIPART":
         return _multipart(part, extended)
     fields = [
@@ -79,7 +79,7 @@ def _empty(extended: bool) -> bytes:
 
 
 def _extension(part: Part) -> tuple[bytes, bytes, bytes]:
-    """body-fld-dsp, body-fld-lang, body-fld-loc."""
+    """Return body-fld-dsp, body-fld-lang and body-fld-loc."""
     disposition = b"NIL"
     if part.disposition:
         kind, params = part.disposition

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from postroom.imap import decoding
+from postroom.mail import searchtext
 from postroom.mail.mime_scan import scan
 
 HEAD = "Content-Type: text/plain; charset={}\r\nContent-Transfer-Encoding: {}\r\n\r\n"
@@ -18,12 +18,12 @@ ENCODERS = {"8bit": bytes, "base64": base64.encodebytes, "quoted-printable": quo
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "PIECE", 13)
+    monkeypatch.setattr(searchtext, "PIECE", 13)
 
 
 def pieces(octets: bytes, encoding: str, longest: int, charset: str = "utf-8") -> list[str]:
     content = HEAD.format(charset, encoding).encode() + octets
-    return list(decoding.body_texts(content, scan(content)[1], longest))
+    return list(searchtext.body_texts(content, scan(content)[1], longest))
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_nothing_fails_and_no_octets_are_left_out(octets: bytes, encoding: str, 
     pieces(octets, encoding, longest)
     if encoding == "8bit":
         tail = "".join(pieces(octets, encoding, 0))
-        whole = decoding.plain_text(octets).casefold()
+        whole = searchtext.plain_text(octets).casefold()
         assert tail == whole or octets.decode("latin-1").casefold() in tail
 
 
@@ -71,7 +71,7 @@ def test_what_is_not_in_the_charset_is_read_as_latin_1() -> None:
     ],
 )
 def test_a_character_that_nobody_knows_costs_itself_alone(charset: str, octets: bytes) -> None:
-    assert "\u65e5\u672c" in decoding.plain_text(octets, charset)
+    assert "\u65e5\u672c" in searchtext.plain_text(octets, charset)
 
 
 def test_an_escape_is_never_parted() -> None:
@@ -95,12 +95,12 @@ def test_text_that_says_nothing_is_utf_8_if_it_can_be(field: str, text: str) -> 
         (b"gr\xc3\xb6n \xff", False),
     ):
         content = f"{field}\r\n\r\n".encode() + octets
-        assert any("grün" in piece for piece in decoding.body_texts(content, scan(content)[1], 4)) is found
+        assert any("grün" in piece for piece in searchtext.body_texts(content, scan(content)[1], 4)) is found
 
 
 def test_undeclared_text_that_real_software_sends() -> None:
     content = (Path(__file__).parents[2] / "cases" / "06-utf8-undeclared.eml").read_bytes()
-    assert any("grün" in piece for piece in decoding.body_texts(content, scan(content)[1], 4))
+    assert any("grün" in piece for piece in searchtext.body_texts(content, scan(content)[1], 4))
 
 
 @pytest.mark.parametrize(
@@ -116,9 +116,9 @@ def test_undeclared_text_that_real_software_sends() -> None:
 )
 def test_charsets_by_any_name_and_form(parameter: str, charset: str, word: str) -> None:
     content = f"Content-Type: text/plain; {parameter}\r\n\r\n".encode() + word.encode(charset)
-    assert any(word.casefold() in piece for piece in decoding.body_texts(content, scan(content)[1], 30))
+    assert any(word.casefold() in piece for piece in searchtext.body_texts(content, scan(content)[1], 30))
     encoded = base64.b64encode(word.encode(charset))
-    assert decoding.header_text(b"=?%b?B?%b?=" % (charset.encode(), encoded)) == word.casefold()
+    assert searchtext.header_text(b"=?%b?B?%b?=" % (charset.encode(), encoded)) == word.casefold()
 
 
 def test_x9_a_run_of_utf_7_without_end_is_not_read_again_and_again() -> None:

@@ -1,7 +1,7 @@
 """Octets of messages as text to be searched. RFC 2047, RFC 2045 section 6.
 
-Room rule: nothing here can fail or take more than linear time, whatever a message holds; what cannot be decoded
-is searched as it stands.
+Room rule: nothing here fails or takes more than linear time, whatever a message holds; octets that cannot be decoded
+are searched as they are.
 """
 
 import binascii
@@ -26,7 +26,7 @@ _NOT_BASE64: Final = bytes(
 
 
 def header_text(value: bytes) -> str:
-    """A header value with its encoded words decoded, for searching: folded case."""
+    """Return a header value for searching: encoded words decoded, case folded."""
     if b"=?" in value:
         value = _BETWEEN.sub(b"?==?", value)
         pieces: list[str] = []
@@ -40,10 +40,10 @@ def header_text(value: bytes) -> str:
 
 
 def plain_text(octets: bytes, charset: str = "utf-8") -> str:
-    """Return octets as text. ASCII and unknown charsets are UTF-8; what is not in the charset is read as Latin-1.
+    """Return octets as text. ASCII and unknown charsets are read as UTF-8, what is not in its charset as Latin-1.
 
-    In a charset of East Asia a character that Python does not know costs itself alone, such as NEC's circled figures
-    in ISO-2022-JP: as Latin-1 nothing of such a text would be found.
+    In an East Asian charset a character that Python does not know, such as NEC's circled figures in ISO-2022-JP, is
+    replaced: read as Latin-1, such a text could not be found.
     """
     codec = _codec(charset)
     try:
@@ -53,7 +53,7 @@ def plain_text(octets: bytes, charset: str = "utf-8") -> str:
 
 
 def header_values(header: bytes, name: bytes) -> Iterator[str]:
-    """The values of all fields of that name (upper case), for searching."""
+    """Yield the values of all fields of this name (upper case), for searching."""
     if not _NAME.match(name):
         return
     for found in _field(name).finditer(header):
@@ -62,22 +62,22 @@ def header_values(header: bytes, name: bytes) -> Iterator[str]:
 
 @lru_cache(maxsize=64)
 def _field(name: bytes) -> re.Pattern[bytes]:
-    """Return the expression of one field, which passes over all others without looking into them."""
+    """Return an expression that finds one field, and skips all others without looking into them."""
     return re.compile(
         rb"^" + re.escape(name) + rb"[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.IGNORECASE | re.MULTILINE
     )
 
 
 def whole_header(header: bytes) -> str:
-    """A header block for searching."""
+    """Return a header block for searching."""
     return header_text(_FOLD.sub(b" ", header))
 
 
 def body_texts(content: bytes, root: Part, longest: int) -> Iterator[str]:
-    """The text parts of a message, and the headers of messages in it, for searching.
+    """Yield the text parts of a message, and the headers of messages inside it, for searching.
 
-    A large part comes in pieces that overlap, so that what is searched for stands in one of them whole when it has
-    at most `longest` characters: no single step takes long, and other threads have their turn in between.
+    A large part comes in pieces that overlap by `longest` characters, so that a text of that length is found whole in
+    one of them. No single piece takes long, so that other threads run in between.
     """
     waiting = [root]
     while waiting:
@@ -97,7 +97,7 @@ def body_texts(content: bytes, root: Part, longest: int) -> Iterator[str]:
 
 
 def _charset(part: Part) -> str:
-    """Return the first charset that is named, as the scan takes the first boundary."""
+    """Return the first charset that the part names, as the scanner takes the first boundary."""
     return next((value for name, value in part.params if name == b"CHARSET" and value), b"utf-8").decode(
         "latin-1"
     )
@@ -112,12 +112,12 @@ def _overlapping(texts: Iterator[str], longest: int) -> Iterator[str]:
 
 
 def _text_pieces(content: bytes, part: Part, charset: str) -> Iterator[str]:
-    """As `plain_text` reads the whole, but what turns out not to be in any charset begins anew as Latin-1."""
+    """Yield a part as `plain_text` reads it, in pieces, but one that turns out invalid begins again as Latin-1."""
     try:
         decoder = codecs.getincrementaldecoder(_codec(charset))()
         for octets in _octet_pieces(content, part):
             yield decoder.decode(octets)
-            if len(decoder.getstate()[0]) > PIECE:  # UTF-7 reads a run without end anew with each piece
+            if len(decoder.getstate()[0]) > PIECE:  # UTF-7 reads an endless run again with each piece
                 raise ValueError
         yield decoder.decode(b"", True)
     except (ValueError, LookupError):
@@ -126,7 +126,7 @@ def _text_pieces(content: bytes, part: Part, charset: str) -> Iterator[str]:
 
 
 def _octet_pieces(content: bytes, part: Part) -> Iterator[bytes]:
-    """The decoded body in pieces."""
+    """Yield the body without its transfer encoding, in pieces."""
     encoding = part.encoding.upper()
     left = b""
     start = part.body
@@ -146,7 +146,7 @@ def _octet_pieces(content: bytes, part: Part) -> Iterator[bytes]:
 
 
 def _line_end(content: bytes, start: int, end: int) -> int:
-    """Where lines can be parted; in the middle of an endless one, but not within an escape."""
+    """Return where to cut: after a line; inside an endless line, but not inside an escape."""
     line = content.rfind(b"\n", start, end) + 1
     if line > start:
         return line
