@@ -148,7 +148,7 @@ class Server:
         assert done == (None,)
 
 
-async def say(peer: Peer, octets: bytes) -> None:
+async def send(peer: Peer, octets: bytes) -> None:
     peer.writer.write(octets)
     await peer.writer.drain()
 
@@ -165,7 +165,7 @@ async def until(peer: Peer, start: bytes) -> bytes:
 
 async def ask(peer: Peer, command: bytes) -> bytes:
     """Send a command, and return what the server sends up to the tagged reply."""
-    await say(peer, b"q " + command + b"\r\n")
+    await send(peer, b"q " + command + b"\r\n")
     heard = line = b""
     while not line.startswith(b"q "):
         async with asyncio.timeout(PATIENCE):
@@ -178,7 +178,7 @@ async def ask(peer: Peer, command: bytes) -> bytes:
 async def logged_in(server: Server, name: str = "ada", password: str = "secret") -> Peer:
     peer = await server.tls()
     await peer.line()
-    await say(peer, f"x LOGIN {name}@alpha.example {password}\r\n".encode())
+    await send(peer, f"x LOGIN {name}@alpha.example {password}\r\n".encode())
     assert b"x OK" in await until(peer, b"x ")
     return peer
 

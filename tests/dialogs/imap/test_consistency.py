@@ -120,8 +120,8 @@ async def test_clients_agree_with_the_mailbox(server: Server, seed: int, condsto
     for _ in range(8):
         await server.deliver("ada", MAIL)
     clients = []
-    for place in range(3):
-        client = Client(await server.tls(), seed * 10 + place)
+    for index in range(3):
+        client = Client(await server.tls(), seed * 10 + index)
         await client.until("* OK")
         await client.command("LOGIN ada@alpha.example secret")
         if condstore:

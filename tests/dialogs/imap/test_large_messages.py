@@ -8,7 +8,7 @@ from postroom.contracts.account import FlagMode
 from postroom.imap import bodies, octets
 from postroom.store.sqlite.account import SqliteAccount
 
-from .conftest import Server, ask, logged_in, say, until
+from .conftest import Server, ask, logged_in, send, until
 
 SECRET = b"Subject: for ada's eyes\r\n\r\nmarker-of-ada\r\n"
 
@@ -16,9 +16,9 @@ SECRET = b"Subject: for ada's eyes\r\n\r\nmarker-of-ada\r\n"
 async def test_large_messages_go_through_whole(server: Server) -> None:
     peer = await logged_in(server)
     mail = b"Subject: large\r\n\r\n" + bytes(random.Random(3).choices(b"abcdefgh\t ", k=900_000)) + b"\r\n"
-    await say(peer, b"a APPEND INBOX {%d+}\r\n" % len(mail) + mail + b"\r\nb SELECT INBOX\r\n")
+    await send(peer, b"a APPEND INBOX {%d+}\r\n" % len(mail) + mail + b"\r\nb SELECT INBOX\r\n")
     assert b"b OK" in await until(peer, b"b ")
-    await say(peer, b"c FETCH 1 (BODY.PEEK[] BODY.PEEK[TEXT]<100000.300000>)\r\n")
+    await send(peer, b"c FETCH 1 (BODY.PEEK[] BODY.PEEK[TEXT]<100000.300000>)\r\n")
     start = b"* 1 FETCH (BODY[] {%d}\r\n" % len(mail)
     heard = await peer.reader.readexactly(len(start) + len(mail))
     assert heard == start + mail
@@ -32,15 +32,15 @@ async def test_large_messages_wait_for_room(server: Server) -> None:
     budget = server.context.incoming
     budget.octets = 1 << 20
     ada, bob = await logged_in(server), await logged_in(server, "bob", "geheim")
-    await say(ada, b"a APPEND INBOX {900000}\r\n")
+    await send(ada, b"a APPEND INBOX {900000}\r\n")
     assert (await ada.line()).startswith(b"+ ")
-    await say(bob, b"a APPEND INBOX {800000+}\r\n" + b"x" * 400_000)
+    await send(bob, b"a APPEND INBOX {800000+}\r\n" + b"x" * 400_000)
     async with asyncio.timeout(60):
         while not budget.waiting:
             await asyncio.sleep(0.01)
-    await say(ada, b"x" * 900_000 + b"\r\n")
+    await send(ada, b"x" * 900_000 + b"\r\n")
     assert (await ada.line()).startswith(b"a OK")
-    await say(bob, b"x" * 400_000 + b"\r\n")
+    await send(bob, b"x" * 400_000 + b"\r\n")
     assert (await bob.line()).startswith(b"a OK")
     assert budget.held == 0
 
@@ -50,7 +50,7 @@ async def test_a_large_message_that_breaks_off_gives_its_room_back(
 ) -> None:
     budget = server.context.incoming
     leaving, slow = await logged_in(server), await logged_in(server, "bob", "geheim")
-    await say(leaving, b"a APPEND INBOX {900000}\r\n")
+    await send(leaving, b"a APPEND INBOX {900000}\r\n")
     assert (await leaving.line()).startswith(b"+ ")
     assert budget.held == 900_000
     leaving.writer.close()
@@ -59,7 +59,7 @@ async def test_a_large_message_that_breaks_off_gives_its_room_back(
             await asyncio.sleep(0.01)
     monkeypatch.setattr(octets, "ROOM_SECONDS", 0.05)
     monkeypatch.setattr(octets, "SLOWEST", 1 << 30)
-    await say(slow, b"a APPEND INBOX {900000}\r\n")
+    await send(slow, b"a APPEND INBOX {900000}\r\n")
     assert await until(slow, b"* BYE") == b"+ OK\r\n* BYE Autologout, idle for too long\r\n"
     assert budget.held == 0
 
@@ -71,7 +71,7 @@ async def test_who_waits_for_room_too_long_is_sent_away(
     await server.context.incoming.take("bob", 1 << 20)
     monkeypatch.setattr(octets, "ROOM_SECONDS", 0.05)
     peer = await logged_in(server)
-    await say(peer, b"a APPEND INBOX {900000}\r\n")
+    await send(peer, b"a APPEND INBOX {900000}\r\n")
     assert (await until(peer, b"* BYE")).startswith(b"* BYE Too many large messages")
 
 
@@ -88,14 +88,14 @@ async def test_messages_too_large_to_be_held_are_sent_piece_by_piece(
         b"UID FETCH 1 (BODY.PEEK[] BODY.PEEK[TEXT] BODY.PEEK[2]<3.500> BODY.PEEK[2]<90000.1> BODY.PEEK[2.MIME]"
         b" BODY.PEEK[3] BODY.PEEK[HEADER.FIELDS (Subject)] BODY.PEEK[1]<2.4> RFC822.SIZE)\r\n"
     )
-    await say(peer, b"a SELECT INBOX\r\n")
+    await send(peer, b"a SELECT INBOX\r\n")
     await until(peer, b"a ")
-    await say(peer, b"b " + wanted)
+    await send(peer, b"b " + wanted)
     end = b"\r\nb OK UID FETCH completed\r\n"
     whole = await peer.reader.readuntil(end)
     monkeypatch.setattr(bodies, "LARGE", 10)
     monkeypatch.setattr(bodies, "LARGE_PIECE", 7)
-    await say(peer, b"b " + wanted)
+    await send(peer, b"b " + wanted)
     assert await peer.reader.readuntil(end) == whole
 
 

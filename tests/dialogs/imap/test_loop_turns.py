@@ -65,7 +65,7 @@ class Client:
         self.socket = context.wrap_socket(plain, server_hostname="localhost")
         self.socket.recv(1000)
 
-    def say(self, command: bytes) -> None:
+    def send(self, command: bytes) -> None:
         """Send a command. Raises AssertionError when the reply is not OK."""
         self.socket.sendall(b"t " + command + b"\r\n")
         last = b"\r\n"
@@ -99,7 +99,7 @@ def frozen() -> Iterator[None]:
 @pytest.fixture
 async def client(server: Server, frozen: None) -> AsyncIterator[Client]:
     peer = await asyncio.to_thread(Client, server.ports["imaps"], server.client_tls())
-    await asyncio.to_thread(peer.say, b"LOGIN ada@alpha.example secret")
+    await asyncio.to_thread(peer.send, b"LOGIN ada@alpha.example secret")
     yield peer
     peer.socket.close()
 
@@ -109,7 +109,7 @@ async def watched(client: Client, command: bytes) -> tuple[Probe, float]:
     probe = Probe()
     watching = asyncio.ensure_future(probe.run())
     before = time.thread_time()
-    await asyncio.to_thread(client.say, command)
+    await asyncio.to_thread(client.send, command)
     await asyncio.sleep(0.01)  # the last turn is seen too
     work = time.thread_time() - before
     watching.cancel()
@@ -122,7 +122,7 @@ async def test_no_command_holds_the_loop(server: Server, client: Client) -> None
     waits = dict.fromkeys(COMMANDS, 1e9)
     for _ in range(amount(1, 5)):
         await fill(server, MESSAGES)
-        await asyncio.to_thread(client.say, b"SELECT INBOX")
+        await asyncio.to_thread(client.send, b"SELECT INBOX")
         for command in COMMANDS:
             probe, work = await watched(client, command)
             assert probe.longest <= max(LONGEST, SHARE * work), (command, probe.longest, work)

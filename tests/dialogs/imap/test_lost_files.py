@@ -9,7 +9,7 @@ from postroom.imap import bodies
 from postroom.store.sqlite.account import SqliteAccount
 
 from ..runner import Peer
-from .conftest import Server, ask, logged_in, say, until
+from .conftest import Server, ask, logged_in, send, until
 
 REPLY = b"NO [CORRUPTION] Some of the messages cannot be read, the log says which"
 
@@ -52,7 +52,7 @@ async def lost(server: Server, told: Told, tmp_path: Path) -> str:
 
 async def selected(server: Server) -> Peer:
     peer = await logged_in(server)
-    await say(peer, b"a SELECT INBOX\r\n")
+    await send(peer, b"a SELECT INBOX\r\n")
     await until(peer, b"a ")
     return peer
 
@@ -64,7 +64,7 @@ async def test_the_others_are_served(
 ) -> None:
     monkeypatch.setattr(bodies, "LARGE", large)
     peer = await selected(server)
-    await say(peer, b"b " + command + b" 1:3 (UID BODY[TEXT])\r\n")
+    await send(peer, b"b " + command + b" 1:3 (UID BODY[TEXT])\r\n")
     heard = await until(peer, b"b ")
     assert b"body of one" in heard
     assert b"body of three" in heard
@@ -76,20 +76,20 @@ async def test_the_others_are_served(
 
 async def test_what_needs_no_file_is_answered(server: Server, told: Told, lost: str) -> None:
     peer = await selected(server)
-    await say(peer, b"b FETCH 2 (ENVELOPE RFC822.SIZE BODYSTRUCTURE)\r\n")
+    await send(peer, b"b FETCH 2 (ENVELOPE RFC822.SIZE BODYSTRUCTURE)\r\n")
     heard = await until(peer, b"b ")
     assert b'"two"' in heard
     assert heard.endswith(b"b OK FETCH completed\r\n")
-    await say(peer, b"c FETCH 2 BODY.PEEK[]\r\n")
+    await send(peer, b"c FETCH 2 BODY.PEEK[]\r\n")
     assert await until(peer, b"c ") == b"c " + REPLY + b"\r\n"
-    await say(peer, b"d FETCH 2 BODY.PEEK[HEADER]\r\n")
+    await send(peer, b"d FETCH 2 BODY.PEEK[HEADER]\r\n")
     assert await until(peer, b"d ") == b"d " + REPLY + b"\r\n"
     assert len(told.errors) == 2
 
 
 async def test_a_search_tells_what_it_could_read(server: Server, told: Told, lost: str) -> None:
     peer = await selected(server)
-    await say(peer, b"b SEARCH BODY body\r\n")
+    await send(peer, b"b SEARCH BODY body\r\n")
     assert await until(peer, b"b ") == (
         b"* SEARCH 1 3\r\nb OK [CORRUPTION] Some of the messages cannot be read, the log says which\r\n"
     )
@@ -98,7 +98,7 @@ async def test_a_search_tells_what_it_could_read(server: Server, told: Told, los
 
 async def test_it_can_be_copied_and_expunged(server: Server, told: Told, lost: str) -> None:
     peer = await selected(server)
-    await say(peer, b"b STORE 2 +FLAGS.SILENT (\\Deleted)\r\nc EXPUNGE\r\nd FETCH 1:* BODY.PEEK[TEXT]\r\n")
+    await send(peer, b"b STORE 2 +FLAGS.SILENT (\\Deleted)\r\nc EXPUNGE\r\nd FETCH 1:* BODY.PEEK[TEXT]\r\n")
     heard = await until(peer, b"d ")
     assert b"* 2 EXPUNGE" in heard
     assert heard.endswith(b"d OK FETCH completed\r\n")
@@ -129,7 +129,7 @@ async def test_a_file_that_is_damaged_while_it_is_sent(
         assert heard.endswith(b"\r\nbody\r\n)\r\nq OK FETCH completed\r\n")
         assert told.errors == []
     else:
-        await say(peer, b"b FETCH 1 BODY.PEEK[]\r\n")
+        await send(peer, b"b FETCH 1 BODY.PEEK[]\r\n")
         assert await peer.closed() == b"* 1 FETCH (BODY[] {24}\r\nSubject"
         assert len(told.errors) == 1
         again = await selected(server)  # where the next attempt finds it out before it begins
@@ -149,6 +149,6 @@ async def test_expunged_by_another_is_no_damage(
     monkeypatch.setattr(SqliteAccount, "content", late)
     await server.deliver("ada", b"Subject: x\r\n\r\nbody\r\n")
     peer = await selected(server)
-    await say(peer, b"b FETCH 1 BODY.PEEK[]\r\n")
+    await send(peer, b"b FETCH 1 BODY.PEEK[]\r\n")
     assert b"b NO [EXPUNGEISSUED]" in await until(peer, b"b ")
     assert told.errors == []

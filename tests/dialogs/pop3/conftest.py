@@ -76,9 +76,9 @@ class Server:
     def issue(self) -> None:
         """Replace the agents' certificate by a new one."""
         certificate = self.authority.issue_cert("mail.a.example", "localhost", "127.0.0.1")
-        place = self.folder / "tls/mail.a.example"
-        certificate.private_key_pem.write_to_path(str(place / "key.pem"))
-        (place / "fullchain.pem").write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
+        target = self.folder / "tls/mail.a.example"
+        certificate.private_key_pem.write_to_path(str(target / "key.pem"))
+        (target / "fullchain.pem").write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
 
 
 def _prepare(folder: Path) -> Server:

@@ -48,9 +48,9 @@ async def test_sizes_count_what_is_served(account: MailAccount) -> None:
 
 async def test_update_removes_the_deleted_and_marks_the_read(account: MailAccount) -> None:
     maildrop = await Maildrop.open(account)
-    for place in (1, 2):
-        await maildrop.content(place)
-        maildrop.note_read(place)
+    for number in (1, 2):
+        await maildrop.content(number)
+        maildrop.note_read(number)
     await maildrop.content(3)
     maildrop.delete(2)
     maildrop.delete(4)
@@ -104,11 +104,11 @@ async def test_one_at_a_time(account: MailAccount) -> None:
     await second.close()
 
 
-@pytest.mark.parametrize("place", [0, 5, 4_294_967_295])
-async def test_numbers_that_nobody_has(account: MailAccount, place: int) -> None:
+@pytest.mark.parametrize("number", [0, 5, 4_294_967_295])
+async def test_numbers_that_nobody_has(account: MailAccount, number: int) -> None:
     maildrop = await Maildrop.open(account)
     with pytest.raises(PeerError):
-        maildrop.size(place)
+        maildrop.size(number)
     with pytest.raises(PeerError):
-        maildrop.delete(place)
+        maildrop.delete(number)
     await maildrop.close()
