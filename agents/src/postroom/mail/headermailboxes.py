@@ -111,7 +111,7 @@ def author(block: HeaderBlock) -> Author:
 
 
 def _has_one_reading(value: bytes, found: tuple[Mailbox, ...]) -> bool:
-    """Whether readers who take liberties with a well-formed field see the same authors.
+    """Return whether lenient readers of a well-formed field see the same authors.
 
     Some see encoded words before quotes and comments, or decode them within an address, where RFC 2047 section 5
     forbids them, and others see the address in angle brackets within a comment.
@@ -127,7 +127,7 @@ def _has_one_reading(value: bytes, found: tuple[Mailbox, ...]) -> bool:
 
 
 def _comments(text: bytes) -> Iterator[bytes]:
-    """The comments of a well-formed field."""
+    """Return the comments of a well-formed field."""
     position = 0
     while opening := _SPECIAL.search(text, position):
         at = opening.start()

@@ -72,7 +72,7 @@ def everybody(text: bytes) -> Untidy:
 
 
 def _end_of_others(name: bytes) -> int:
-    """How much of a masked name somebody may read as addresses of its own."""
+    """Return the length of a masked name's beginning that a reader may take for other addresses."""
     end = max(name.rfind(b","), name.rfind(b";"), 0)
     for _ in range(_COMMENT_PASSES):
         name, count = _PAIR.subn(lambda found: b" " * len(found[0]), name)
@@ -83,7 +83,7 @@ def _end_of_others(name: bytes) -> int:
 
 
 def words_masked(text: bytes) -> bytes:
-    """The text with an atom in place of each encoded word, for readers who see those before quotes and comments."""
+    """Put an atom in place of each encoded word, for readers who see those before quotes and comments."""
     return _SPACED_WORD.sub(lambda found: b"q" + b" " * found[0][-1:].isspace(), text)
 
 
@@ -134,7 +134,7 @@ def _domains(text: bytes) -> tuple[bytes, ...]:
 
 
 def _decoded(word: tuple[bytes, bytes, bytes]) -> bytes:
-    """The octets of an encoded word, also of one whose end is missing."""
+    """Return the octets of an encoded word, even of one without its end."""
     _, encoding, octets = word
     if encoding in b"qQ":
         return binascii.a2b_qp(octets, header=True)
