@@ -13,6 +13,7 @@ from .test_lost_files import REPLY, Told, selected
 
 SEARCHED = b"OK [CORRUPTION] Some of the messages cannot be read, the log says which"
 WORDS = (b"one", b"two", b"three")
+SECOND = "SELECT content FROM messages WHERE key = 4294967298"  # INBOX, UID 2
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ async def test_a_structure_that_cannot_be_read_is_made_anew(
 ) -> None:
     change(
         account,
-        f"UPDATE contents SET detail = {detail} WHERE id = (SELECT content FROM messages WHERE key = 4294967298)",
+        f"UPDATE contents SET detail = {detail} WHERE id = ({SECOND})",
     )
     peer = await selected(server)
     heard = await ask(peer, b"FETCH 1:3 (ENVELOPE BODYSTRUCTURE BODY.PEEK[1])")
@@ -119,7 +120,7 @@ async def test_neither_structure_nor_file(server: Server, told: Told, account: P
     file_of_two(account).unlink()
     change(
         account,
-        "UPDATE contents SET detail = x'c1' WHERE id = (SELECT content FROM messages WHERE key = 4294967298)",
+        f"UPDATE contents SET detail = x'c1' WHERE id = ({SECOND})",
     )
     peer = await selected(server)
     heard = await ask(peer, b"FETCH 1:3 (UID ENVELOPE)")
@@ -131,7 +132,7 @@ async def test_neither_structure_nor_file(server: Server, told: Told, account: P
 
 
 async def test_a_row_without_content(server: Server, told: Told, account: Path) -> None:
-    change(account, "DELETE FROM contents WHERE id = (SELECT content FROM messages WHERE key = 4294967298)")
+    change(account, f"DELETE FROM contents WHERE id = ({SECOND})")
     peer = await selected(server)
     heard = await ask(peer, b"FETCH 1:3 (UID ENVELOPE BODY.PEEK[])")
     assert heard.count(b"body of") == 2
@@ -175,7 +176,7 @@ async def test_keywords_that_are_no_text(server: Server, told: Told, account: Pa
 @pytest.mark.parametrize("name", ["CAST(x'ff41' AS TEXT)", "hex(zeroblob(300))", "'a/b'"])
 async def test_a_name_of_no_file(server: Server, told: Told, account: Path, name: str) -> None:
     (account / "messages/a").touch()
-    change(account, f"UPDATE contents SET file = {name} WHERE id = 2")
+    change(account, f"UPDATE contents SET file = {name} WHERE id = ({SECOND})")
     peer = await selected(server)
     heard = await ask(peer, b"FETCH 1:3 (UID BODY.PEEK[])")
     assert heard.count(b"body of") == 2
@@ -188,7 +189,7 @@ async def test_a_mistake_of_ours_in_one_answer(server: Server, told: Told, accou
     """A file name that no system call accepts stands for any fault of ours."""
     change(
         account,
-        "UPDATE contents SET file = 'a' || char(0) WHERE id = (SELECT content FROM messages WHERE key = 4294967298)",
+        f"UPDATE contents SET file = 'a' || char(0) WHERE id = ({SECOND})",
     )
     peer = await selected(server)
     heard = await ask(peer, b"FETCH 1:3 (UID BODY.PEEK[])")

@@ -26,6 +26,12 @@ from ...ports import free_port
 
 PASSWORD = "s3cret with spaces"
 PEOPLE = 60
+FAR = f"""
+import runpy
+from postroom.pop3 import app
+app.open_store = runpy.run_path({str(Path(__file__).parents[2] / "contracts/far_store.py")!r})["FarStore"]
+app.main()
+"""
 
 
 @dataclass
@@ -36,6 +42,7 @@ class Server:
     authority: trustme.CA
     plain: int
     secured: int
+    far: bool = False  # the pop3 agent's store answers every call after 5 ms
     processes: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
     _next: int = 0
 
@@ -134,6 +141,8 @@ def _toml(value: object) -> str:
 def start(server: Server, agent: str) -> subprocess.Popen[str]:
     """Start one agent and wait until it is ready."""
     code = f"from postroom.{agent}.app import main; main()"
+    if agent == "pop3" and server.far:
+        code = FAR
     process = subprocess.Popen(
         [sys.executable, "-c", code, "--config", str(server.folder / f"{agent}.toml")],
         stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
@@ -167,9 +176,10 @@ def stop(server: Server, agent: str, *, faulty: bool = False) -> str:
     return said
 
 
-def running(folder: Path) -> Iterator[Server]:
+def running(folder: Path, *, far: bool = False) -> Iterator[Server]:
     """Run both agents in a folder until the generator continues."""
     server = _prepare(folder)
+    server.far = far
     for agent, settings in _settings(server).items():
         lines = (f"{name} = {_toml(value)}\n" for name, value in settings.items())
         (folder / f"{agent}.toml").write_text("".join(lines))
@@ -183,6 +193,12 @@ def running(folder: Path) -> Iterator[Server]:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Return a server for tests that leave the agents as they are."""
     yield from running(tmp_path_factory.mktemp("pop3"))
+
+
+@pytest.fixture(scope="session")
+def far_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The same over a store that is far away."""
+    yield from running(tmp_path_factory.mktemp("far"), far=True)
 
 
 @pytest.fixture

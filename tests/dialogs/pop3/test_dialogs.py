@@ -77,8 +77,10 @@ class Player:
             return b""
 
 
+@pytest.mark.parametrize("which", ["server", "far_server"])
 @pytest.mark.parametrize("path", DIALOGS, ids=lambda path: path.stem)
-def test_dialog(server: Server, path: Path) -> None:
+def test_dialog(request: pytest.FixtureRequest, which: str, path: Path) -> None:
+    server: Server = request.getfixturevalue(which)
     Player(server, path.read_text().splitlines()).play()
 
 
