@@ -70,7 +70,7 @@ def inventory_folder() -> Path:
             if name in path.parts:  # ansible-vault names a file, not an inventory
                 return path.parents[len(path.parts) - 1 - path.parts.index(name)].resolve()
     named = [*inventories(words), *os.environ.get("ANSIBLE_INVENTORY", "").split(",")]
-    paths = [Path(name).expanduser() for name in named if name and not name.endswith(",")]
+    paths = [Path(name).expanduser() for name in named if name]
     path = paths[0] if paths else configured()
     return (path if path.is_dir() else path.parent).resolve()
 
