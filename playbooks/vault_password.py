@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-VAULT = Path("group_vars", "all", "secrets.yml")
+VAULT = Path("group_vars", "postroom", "secrets.yml")
 SEAL = b"$ANSIBLE_VAULT"
 VARIABLES = ("group_vars", "host_vars")
 GENERATIONS = 4  # from this program up to Ansible: a shell or a worker may stand between them

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from postroom.contracts.queueadmin import Selection
 from postroom.queue.sqlite import admin
 
+from .agents import AGENTS
 from .clients import domain_of, imap, smtp, wait_for
 from .conftest import Sandbox
 
 DOMAINS = ("alpha.example", "beta.example")
 PEOPLE = tuple(f"{name}@{domain}" for domain in DOMAINS for name in ("ada", "bob"))
 OUTSIDE = "someone@outside.example"
-AGENTS = ("mta", "msa", "relay", "mda", "imap", "pop3", "auth")
 ARGUMENTS = (
     *(part for address in PEOPLE for part in ("--user", f"{address}:secret of {address}")),
     "--set", "*.drain_seconds=3", "--set", "relay.retry_minimum=0.5", "--set", "relay.retry_maximum=1.5",

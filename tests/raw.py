@@ -4,14 +4,12 @@ import socket
 import ssl
 from contextlib import suppress
 
+from .agents import PORTS, SERVED_BY
 from .clients import Site, context
 
 GREETED = ("smtp", "submission", "imap", "pop3")  # in clear; the others begin with TLS
-SERVICES = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s")
-AGENT = {
-    "smtp": "mta", "submission": "msa", "submissions": "msa", "imap": "imap", "imaps": "imap", "pop3": "pop3",
-    "pop3s": "pop3",
-}  # fmt: skip
+SERVICES = tuple(PORTS)
+AGENT = SERVED_BY
 
 
 def connect(site: Site, domain: str, service: str, seconds: float = 60.0) -> socket.socket:

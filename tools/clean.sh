@@ -16,6 +16,6 @@ if is_root_possible; then
     fi
     as_root rm -rf build # a part of it was made by root
 fi
-rm -f inventory/demo/group_vars/all/secrets.yml
+rm -f inventory/demo/group_vars/postroom/secrets.yml
 rm -rf build .venv .ansible .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 echo "removed: the demo's hosts, network, images and secrets; build, .venv and caches"

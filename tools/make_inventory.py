@@ -21,6 +21,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATES = Path(__file__).resolve().parent / "inventory"
+CHANGES = ROOT / "playbooks/vars/changes.yml"
 USAGE = "make inventory NAME=acme DOMAIN=acme.org HOST=mail.acme.org IPV4=192.0.2.25"
 GROUP = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
 # Ansible's own groups, and those that the playbooks work on.
@@ -122,6 +123,7 @@ def write(folder: Path, words: argparse.Namespace) -> None:
         **vars(words),
         "title": words.title or words.name.replace("_", " ").title(),
         "person": person,
+        "newest": yaml.safe_load(CHANGES.read_text())["postroom_changes"][-1]["version"],
         "person_name": words.admin.replace("_", " ").title() or "Administrator",
     }
     environment = jinja2.Environment(  # noqa: S701 -- YAML, of values that were judged
@@ -134,9 +136,10 @@ def write(folder: Path, words: argparse.Namespace) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as place:
         draft = Path(place) / "inventory"
-        (draft / "group_vars").mkdir(parents=True)
+        (draft / "group_vars/postroom").mkdir(parents=True)
         for template, target in {
             "hosts.yml.j2": "hosts.yml",
+            "group_vars/site.yml.j2": "group_vars/postroom/site.yml",
             "group_vars/company.yml.j2": f"group_vars/{words.name}.yml",
         }.items():
             (draft / target).write_text(environment.get_template(template).render(values))

@@ -14,8 +14,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from tests.agents import PORTS  # noqa: E402
 from tests.clients import field, message, received, smtp, submit  # noqa: E402
-from tests.hosts.site import PORTS, HostsSite  # noqa: E402
+from tests.hosts.site import HostsSite  # noqa: E402
 
 ADA, GRACE = "ada@alpha.example", "grace@beta.example"
 WIDTH = 44
@@ -116,7 +117,7 @@ def second_run(log: str) -> str:
     recap = re.findall(
         r"^(\S+)\s+: ok=\d+\s+changed=(\d+).*failed=(\d+)", Path(log).read_text(), re.MULTILINE
     )
-    changed = {host: int(count) for host, count, _ in recap}
+    changed = {host: int(count) for host, count, _ in recap if host != "localhost"}
     if not changed or any(changed.values()):
         raise AssertionError(f"changed {changed}")
     return f"changed 0 on {len(changed)} hosts"

@@ -17,7 +17,9 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/reference/settings.md"
-AGENTS = ("mta", "msa", "relay", "mda", "imap", "pop3", "auth")
+AGENTS = [
+    row["name"] for row in yaml.safe_load((ROOT / "playbooks/vars/agents.yml").read_text())["postroom_agents"]
+]
 OTHERS = ("directory", "host", "resolver", "tls", "release")
 
 PLACE = "a place on the host: units, sandboxes and other agents name it too"
@@ -48,7 +50,7 @@ FIXED = {
 HEAD = """# Settings
 
 Every setting that an inventory may change, with its default and the values that it accepts. A setting for all hosts
-belongs into `group_vars/all/site.yml`, one for a company into its group's file, one for a host beside the host's name.
+belongs into `group_vars/postroom/site.yml`, one for a company into its group's file, one for a host beside its name.
 Preflight judges all of them before the first change. What people, domains and hosts need is in
 [the inventory](inventory.md).
 
@@ -150,7 +152,7 @@ SPECS = {name: spec for role in (*AGENTS, *OTHERS) for name, spec in options(rol
 
 def accepts(name: str, value: Any) -> bool:
     """Whether the preflight lets the value pass: by type, form, and the agent's own range."""
-    return not list(JUDGE.host_faults({name: value}, SPECS, {}))
+    return not list(JUDGE.host_faults({name: value}, SPECS, {}, AGENTS))
 
 
 def values(name: str, spec: Mapping[str, Any]) -> str:

@@ -58,7 +58,8 @@ def behind_nat(host: str, variable: str, address: Address, ports: list[int]) -> 
     return (
         f"{said}. If the host is behind NAT: enter the router's public address, forward its TCP ports{which} "
         f"to {address}, let the host out to port 25 under the same address, and have the address's PTR record "
-        f"name {host}. Programs inside reach the public address only if the router leads them back"
+        f"name {host}; {address} then goes into host_private_ipv4. Programs inside reach the "
+        "public address only if the router leads them back"
     )
 
 

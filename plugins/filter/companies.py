@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 COMPANY_KEYS = (
+    "id",
     "name",
     "administrator",
     "domains",
@@ -18,39 +19,70 @@ COMPANY_KEYS = (
     "dkim_rsa_bits",
 )
 
+HostVars = Mapping[str, Mapping[str, Any]]
 
-def companies(hostvars: Mapping[str, Mapping[str, Any]], host_names: list[str]) -> list[dict[str, Any]]:
-    """One entry per company, in order of its name: its `company_*` variables and the hosts that carry them.
 
-    The variables belong to the company's group, so every host of it carries the same values. `no_text` are the keys
-    of domains, people and aliases that YAML reads as something else; yaml_words.py explains them.
+def companies(hostvars: HostVars, mail_hosts: list[str]) -> list[dict[str, Any]]:
+    """One entry per company, in order of its id: its `company_*` variables and the mail hosts that have them.
+
+    The variables belong to the company's group, so every host of it has the same values. `differing` are those that
+    another host of the same id has with another value: variable -> the two hosts. `no_text` are the keys of domains,
+    people and aliases that YAML reads as something else; yaml_words.py explains them.
     """
     found: dict[str, dict[str, Any]] = {}
-    for host in sorted(host_names):
-        variables = hostvars[host]
-        if "company_domains" not in variables and "company_name" not in variables:
+    for host in sorted(mail_hosts):
+        given = {key: hostvars[host].get(f"company_{key}") for key in COMPANY_KEYS}
+        if all(value is None for value in given.values()):
             continue
-        name = str(variables.get("company_name", ""))
-        if name in found:
-            found[name]["hosts"].append(host)
+        company = {key: plain(value) for key, value in given.items()}
+        name = str(given["id"] or "") if given["name"] in (None, "") else str(given["name"])
+        key = str(given["id"] or f" {name}")  # companies without an id are told apart by their names
+        if key in found:
+            found[key]["hosts"].append(host)
+            note_differences(found[key], company, host)
             continue
-        company = {key: plain(variables.get(f"company_{key}")) for key in COMPANY_KEYS}
-        given = [variables.get(f"company_{key}") for key in COMPANY_KEYS]
-        odd = sorted({str(key) for value in given for key in keys(value) if not isinstance(key, str)})
-        found[name] = {**company, "name": name, "hosts": [host], "no_text": odd}
-    return [found[name] for name in sorted(found)]
+        odd = sorted({str(key) for value in given.values() for key in keys(value) if not isinstance(key, str)})
+        found[key] = {**company, "id": str(given["id"] or ""), "name": name, "hosts": [host], "no_text": odd}
+        found[key]["odd_id"] = given["id"] is not None and not isinstance(given["id"], str)
+        found[key]["untitled"] = given["name"] in (None, "")
+        found[key]["differing"] = {}
+    return [found[key] for key in sorted(found)]
 
 
-def hosts(hostvars: Mapping[str, Mapping[str, Any]], host_names: list[str]) -> dict[str, dict[str, str]]:
-    """Name of each host: its public addresses (empty when unset) and its company's name (empty for a shared host)."""
+def note_differences(company: dict[str, Any], other: Mapping[str, Any], host: str) -> None:
+    for key in COMPANY_KEYS:
+        if key not in ("id", "name") and other[key] != company[key]:
+            company["differing"].setdefault(key, [company["hosts"][0], host])
+    if str(other["name"]) != company["name"] and not company["untitled"]:
+        company["differing"].setdefault("name", [company["hosts"][0], host])
+
+
+def hosts(hostvars: HostVars, host_names: list[str], mail_hosts: list[str]) -> dict[str, dict[str, Any]]:
+    """Name of each host: its public addresses (empty when unset), its company's id, whether agents run there."""
     return {
         host: {
             "ipv4": str(hostvars[host].get("host_ipv4") or ""),
             "ipv6": str(hostvars[host].get("host_ipv6") or ""),
-            "company": str(hostvars[host].get("company_name") or ""),
+            "private_ipv4": str(hostvars[host].get("host_private_ipv4") or ""),
+            "company": str(hostvars[host].get("company_id") or ""),
+            "mail": host in mail_hosts,
         }
         for host in sorted(host_names)
     }
+
+
+def seen(companies: list[Mapping[str, Any]], hosts: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return what an inventory in order has, in numbers, so that a missing part is noticed."""
+    mail = sum(bool(host["mail"]) for host in hosts.values())
+    amounts = [
+        (len(companies), "company", "companies"),
+        (sum(len(company["domains"]) for company in companies), "domain", "domains"),
+        (sum(len(company["people"] or ()) for company in companies), "person", "people"),
+        (mail, "mail host", "mail hosts"),
+    ]
+    if others := len(hosts) - mail:
+        amounts.append((others, "other host", "other hosts"))
+    return f"{', '.join(f'{count} {one if count == 1 else many}' for count, one, many in amounts)}: nothing is wrong."
 
 
 def variables(hostvars: Mapping[str, Mapping[str, Any]], host_names: list[str]) -> list[str]:
@@ -75,4 +107,9 @@ class FilterModule:
     """Registers the filters with Ansible."""
 
     def filters(self) -> dict[str, Any]:
-        return {"postroom_companies": companies, "postroom_hosts": hosts, "postroom_variables": variables}
+        return {
+            "postroom_companies": companies,
+            "postroom_hosts": hosts,
+            "postroom_seen": seen,
+            "postroom_variables": variables,
+        }

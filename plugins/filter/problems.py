@@ -6,7 +6,6 @@ Room rule: pure. Companies and hosts come in as `companies.py` reads them, sente
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
@@ -33,37 +32,12 @@ PERSON_STATES = ("active", "disabled", "deleted")
 DOMAIN_OPTIONS = {"home", "mx", "alias_of", "catch_all", "dmarc", "spf_include", "dkim_rsa_bits", "separator"}
 DMARC_OPTIONS = {"policy", "subdomain_policy", "reports"}
 DMARC_POLICIES = ("none", "quarantine", "reject")  # RFC 9989 section 4.7
-COMPANY_VARIABLES = (
-    "name",
-    "administrator",
-    "domains",
-    "people",
-    "aliases",
-    "client_services",
-    "dkim_rsa_bits",
-)
-AGENTS = ("mta", "msa", "relay", "mda", "imap", "pop3", "auth")
-HOST_VARIABLES = {"host_ipv4", "host_ipv6"}
-LIKE = 0.85  # how much a name must look like one of ours to be taken for it, whatever it begins with
 CLIENT_SERVICES = ("submissions", "submission", "imaps", "imap", "pop3s", "pop3")
 SMALLEST_RSA = 2048  # RFC 8301 section 3.2 asks signers for at least this
 LARGEST_RSA = 4096
 SMALLEST_QUOTA = 10**6
-# What playbooks/wiring.yml and the playbooks read; docs/reference/inventory.md explains each.
-SITE_VARIABLES = {
-    "site_dns_listen",
-    "site_extra_zones",
-    "site_private_root",
-    "site_private_zones",
-    "site_resolver_cache_seconds",
-    "site_resolver_clients",
-    "site_resolver_forwarders",
-    "site_resolver_listen",
-    "site_tls_certificates",
-}
-
 Company = Mapping[str, Any]
-Hosts = Mapping[str, Mapping[str, str]]
+Hosts = Mapping[str, Mapping[str, Any]]
 
 
 def quota_bytes(value: Any) -> int:
@@ -78,33 +52,17 @@ def problems(companies: list[Company], hosts: Hosts) -> list[str]:
     """All that is wrong with the inventory, a sentence each; empty when the hosts may be changed."""
     known = {domain for company in companies for domain in mapping(company["domains"])}
     found = [*host_problems(hosts)]
-    if not companies:
-        found.append(
-            "company_name is set for no host: give the group of a company's hosts the variables company_*"
-        )
+    belonging = {host for company in companies for host in company["hosts"]}
+    for host, entry in hosts.items():
+        if entry.get("mail", True) and host not in belonging:
+            remedy = "put it into the group of its company"
+            found.append(f"{host} is in mail_hosts, but has no company_* variables: {remedy}")
     for company in companies:
         found += company_problems(company)
         found += domain_problems(company, hosts)
         found += people_problems(company, known)
         found += alias_problems(company, known)
     return [*found, *repeated_domains(companies), *repeated_addresses(companies)]
-
-
-def unknown_variables(names: list[str], settings: list[str]) -> list[str]:
-    """A sentence for each variable that looks like ours and is read by nothing: a typing mistake, most likely.
-
-    `names`: all variables of the inventory. `settings`: the variables of the roles.
-    """
-    known = {*(f"company_{key}" for key in COMPANY_VARIABLES), *SITE_VARIABLES, *HOST_VARIABLES, *settings}
-    ours = tuple(f"{prefix}_" for prefix in ("company", "site", *AGENTS))
-    found = []
-    for name in sorted(set(names) - known):
-        likeness = 0.6 if name.startswith(ours) else LIKE
-        close = difflib.get_close_matches(name, known, 1, likeness)
-        if close or name.startswith(ours):
-            remedy = f"perhaps {close[0]}?" if close else "take it out"
-            found.append(f"{name} is no variable of Postroom: {remedy}")
-    return found
 
 
 def host_problems(hosts: Hosts) -> Iterator[str]:
@@ -123,12 +81,18 @@ def host_problems(hosts: Hosts) -> Iterator[str]:
             elif value in seen:
                 yield f"{variable} of {name} is {value}, which is also {seen[value]}'s: give each host its own address"
             seen.setdefault(value, name)
+        private = host.get("private_ipv4", "")
+        if private and not is_address(private, 4):
+            yield f"host_private_ipv4 of {name} is {private!r}: write a single IPv4 address"
+        elif private and private == host["ipv4"]:
+            yield (
+                f"host_private_ipv4 of {name} is {private}, which is also host_ipv4: give the address "
+                "that others see there"
+            )
 
 
 def company_problems(company: Company) -> Iterator[str]:
     name, people = company["name"], mapping(company["people"])
-    if not name:
-        yield f"company_name of {company['hosts'][0]} is missing: name the company in its group's variables"
     if not mapping(company["domains"]):
         yield f"company_domains of {name or company['hosts'][0]} is empty: list at least one mail domain"
     administrator = company["administrator"]
@@ -168,9 +132,7 @@ def domain_problems(company: Company, hosts: Hosts) -> Iterator[str]:
         yield from unknown_options(where, options, DOMAIN_OPTIONS)
         yield from home_problems(where, options.get("home"), company, hosts)
         yield from list_problems(where, options, ("mx", "spf_include"))
-        for host in listing(options.get("mx")):
-            if host not in hosts:
-                yield f"{where}: mx has {host!r}, which is no host of the inventory: add the host or drop it here"
+        yield from exchanger_problems(where, options, company, hosts)
         alias = options.get("alias_of")
         known = isinstance(alias, str) and alias in domains
         leads_on = not is_no_text(alias) and (not known or mapping(domains[alias]).get("alias_of"))
@@ -190,9 +152,36 @@ def home_problems(where: str, home: Any, company: Company, hosts: Hosts) -> Iter
     elif not isinstance(home, str):
         yield f"{where}: home is {home!r}: a domain has exactly one home host; list others under mx"
     elif home not in hosts:
-        yield f"{where}: home is {home!r}, which is no host of the inventory: use one of {', '.join(company['hosts'])}"
+        yield (
+            f"{where}: home is {home!r}, which is no host of the group postroom: use one of "
+            f"{', '.join(company['hosts'])}"
+        )
+    elif not hosts[home].get("mail", True):
+        yield (
+            f"{where}: home is {home!r}, which is not in mail_hosts and runs no agents: use one of "
+            f"{', '.join(company['hosts'])}"
+        )
     elif home not in company["hosts"]:
-        yield f"{where}: home is {home!r}, a host of another group: use one of {', '.join(company['hosts'])}"
+        yield f"{where}: home is {home!r}, a host of another company: use one of {', '.join(company['hosts'])}"
+
+
+def exchanger_problems(where: str, options: Mapping[str, Any], company: Company, hosts: Hosts) -> Iterator[str]:
+    """Each host of `mx` runs our agents and knows the domain, else mail that it is given would be refused there."""
+    exchangers = listing(options.get("mx"))
+    for position, host in enumerate(exchangers):
+        if is_no_text(host):
+            continue
+        if host in exchangers[:position]:
+            yield f"{where}: mx has {host!r} twice: name each host once"
+        elif host not in hosts:
+            yield f"{where}: mx has {host!r}, which is no host of the group postroom: add the host or drop it here"
+        elif not hosts[host].get("mail", True):
+            yield (
+                f"{where}: mx has {host!r}, which is not in mail_hosts and runs no agents: add it there "
+                "or drop it here"
+            )
+        elif host not in company["hosts"]:
+            yield f"{where}: mx has {host!r}, a host of another company: use some of {', '.join(company['hosts'])}"
 
 
 def dmarc_problems(where: str, options: Any) -> Iterator[str]:
@@ -236,7 +225,10 @@ def people_problems(company: Company, known: set[str]) -> Iterator[str]:
             yield f"{where}: name is missing: write the person's name"
         elif is_nested(options["name"]):
             yield f"{where}: name is {options['name']!r}: write the person's name, without brackets or braces"
-        yield from own_address_problems(f"{where}: address", options.get("address"), company, known)
+        if options.get("address") in (None, ""):
+            yield f"{where}: address is missing: write the person's mail address, which is also the login name"
+        else:
+            yield from own_address_problems(f"{where}: address", options["address"], company, known)
         yield from list_problems(where, options, ("aliases", "send_as"))
         for alias in listing(options.get("aliases")):
             yield from own_address_problems(f"{where}: aliases", alias, company, known)
@@ -393,5 +385,4 @@ class FilterModule:
         return {
             "postroom_problems": problems,
             "postroom_quota_bytes": quota_bytes,
-            "postroom_unknown_variables": unknown_variables,
         }

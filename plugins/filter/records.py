@@ -34,14 +34,15 @@ def records(
 ) -> list[Record]:
     """All records of all domains and hosts. `dkim_keys`: domain -> selector -> key."""
     found: list[Record] = []
-    homes = {str(options["home"]) for company in companies for options in company["domains"].values()}
+    domains = [options for company in companies for options in company["domains"].values()]
+    senders = {host for options in domains for host in sending(options)}
     for company in companies:
         offered = company["client_services"] or list(SERVICES)
         for domain, options in company["domains"].items():
             found += domain_records(domain, options, dkim_keys.get(domain, {}))
             found += client_records(domain, str(options["home"]), offered)
     for name, host in hosts.items():
-        found += host_records(name, host, sends=name in homes)
+        found += host_records(name, host, sends=name in senders)
     return found
 
 
@@ -50,10 +51,16 @@ def domain_records(domain: str, options: Mapping[str, Any], keys: Mapping[str, K
     exchangers = options.get("mx") or [home]
     for position, exchanger in enumerate(exchangers, start=1):
         yield record(domain, "MX", f"{position * 10} {absolute(exchanger)}")
-    yield record(domain, "TXT", text(sender_policy([f"a:{home}"], options.get("spf_include") or [])))
+    senders = [f"a:{host}" for host in sending(options)]
+    yield record(domain, "TXT", text(sender_policy(senders, options.get("spf_include") or [])))
     for selector, key in sorted(keys.items()):
         yield record(f"{selector}._domainkey.{domain}", "TXT", text(dkim_record(key)))
     yield record(f"_dmarc.{domain}", "TXT", text(dmarc_record(options.get("dmarc") or {})))
+
+
+def sending(options: Mapping[str, Any]) -> list[str]:
+    """Return the hosts that send for a domain: its home, and those of `mx`, which send reports and forward mail."""
+    return list(dict.fromkeys([str(options["home"]), *map(str, options.get("mx") or [])]))
 
 
 def sender_policy(mechanisms: list[str], includes: list[str]) -> str:
@@ -74,7 +81,7 @@ def dkim_record(key: Key) -> str:
 
 
 def dmarc_record(options: Mapping[str, Any]) -> str:
-    """RFC 9989 section 4.7. Without a word in the inventory, failing mail is put into quarantine."""
+    """RFC 9989 section 4.7. If the inventory sets nothing, receivers put mail that fails into quarantine."""
     tags = ["v=DMARC1", f"p={options.get('policy', 'quarantine')}"]
     if "subdomain_policy" in options:
         tags.append(f"sp={options['subdomain_policy']}")

@@ -13,13 +13,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-AGENTS = ("auth", "imap", "mda", "msa", "mta", "pop3", "relay")
 SIZE = re.compile(r"[1-9]\d*[KMGT]?\Z")  # systemd.resource-control(5), journald.conf(5)
 SET = re.compile(r"[A-Za-z0-9_*][A-Za-z0-9._*-]*\Z")
 ZONE = re.compile(r"\.\Z|([a-z0-9_]([a-z0-9_-]{0,62})\.)+\Z")
-SECONDS = (
-    r"(auth|imap|mda|msa|mta|pop3|relay)_(\w+_(timeout|seconds|after|window)|retry_\w+|remember_deliveries)"
-)
+SECONDS = r"[a-z0-9]+_(\w+_(timeout|seconds|after|window)|retry_\w+|remember_deliveries)"
 REFUSED = re.compile(r"(?P<field>\w+) = .* is not usable: give (?P<right>.*?)( - at `.*`)?\Z", re.DOTALL)
 TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "int": ((int,), "a whole number, without quotes"),
@@ -30,8 +27,9 @@ TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "list": ((list,), "a list, such as [A, B]"),
     "dict": ((dict,), "a mapping, such as {NAME: VALUE}"),
 }
-# Of the group `all`; playbooks/wiring.yml hands them to the roles.
+# Of the group `postroom`; playbooks/wiring.yml hands them to the roles.
 SITE = {
+    "site_changes_read": {"type": "raw"},  # judged by changes.py
     "site_dns_listen": {"type": "list", "elements": "str"},
     "site_extra_zones": {
         "type": "list",
@@ -41,6 +39,8 @@ SITE = {
             "records": {"type": "list", "elements": "dict"},
         },
     },
+    "site_open_tcp_ports": {"type": "list", "elements": "raw"},  # judged by open_ports.py
+    "site_open_udp_ports": {"type": "list", "elements": "raw"},
     "site_private_root": {"type": "bool"},
     "site_private_zones": {"type": "list", "elements": "str"},
     "site_resolver_cache_seconds": {"type": "int"},
@@ -59,13 +59,22 @@ SITE = {
     },
 }
 
+# What people look for under a name that the kit sets itself.
+INSTEAD = {
+    "host_open_tcp_ports": "host_extra_tcp_ports for this host, or site_open_tcp_ports for all",
+    "host_open_udp_ports": "host_extra_udp_ports for this host, or site_open_udp_ports for all",
+}
+
 Specs = Mapping[str, Mapping[str, Any]]
 
 
 def faults(
-    hostvars: Mapping[str, Mapping[str, Any]], names: list[str], specs: Specs, wired: Specs
+    hostvars: Mapping[str, Mapping[str, Any]], names: list[str], specs: Specs, wired: Specs, agents: list[str]
 ) -> list[str]:
-    """What is wrong with the settings of all hosts. `specs`: the roles' options; `wired`: what the kit itself sets."""
+    """What is wrong with the settings of all hosts.
+
+    `specs`: the roles' options; `wired`: what the kit itself sets; `agents`: names of those whose own rules count.
+    """
     found: dict[str, None] = {}
     for host in names:
         variables = hostvars[host]
@@ -77,11 +86,13 @@ def faults(
                 except Exception as error:  # whatever a template of somebody's own may raise
                     words = " ".join(str(error).split()).rpartition("tripped: ")[2]
                     found[f"{name} cannot be computed: {words}: correct its template"] = None
-        found.update(dict.fromkeys(host_faults(given, {**specs, **SITE}, wired)))
+        found.update(dict.fromkeys(host_faults(given, {**specs, **SITE}, wired, agents)))
     return list(found)
 
 
-def host_faults(given: Mapping[str, Any], specs: Specs, wired: Mapping[str, Any]) -> Iterator[str]:
+def host_faults(
+    given: Mapping[str, Any], specs: Specs, wired: Mapping[str, Any], agents: list[str]
+) -> Iterator[str]:
     sound = {}
     for name, value in sorted(given.items()):
         if name in wired:
@@ -98,7 +109,7 @@ def host_faults(given: Mapping[str, Any], specs: Specs, wired: Mapping[str, Any]
         listening = sound["site_resolver_listen"]
         yield f"site_resolver_listen is {listening}: give site_resolver_clients too, who may ask"
     yield from certificate_faults(sound.get("site_tls_certificates", []))
-    for agent in AGENTS:
+    for agent in agents:
         yield from agent_faults(agent, sound)
 
 
@@ -121,6 +132,8 @@ def certificate_faults(given: list[Mapping[str, Any]]) -> Iterator[str]:
 
 def not_heard(name: str, source: str) -> str:
     """For a variable that wiring.yml sets, whatever the inventory says."""
+    if name in INSTEAD:
+        return f"{name} is set by the kit itself and would not be heard here: use {INSTEAD[name]}"
     site = re.search(r"\bsite_[a-z_]+", source)
     return f"{name} is set by the kit itself and would not be heard here: " + (
         f"use {site[0]}" if site else "take it out; it follows from companies and hosts"
@@ -128,6 +141,8 @@ def not_heard(name: str, source: str) -> str:
 
 
 def type_faults(name: str, value: Any, spec: Mapping[str, Any]) -> Iterator[str]:
+    if spec["type"] == "raw":
+        return
     types, words = TYPES[spec["type"]]
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
         yield f"{name} is {value!r}: give {words}"
@@ -205,10 +220,15 @@ def within(least: int, most: int) -> Callable[[Any], bool]:
     return lambda value: least <= value <= most
 
 
+def anything(value: Any) -> bool:
+    del value
+    return True
+
+
 FORMS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     (r"\w+_memory_max|host_journal_max_use", "a size such as 500M or 2G", lambda value: bool(SIZE.match(value))),
-    (r"(imap|msa|mta|pop3)_listen_\w+", "ADDRESS:PORT, such as 192.0.2.1:25 or [2001:db8::1]:25", is_socket),
-    (r"(mta|relay)_resolver", "ADDRESS:PORT, such as 127.0.0.1:53", is_socket),
+    (r"(?!site_)[a-z0-9]+_listen_\w+", "ADDRESS:PORT, such as 192.0.2.1:25 or [2001:db8::1]:25", is_socket),
+    (r"(?!site_)[a-z0-9]+_resolver", "ADDRESS:PORT, such as 127.0.0.1:53", is_socket),
     (r"\w+_trusted_clients|site_resolver_clients", "a network such as 192.0.2.0/24", is_network),
     (r"site_resolver_listen", "an IP address", is_address),
     (r"site_resolver_forwarders|site_dns_listen", "ADDRESS or ADDRESS@PORT", is_address_at_port),
@@ -218,6 +238,8 @@ FORMS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     (r"tls_days", "1 to 825 days", within(1, 825)),
     (r"tls_renew_days", "at least 1 day", within(1, 824)),
     (r"release_keep", "1 to 100 releases", within(1, 100)),
+    # judged by open_ports.py
+    (r"host_extra_\w+_ports", "a port, or {port: 9100, from: [192.0.2.0/24]} for some networks", anything),
     (r"release_command|release_share|directory_command", "a path from the root", lambda value: value.startswith("/")),
 )  # fmt: skip
 

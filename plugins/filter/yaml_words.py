@@ -15,7 +15,7 @@ TEXT_OPTIONS = (
     "name", "address", "aliases", "state", "send_as",
     "home", "mx", "alias_of", "catch_all", "separator", "spf_include", "policy", "subdomain_policy", "reports",
 )  # fmt: skip
-TEXT_VARIABLES = ("company_name", "company_administrator", "company_client_services")
+TEXT_VARIABLES = ("company_id", "company_name", "company_administrator", "company_client_services")
 QUOTE = "put the text in quotes"
 # What a key that is no word should be: quotes alone would not make it right.
 MAPPINGS = {

@@ -8,12 +8,16 @@ from functools import partial
 from pathlib import Path
 from subprocess import Popen
 
+import yaml
 from postroom.cli.sandbox.authority import Authority
 from postroom.cli.sandbox.domains import UNIX, SandboxDomain
 from processes import Running, ended, free_port, wait_until
 
 BIN = Path(sys.executable).parent
-AGENTS = ("mta", "msa", "relay", "mda", "imap", "pop3", "auth")
+ROOT = Path(__file__).resolve().parents[2]
+AGENTS = [
+    row["name"] for row in yaml.safe_load((ROOT / "playbooks/vars/agents.yml").read_text())["postroom_agents"]
+]
 LISTENERS = {
     "mta": ("smtp",), "msa": ("submission", "submissions", "local"), "mda": ("lmtp",), "imap": ("imap", "imaps"),
     "pop3": ("pop3", "pop3s"), "auth": ("auth",),

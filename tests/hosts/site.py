@@ -8,17 +8,10 @@ from typing import Any
 
 import yaml
 
+from ..agents import PORTS
+
 ROOT = Path(__file__).resolve().parents[2]
-PORTS = {
-    "smtp": 25,
-    "submission": 587,
-    "submissions": 465,
-    "imap": 143,
-    "imaps": 993,
-    "pop3": 110,
-    "pop3s": 995,
-}
-VAULT = "inventory/demo/group_vars/all/secrets.yml"
+VAULT = "inventory/demo/group_vars/postroom/secrets.yml"
 
 
 class HostsSite:
@@ -41,7 +34,7 @@ class HostsSite:
     def password(self, address: str) -> str:
         """A person's first password."""
         local, _, domain = address.partition("@")
-        company = domain.removesuffix(".example").title()
+        company = domain.removesuffix(".example")
         return str(vault()["companies"][company]["first_passwords"][local])
 
 

@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
+from ..agents import AGENTS, PORTS, READS
+
 testinfra_hosts = ["ansible://mail_hosts"]
 
-AGENTS = ("auth", "imap", "mda", "msa", "mta", "pop3", "relay")
 EXPOSURE = {agent: 0.6 if agent in ("auth", "mda") else 1.3 for agent in AGENTS}
-PORTS = (25, 465, 587, 143, 993, 110, 995)
-MAILBOX_READERS = {"imap", "mda", "pop3"}
 SOCKETS = {
     "/run/postroom/auth.sock": ("postroom-login", 0o660),
     "/run/postroom/lmtp.sock": ("postroom-relay", 0o660),
@@ -69,11 +68,17 @@ def private(host: Any) -> dict[str, str]:
     return {name: path for name, command in names.items() if (path := host.check_output(command))}
 
 
+# Words of the table of agents for the paths above.
+PATHS = {
+    "mailboxes": {"mailboxes", "mailbox"},
+    "passwords": {"passwords"},
+    "signing keys": {"signing key"},
+    "TLS keys": {"TLS key"},
+}
+
+
 def allowed(agent: str) -> set[str]:
-    found = {"mailboxes", "mailbox"} if agent in MAILBOX_READERS else set()
-    found |= {"passwords"} if agent == "auth" else set()
-    found |= {"signing key"} if agent == "relay" else set()
-    return found | ({"TLS key"} if agent in ("imap", "msa", "mta", "pop3") else set())
+    return {name for words in READS[agent] for name in PATHS[words]}
 
 
 @each_agent
@@ -83,7 +88,7 @@ def test_the_agent_runs_and_will_after_a_reboot(host: Any, agent: str) -> None:
     assert service.is_enabled
 
 
-@pytest.mark.parametrize("port", PORTS)
+@pytest.mark.parametrize("port", PORTS.values())
 @pytest.mark.parametrize("address", ["0.0.0.0", "::"])
 def test_the_port_is_open(host: Any, port: int, address: str) -> None:
     assert host.socket(f"tcp://{address}:{port}").is_listening
@@ -157,7 +162,7 @@ def test_lmtp_is_for_the_relay_alone(host: Any) -> None:
 @pytest.fixture(scope="session")
 def secrets(request: pytest.FixtureRequest) -> list[str]:
     """All that the inventory's vault holds: passwords, keys line by line, the SRS secret."""
-    vault = Path(request.config.option.ansible_inventory) / "group_vars/all/secrets.yml"
+    vault = Path(request.config.option.ansible_inventory) / "group_vars/postroom/secrets.yml"
     program = Path(sys.executable).with_name("ansible-vault")
     done = subprocess.run(
         [program, "view", str(vault)], cwd=request.config.rootpath, capture_output=True, text=True, check=True
@@ -183,7 +188,7 @@ def secrets(request: pytest.FixtureRequest) -> list[str]:
         "journalctl --no-pager --output cat",
         "find /etc /run /tmp /var/tmp /var/log /var/lib/postroom /usr/local -xdev -type f -perm -o=r -size -4M"
         " -not -path '/var/log/journal/*' -exec cat {} + 2>/dev/null | tr -cd '\\11\\12\\40-\\176'",
-        "for unit in auth imap mda msa mta pop3 relay; do"
+        f"for unit in {' '.join(AGENTS)}; do"
         " tr '\\0' '\\n' </proc/$(systemctl show -P MainPID postroom-$unit)/environ; done",
     ],
     ids=["processes", "journal", "world-readable files", "environments"],

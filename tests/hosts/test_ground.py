@@ -1,12 +1,16 @@
 """Name, journal and packet filter of every host."""
 
+import re
 from typing import Any
 
 import pytest
 
-testinfra_hosts = ["ansible://servers"]
+from ..agents import PORTS
 
-MAIL_PORTS = {25, 465, 587, 143, 993, 110, 995}
+testinfra_hosts = ["ansible://postroom"]
+
+MAIL_PORTS = set(PORTS.values())
+OPEN = re.compile(r"tcp dport (?:\{ ([\d, ]+) \}|(\d+)) accept")
 
 
 def test_the_host_runs_without_failed_units(host: Any) -> None:
@@ -33,9 +37,15 @@ def test_a_burst_of_messages_is_not_dropped(host: Any) -> None:
 def test_only_the_listed_ports_are_open(host: Any, name: str) -> None:
     rules = host.check_output("nft list table inet postroom")
     assert "policy drop" in rules
-    open_ports = next(line for line in rules.splitlines() if "tcp dport" in line)
-    found = {int(word.strip("{},")) for word in open_ports.split() if word.strip("{},").isdigit()}
+    found = {int(port) for many, one in OPEN.findall(rules) for port in (many or one).split(", ")}
     assert found == ({22, 53} if name == "ns.example" else {22} | MAIL_PORTS)
+
+
+def test_the_resolver_of_the_name_server_is_open_for_its_clients_alone(reach: Any) -> None:
+    rules = reach("ns.example").check_output("nft list table inet postroom")
+    lines = [line for line in rules.splitlines() if re.search(r"dport (\{ )?53\b", line)]
+    assert len(lines) == 4
+    assert all(re.search(r"ip6? saddr", line) for line in lines)
 
 
 @pytest.mark.parametrize("family", ["-4", "-6"])

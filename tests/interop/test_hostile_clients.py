@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import pytest
 
+from ..agents import LISTENING
 from ..amounts import amount
 from ..clients import context, imap, pop3, read, received, smtp, submit, wait_for
 from ..conftest import Sandbox
@@ -30,7 +31,7 @@ def site(start_sandbox: Callable[..., Sandbox]) -> Sandbox:
 @pytest.fixture(scope="module")
 def trusting(start_sandbox: Callable[..., Sandbox]) -> Sandbox:
     """A site without caps per client, as if each connection came from elsewhere; with room for few in all."""
-    arguments = [part for agent in ("mta", "msa", "imap", "pop3")
+    arguments = [part for agent in LISTENING
                  for part in ("--set", f'{agent}.trusted_clients=["127.0.0.0/8"]')]  # fmt: skip
     return start_sandbox("--user", f"{ADA}:secret of ada", "--user", f"{BOB}:secret of bob", *arguments)
 

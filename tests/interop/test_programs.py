@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ..agents import AGENTS
 from ..clients import imap, message, received, submit, wait_for
 from ..conftest import Sandbox
 
@@ -238,7 +239,7 @@ def test_what_they_left_behind(site: Sandbox, subject: str) -> None:
     submit(site, EVE, ADA, subject=subject, octets=message(EVE, ADA, subject=subject))
     received(site, ADA, subject)
     for domain in (ALPHA, BETA):
-        for agent in ("mta", "msa", "relay", "mda", "imap", "pop3", "auth"):
+        for agent in AGENTS:
             log = wait_for(lambda domain=domain, agent=agent: site.log(domain, agent))
             assert "Traceback" not in log
             assert "secret of" not in log

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from ..agents import AGENTS
 from ..clients import imap, message, pop3, read, received, smtp, submit, wait_for
 from ..conftest import POSTROOM, Sandbox
 
@@ -26,7 +27,6 @@ DOMAIN, ADA, BOB, OUTSIDE = (
 SIZE = "48m"
 RECOVERY = 30.0  # seconds after which all works again; five where the machine has nothing else to do
 LITTLE = 200_000  # octets: for flags, not for a message
-AGENTS = ("mta", "msa", "relay", "mda", "imap", "pop3", "auth")
 LARGE = "A line of text that needs room on the disk, and more of it.\n" * 5000
 
 

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from ..agents import AGENTS
 from ..clients import wait_for
 from ..conftest import POSTROOM
-
-AGENTS = ("mta", "msa", "imap", "pop3", "mda", "auth", "relay")
 
 
 def pids(folder: Path) -> list[int]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ..agents import AGENTS
 from ..clients import (
     context,
     field,
@@ -127,7 +128,7 @@ def test_every_listener_has_a_certificate_for_its_host(sandbox: Sandbox) -> None
             assert secured.version() == "TLSv1.3"
 
 
-@pytest.mark.parametrize("agent", ["mta", "msa", "relay", "mda", "imap", "pop3", "auth"])
+@pytest.mark.parametrize("agent", AGENTS)
 def test_an_agent_that_is_killed_is_back(sandbox: Sandbox, subject: str, agent: str) -> None:
     pid = sandbox.pid(BETA, agent)
     for process in sandbox.pids(BETA, agent):

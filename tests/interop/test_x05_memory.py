@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from ..agents import LISTENING
 from ..clients import imap, message, smtp, wait_for
 from ..conftest import Sandbox
 from ..raw import AGENT, GREETED, SERVICES, connect, line, say
@@ -45,7 +46,7 @@ def new_site(start_sandbox: Callable[..., Sandbox]) -> Callable[[], tuple[Sandbo
     """Starts a sandbox whose agents have all served somebody, and what they needed for it."""
 
     def start() -> tuple[Sandbox, dict[str, int]]:
-        trusted = [part for agent in ("mta", "msa", "imap", "pop3")
+        trusted = [part for agent in LISTENING
                    for part in ("--set", f'{agent}.trusted_clients=["127.0.0.0/8"]')]  # fmt: skip
         many = ("--set", f"imap.max_connections_per_account={2 * STRANGERS}")
         site = start_sandbox("--user", "ada@alpha.example:secret of ada", *trusted, *many)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ..agents import LISTENING
 from ..conftest import Sandbox
 from ..raw import AGENT, SERVICES
 
@@ -43,7 +44,7 @@ NOT_ASKED = {"http_headers"}
 @pytest.fixture(scope="module")
 def site(start_sandbox: Callable[..., Sandbox]) -> Sandbox:
     """A site without caps per client: a scanner is many clients at one address."""
-    trusted = [part for agent in ("mta", "msa", "imap", "pop3")
+    trusted = [part for agent in LISTENING
                for part in ("--set", f'{agent}.trusted_clients=["127.0.0.0/8"]')]  # fmt: skip
     return start_sandbox("--user", "ada@alpha.example:secret of ada", *trusted)
 

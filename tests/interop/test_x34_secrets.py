@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ..agents import AGENTS
 from ..clients import context, imap, message, pop3, received, smtp, submit
 from ..conftest import Sandbox
 from ..raw import GREETED, SERVICES, connect, say
@@ -89,7 +90,7 @@ def test_no_password_is_written_anywhere(site: Sandbox) -> None:
 
 
 def test_no_password_is_in_the_arguments_or_the_environment_of_an_agent(site: Sandbox) -> None:
-    for agent in ("mta", "msa", "relay", "mda", "imap", "pop3", "auth"):
+    for agent in AGENTS:
         for pid in site.pids(DOMAIN, agent):
             assert PASSWORD.encode() not in Path(f"/proc/{pid}/environ").read_bytes()
     heard = subprocess.run(["ps", "-eo", "args"], capture_output=True, check=True).stdout

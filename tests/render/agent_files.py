@@ -4,13 +4,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import filter_loader, init_plugin_loader
 from ansible.template import Templar
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = ROOT / "roles"
-AGENTS = ("auth", "imap", "mda", "msa", "mta", "pop3", "relay")
+TABLE = yaml.safe_load((ROOT / "playbooks/vars/agents.yml").read_text())["postroom_agents"]
+AGENTS = tuple(row["name"] for row in TABLE)
 
 
 @cache

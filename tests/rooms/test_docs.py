@@ -8,6 +8,8 @@ import pytest
 import yaml
 from postroom.cli.main import main
 
+from ..agents import AGENTS
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
     ROOT / "README.md",
@@ -18,9 +20,8 @@ PAGES = [
 GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs/guide").glob("*.md"))]
 SAMPLES = [*(ROOT / "inventory").rglob("*.yml"), *(ROOT / "tools/inventory").rglob("*.j2")]
 HOST = ROOT / "docs/reference/host.md"
-AGENTS = ("auth", "imap", "mda", "msa", "mta", "pop3", "relay")
 # Of hosts, of Ansible, of Dovecot.
-OTHERS = {"host_ipv4", "host_ipv6", "host_vars", "auth_master_user_separator"}
+OTHERS = {"host_ipv4", "host_ipv6", "host_private_ipv4", "host_vars", "auth_master_user_separator"}
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 each_guide = pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
 
@@ -121,3 +122,20 @@ def test_the_files_on_the_page_are_those_of_the_roles() -> None:
     for path in re.findall(r"`(/(?:etc|var|run)/[^`]+)`", HOST.read_text()):
         stem = re.split(r"NAME|postroom-\*|postroom\*", path)[0].rstrip("/")
         assert stem in texts or stem == "/etc/hostname", path
+
+
+def test_pages_start_all_agents_in_the_order_of_the_table() -> None:
+    lists = [
+        names
+        for page in PAGES
+        for names in re.findall(r"systemctl start postroom-\{([^}]*)\}", page.read_text())
+    ]
+    assert lists
+    assert {tuple(names.split(",")) for names in lists} == {AGENTS}
+
+
+def test_the_readme_shows_every_agent_and_its_role() -> None:
+    rows = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| ")]
+    for agent in AGENTS:
+        assert any(f"`{agent}`" in row or f"[{agent}]" in row for row in rows) or agent == "auth", agent
+    assert "[auth]" in (ROOT / "README.md").read_text()

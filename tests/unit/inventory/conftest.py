@@ -25,6 +25,7 @@ def load(path: str) -> ModuleType:
 def company() -> dict[str, Any]:
     """A company in order, to be spoilt by a test."""
     return {
+        "id": "alpha",
         "name": "Alpha",
         "administrator": "ada",
         "domains": {"alpha.example": {"home": "mail.alpha.example"}},
@@ -45,8 +46,8 @@ def company() -> dict[str, Any]:
 
 
 @pytest.fixture
-def hosts() -> dict[str, dict[str, str]]:
+def hosts() -> dict[str, dict[str, Any]]:
     return {
-        "mail.alpha.example": {"ipv4": "192.0.2.1", "ipv6": "2001:db8::1", "company": "Alpha"},
-        "ns.example": {"ipv4": "192.0.2.53", "ipv6": "", "company": ""},
+        "mail.alpha.example": {"ipv4": "192.0.2.1", "ipv6": "2001:db8::1", "company": "alpha", "mail": True},
+        "ns.example": {"ipv4": "192.0.2.53", "ipv6": "", "company": "", "mail": False},
     }

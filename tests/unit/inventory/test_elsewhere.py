@@ -40,7 +40,7 @@ def play(tmp_path: Path) -> Play:
 
 
 def vault(folder: Path) -> Path:
-    return folder / "group_vars/all/secrets.yml"
+    return folder / "group_vars/postroom/secrets.yml"
 
 
 @pytest.mark.parametrize("source", ["", "hosts.yml"])
@@ -109,7 +109,7 @@ def test_a_wrong_word_in_the_vault_is_one_line(folder: Path, play: Play) -> None
 def test_a_lost_password_is_one_line_and_no_new_one_is_made(
     folder: Path, play: Play, tmp_path: Path, how: str
 ) -> None:
-    vault(folder).parent.mkdir(parents=True)
+    vault(folder).parent.mkdir(parents=True, exist_ok=True)
     vault(folder).write_text("$ANSIBLE_VAULT;1.1;AES256\n")
     said = play(ANSIBLE_INVENTORY=str(folder)) if how == "environment" else play(how, folder / "hosts.yml")
     assert said.returncode != 0
@@ -121,7 +121,7 @@ def test_a_vault_that_is_only_looked_at_needs_its_password_too(folder: Path, tmp
     """Also beside a vault of the project's own, which is not the one that was asked for."""
     program = Path(shutil.copytree(ROOT / "playbooks", tmp_path / "beside/playbooks")) / "vault_password.py"
     for place in (folder, tmp_path / "beside/inventory/another"):
-        vault(place).parent.mkdir(parents=True)
+        vault(place).parent.mkdir(parents=True, exist_ok=True)
         vault(place).write_text("$ANSIBLE_VAULT;1.1;AES256\n")
     more = {
         "POSTROOM_VAULT_PASSWORD_FILE": str(tmp_path / "password"),
@@ -136,20 +136,50 @@ def test_a_vault_that_is_only_looked_at_needs_its_password_too(folder: Path, tmp
 
 
 def test_variables_that_the_vault_would_hide_are_refused(folder: Path, play: Play) -> None:
-    (folder / "group_vars/all.yml").write_text("site_private_zones: [10.in-addr.arpa.]\n")
+    (folder / "group_vars/postroom.yml").write_text("site_private_zones: [10.in-addr.arpa.]\n")
     said = " ".join(play("-i", folder).stdout.split())
-    assert f"{folder}/group_vars/all.yml is not read beside the folder group_vars/all" in said
-    assert "move it to group_vars/all/site.yml" in said
+    assert f"{folder}/group_vars/postroom.yml is not read beside the folder group_vars/postroom" in said
+    assert "move it to group_vars/postroom/site.yml" in said
     assert not vault(folder).exists()
 
 
 def test_a_bare_list_of_hosts_is_no_company(play: Play) -> None:
     said = " ".join(play("-i", "mail.example.org,").stdout.split())
-    assert "company_name is set for no host" in said
+    assert "the inventory has no hosts in the group postroom" in said
 
 
 def test_two_inventories_are_no_inventory(folder: Path, play: Play, tmp_path: Path) -> None:
     other = shutil.copytree(folder, tmp_path / "other")
     (other / "hosts.yml").write_text((other / "hosts.yml").read_text().replace("mail.", "post."))
     said = " ".join(play("-i", folder, "-i", other).stdout.split())
-    assert f"The hosts come from {folder} and {other}" in said
+    assert f"the hosts come from {folder} and {other}" in said
+
+
+def test_problems_are_printed_once_and_each_on_its_line(folder: Path, play: Play) -> None:
+    path = folder / "group_vars/mycompany.yml"
+    path.write_text(path.read_text().replace("company_administrator: ada", "company_administrator: bob"))
+    done = play("-i", folder)
+    assert done.returncode != 0
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if "company_administrator" in line]
+    remedy = "use one of its keys (ada, grace)"
+    assert lines == [
+        f"  company_administrator of My Company is 'bob', who is not in company_people: {remedy}"
+    ]
+    assert "1 problem, listed above. Nothing was changed." in done.stdout
+    assert not vault(folder).exists()
+
+
+def test_success_says_what_was_seen(folder: Path, play: Play) -> None:
+    assert "  1 company, 2 domains, 2 people, 1 mail host: nothing is wrong.\n" in play("-i", folder).stdout
+
+
+def test_other_machines_of_an_inventory_are_left_alone(folder: Path, play: Play) -> None:
+    """A company's existing inventory, with variables of its own for all its machines, takes the group postroom in."""
+    (folder / "others.yml").write_text(
+        "webshop: {hosts: {WWW: {company_id: 7, ansible_host: 203.0.113.1}}}\n"
+    )
+    (folder / "group_vars/all.yml").write_text("ntp_servers: [ntp.example.org]\nsite_name: here\n")
+    done = play("-i", folder)
+    assert "WWW" not in done.stdout
+    assert "site_name" not in done.stdout
+    assert done.returncode == 0, done.stdout

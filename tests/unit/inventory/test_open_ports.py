@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 import yaml
 
+from ...agents import LISTENING, PORTS, SERVED_BY
 from .conftest import ROOT, load
 
 open_ports = load("plugins/filter/open_ports.py")
 
 OPTIONS: dict[str, Any] = {}
-for role in ("imap", "pop3", "mta", "msa"):
+for role in LISTENING:
     path = ROOT / f"roles/{role}/meta/argument_specs.yml"
     OPTIONS |= yaml.safe_load(path.read_text())["argument_specs"]["main"]["options"]
 
@@ -21,7 +22,7 @@ def opened(**given: Any) -> list[int]:
 
 
 def test_the_usual_ports_are_open() -> None:
-    assert opened() == [25, 110, 143, 465, 587, 993, 995]
+    assert opened() == sorted(PORTS.values()) == [25, 110, 143, 465, 587, 993, 995]
 
 
 @pytest.mark.parametrize(
@@ -44,15 +45,35 @@ def test_a_changed_port_is_opened_in_place_of_the_usual_one(name: str, closed: i
     assert set(opened(**{name: [f"0.0.0.0:{closed}", f"192.0.2.1:{port}"]})) == usual | {port}
 
 
-def test_every_listener_of_a_role_is_looked_at() -> None:
-    """A new agent with a socket for others must be named in wiring.yml."""
-    wiring = (ROOT / "playbooks/wiring.yml").read_text()
-    (line,) = [line for line in wiring.splitlines() if "query('ansible.builtin.file'" in line]
+def test_the_table_of_agents_names_every_socket_for_others() -> None:
+    """Its usual ports are the roles' own, and no role has a socket that the table leaves out."""
     for path in sorted((ROOT / "roles").glob("*/meta/argument_specs.yml")):
-        agent = path.parent.parent.name
+        role = path.parent.parent.name
         options = yaml.safe_load(path.read_text())["argument_specs"]["main"].get("options", {})
-        if any(open_ports.LISTENER.match(name) for name in options):
-            assert f"'{agent}'" in line, f"wiring.yml: postroom_listener_options leaves {agent} out"
+        defaults = {
+            name.removeprefix(f"{role}_listen_"): open_ports.ports(option["default"])
+            for name, option in options.items()
+            if open_ports.LISTENER.match(name)
+        }
+        assert defaults == {service: [PORTS[service]] for service in PORTS if SERVED_BY[service] == role}, (
+            role
+        )
+
+
+def test_ports_are_sorted_by_the_agents_that_open_them() -> None:
+    found = open_ports.ports_of_agents(["mta", "imap"], {"imap_listen_imap": []}, OPTIONS)
+    assert found == {"mta": [25], "imap": [993]}
+
+
+def test_a_port_for_some_is_not_opened_twice() -> None:
+    office = ["198.18.0.0/24"]
+    found = open_ports.opened(
+        {"ssh": [22], "mta": [25]}, [["resolver", [53], office]], [80, {"port": 25, "from": office}]
+    )
+    assert found == [
+        {"port": 22, "for": "ssh"}, {"port": 25, "for": "mta"}, {"port": 53, "from": office, "for": "resolver"},
+        {"port": 80, "for": "inventory"},
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,12 @@ def completed(
 
 
 @pytest.fixture
+def company(company: dict[str, Any]) -> dict[str, Any]:
+    """A company as it was before companies had an id."""
+    return {key: value for key, value in company.items() if key != "id"}
+
+
+@pytest.fixture
 def made(company: dict[str, Any]) -> Vault:
     """A vault with all that the company needs."""
     return completed({}, [company])

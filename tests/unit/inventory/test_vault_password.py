@@ -72,7 +72,7 @@ def test_a_lost_password_is_one_line(tmp_path: Path) -> None:
     _, errors = asked.communicate(timeout=100)
     assert asked.returncode == 1
     assert len(errors.splitlines()) == 1
-    assert "inventory/mine/group_vars/all/secrets.yml" in errors
+    assert "inventory/mine/group_vars/postroom/secrets.yml" in errors
 
 
 def test_a_vault_from_before_is_opened_by_the_one_password_of_all(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ problems = load("plugins/filter/problems.py")
 companies = load("plugins/filter/companies.py")
 
 SOUND = """
+company_id: alpha
 company_name: Alpha
 company_administrator: ada
 company_domains:
@@ -33,7 +34,7 @@ def told(text: str) -> list[str]:
     hostvars: dict[str, Any] = {"mail.alpha.example": yaml.safe_load(text)}
     names = list(hostvars)
     read = companies.companies(hostvars, names)
-    found: list[str] = problems.problems(read, companies.hosts(hostvars, names))
+    found: list[str] = problems.problems(read, companies.hosts(hostvars, names, names))
     return found + list(words.yaml_problems(hostvars, names))
 
 
