@@ -276,5 +276,17 @@ def test_a_value_of_any_kind_at_any_place_is_judged(way: tuple[Any, ...]) -> Non
         inner[way[-1]] = odd
         hostvars = {"mail.alpha.example": spoilt}
         read = companies.companies(hostvars, list(hostvars))
-        found = problems.problems(read, companies.hosts(hostvars, list(hostvars)))
+        found = problems.problems(read, companies.hosts(hostvars, list(hostvars), list(hostvars)))
         assert all(isinstance(sentence, str) for sentence in found)
+
+
+def test_a_changed_id_is_refused_before_new_passwords_are_drawn(company: Company) -> None:
+    renamed = load("plugins/filter/company_identities.py").renamed_problems
+    vault = {"companies": {"alpha": {"first_passwords": {"ada": "x", "mary": "x"}}}}
+    assert renamed([company], vault) == []
+    (said,) = renamed([{**company, "id": "alfa"}], vault)
+    assert said.startswith("company_id 'alfa' is new, and 'alpha' with the same people is gone")
+    assert renamed([{**company, "id": "beta", "people": {"grace": {}}}], vault) == []
+    assert renamed([company, {**company, "id": "beta"}], vault) == []
+    old = {"companies": {"Alpha": vault["companies"]["alpha"]}}
+    assert renamed([company], old) == []

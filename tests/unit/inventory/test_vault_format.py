@@ -21,6 +21,12 @@ def pems() -> dict[str, str]:
     }
 
 
+@pytest.fixture
+def company(company: dict[str, Any]) -> dict[str, Any]:
+    """A company as it was before companies had an id."""
+    return {key: value for key, value in company.items() if key != "id"}
+
+
 @pytest.fixture(scope="module")
 def old() -> dict[str, Any]:
     """A vault as 0.1 wrote it: two companies, a person and a domain that were taken out."""

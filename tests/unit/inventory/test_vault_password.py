@@ -37,7 +37,7 @@ def checkout(folder: Path) -> Path:
 
 
 def seal(inventory: Path) -> None:
-    vault = inventory / "group_vars" / "all" / "secrets.yml"
+    vault = inventory / "group_vars" / "postroom" / "secrets.yml"
     vault.parent.mkdir(parents=True)
     vault.write_text("$ANSIBLE_VAULT;1.1;AES256\n")
 
