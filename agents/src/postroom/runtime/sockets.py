@@ -19,7 +19,7 @@ def bind(address: str) -> socket.socket:
         listening = _bind_unix(address[5:]) if address.startswith("unix:") else _bind_tcp(address)
     except OSError as error:
         raise ConfigError(f"listen address {address}: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise ConfigError(f"listen address {address}: give HOST:PORT, [IPv6]:PORT or unix:/PATH") from error
     listening.setblocking(False)
     return listening
@@ -27,6 +27,8 @@ def bind(address: str) -> socket.socket:
 
 def _bind_tcp(address: str) -> socket.socket:
     host, _, port = address.rpartition(":")
+    if not host:  # the kernel would take every address of the machine for it
+        raise ValueError("no host")
     family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
@@ -35,7 +37,7 @@ def _bind_tcp(address: str) -> socket.socket:
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listening.bind((host.strip("[]"), int(port)))
         listening.listen(BACKLOG)
-    except (OSError, ValueError):
+    except (OSError, ValueError, OverflowError):
         listening.close()
         raise
     return listening
