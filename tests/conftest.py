@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from . import sound_accounts
 from .amounts import SOAK
 from .clients import wait_for
 
@@ -27,6 +28,22 @@ settings.register_profile(
     "chance", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("chance" if SOAK else "same")
+
+
+@pytest.fixture(autouse=True)
+def accounts_are_sound(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Verify every account below the test's folder, when its stores and agents are closed.
+
+    Autouse fixtures are set up first, so this one ends after those of the test. A test that damages an account on
+    purpose names the kinds of findings: `@pytest.mark.damages("file missing")`. It fails when it has not.
+    """
+    if "tmp_path" not in request.fixturenames:
+        yield
+        return
+    folder: Path = request.getfixturevalue("tmp_path")
+    yield
+    mark = request.node.get_closest_marker("damages")
+    sound_accounts.check(folder, frozenset(mark.args if mark else ()))
 
 
 class Sandbox:

@@ -27,6 +27,8 @@ from postroom.queue.sqlite import admin
 from postroom.queue.sqlite.lifecycle import Spool
 from postroom.runtime.clock import SystemClock
 
+from . import sound_accounts
+
 HOST = "mail.alpha.example"
 BIN = Path(sys.executable).parent
 BODY = b"This is a line of an ordinary message, as people write them every day.\r\n"
@@ -138,9 +140,10 @@ class Site:
         return process.wait(30)
 
     def stop(self) -> None:
-        """End everything."""
+        """End everything, and verify all accounts."""
         for agent in list(self.running):
             self.kill(agent, signal.SIGTERM)
+        sound_accounts.check(self.folder)
 
     def log(self, agent: str) -> str:
         """What an agent has said."""

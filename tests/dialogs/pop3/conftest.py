@@ -22,6 +22,7 @@ from postroom.directory.reading import read_document
 from postroom.runtime.clock import SystemClock
 from postroom.store import Silence, open_store
 
+from ... import sound_accounts
 from ...ports import free_port
 
 PASSWORD = "s3cret with spaces"
@@ -189,16 +190,22 @@ def running(folder: Path, *, far: bool = False) -> Iterator[Server]:
         stop(server, agent)
 
 
+def running_and_sound(folder: Path, *, far: bool = False) -> Iterator[Server]:
+    """Run both agents for many tests, and verify all accounts in the end."""
+    yield from running(folder, far=far)
+    sound_accounts.check(folder)
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Return a server for tests that leave the agents as they are."""
-    yield from running(tmp_path_factory.mktemp("pop3"))
+    """Return a server for tests that leave the agents and the accounts as they are."""
+    yield from running_and_sound(tmp_path_factory.mktemp("pop3"))
 
 
 @pytest.fixture(scope="session")
 def far_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The same over a store that is far away."""
-    yield from running(tmp_path_factory.mktemp("far"), far=True)
+    yield from running_and_sound(tmp_path_factory.mktemp("far"), far=True)
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ def test_modes_under_the_umask_of_a_service(tmp_path: Path) -> None:
     assert os.umask(0o077) == 0o077
 
 
+@pytest.mark.damages("database damaged")
 def test_an_account_is_made_once(tmp_path: Path) -> None:
     path = str(tmp_path / "ada")
     assert not files.is_account(path)
@@ -45,9 +46,11 @@ def test_an_account_is_made_once(tmp_path: Path) -> None:
     assert (tmp_path / "ada" / files.DATABASE).read_bytes() == b"kept"
 
 
-@pytest.mark.parametrize("place", ["ada", "ada/account.db"])
+@pytest.mark.parametrize(
+    "place", ["ada", pytest.param("ada/account.db", marks=pytest.mark.damages("not usable"))]
+)
 def test_x22_links_in_place_of_an_account_are_refused(tmp_path: Path, place: str) -> None:
-    (tmp_path / "elsewhere").mkdir()
+    files.make_account(str(tmp_path / "elsewhere"))
     (tmp_path / "elsewhere" / files.DATABASE).touch()
     if "/" in place:
         (tmp_path / "ada").mkdir()

@@ -10,7 +10,6 @@ import pytest
 from postroom.contracts.store import Copy, Delivery
 from postroom.runtime.clock import SystemClock
 from postroom.store import Silence, open_store
-from postroom.store.sqlite.verify import verify
 
 # Killed at the n-th row of a message: between two copies of one delivery, or before the commit of both.
 KILLED = """
@@ -67,4 +66,3 @@ def test_a_kill_between_two_copies_leaves_none(tmp_path: Path, row: int) -> None
         assert asyncio.run(_again(tmp_path)) == (None,)
         counts = asyncio.run(_counts(tmp_path))
         assert (counts["INBOX"], counts["Lists/New"], sum(counts.values())) == (1, 1, 2)
-    assert [one.kind for one in verify(str(tmp_path), "ada", False, lambda *_: None)] == []

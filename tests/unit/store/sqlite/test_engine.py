@@ -311,6 +311,7 @@ def test_who_does_not_end_making_an_account_is_not_waited_for(tmp_path: Path) ->
         Database(str(tmp_path / "ada"), 1, 0.05)
 
 
+@pytest.mark.damages("database damaged")
 async def test_a_later_schema_is_left_alone(store: SqliteStore, tmp_path: Path) -> None:
     database = Database(str(tmp_path / "ada"), 1, 1.0)
     database.sql.execute("PRAGMA user_version=99")

@@ -8,10 +8,11 @@ from postroom.store import open_store
 from postroom.store.sqlite import adding
 from postroom.store.sqlite.database import Database
 
-from ...contracts.conftest import FixedClock, Heard
-from ...contracts.mailbox_acts import MESSAGE, NOW, delivery
+from ....contracts.conftest import FixedClock, Heard
+from ....contracts.mailbox_acts import MESSAGE, NOW, delivery
 
 
+@pytest.mark.damages("date out of range")
 @pytest.mark.parametrize(
     ("stored", "shown"), [(253402318799, LATEST), (1 << 62, LATEST), (-(1 << 63), EARLIEST)]
 )

@@ -163,6 +163,7 @@ def test_litter_is_removed_only_when_old(accounts: Path) -> None:
     assert found(accounts) == []
 
 
+@pytest.mark.damages("foreign file")
 def test_what_is_no_file_is_left_alone(accounts: Path) -> None:
     (accounts / "ada" / files.MESSAGES / "link").symlink_to("/etc/passwd")
     assert [(finding.kind, finding.repaired) for finding in found(accounts, repair=True)] == [
