@@ -145,6 +145,7 @@ async def test_without_the_auth_agent_logins_wait(host: Host) -> None:
     assert b"secret" not in line
 
 
+@pytest.mark.damages("database damaged")
 async def test_a_damaged_mailbox_is_told_to_the_operator(host: Host) -> None:
     (host.folder / "accounts/ada").mkdir()
     (host.folder / "accounts/ada/account.db").write_bytes(b"this is no database" * 100)

@@ -57,6 +57,7 @@ async def selected(server: Server) -> Peer:
     return peer
 
 
+@pytest.mark.damages("file missing")
 @pytest.mark.parametrize("large", [1 << 20, 10])
 @pytest.mark.parametrize("command", [b"FETCH", b"UID FETCH"])
 async def test_the_others_are_served(
@@ -74,6 +75,7 @@ async def test_the_others_are_served(
     assert line.startswith(f"message lost: account=ada mailbox='INBOX' uid=2 file={lost} is missing client=")
 
 
+@pytest.mark.damages("file missing")
 async def test_what_needs_no_file_is_answered(server: Server, told: Told, lost: str) -> None:
     peer = await selected(server)
     await send(peer, b"b FETCH 2 (ENVELOPE RFC822.SIZE BODYSTRUCTURE)\r\n")
@@ -87,6 +89,7 @@ async def test_what_needs_no_file_is_answered(server: Server, told: Told, lost: 
     assert len(told.errors) == 2
 
 
+@pytest.mark.damages("file missing")
 async def test_a_search_tells_what_it_could_read(server: Server, told: Told, lost: str) -> None:
     peer = await selected(server)
     await send(peer, b"b SEARCH BODY body\r\n")
@@ -105,7 +108,13 @@ async def test_it_can_be_copied_and_expunged(server: Server, told: Told, lost: s
     assert told.errors == []
 
 
-@pytest.mark.parametrize("damage", ["removed", "cut short"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param("removed", marks=pytest.mark.damages("file missing")),
+        pytest.param("cut short", marks=pytest.mark.damages("file altered")),
+    ],
+)
 async def test_a_file_that_is_damaged_while_it_is_sent(
     server: Server, told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:

@@ -149,6 +149,15 @@ def test_a_missing_file_takes_its_rows_along(accounts: Path) -> None:
     assert subjects(accounts, "Archive") == set()
 
 
+def test_a_name_that_no_file_can_have_is_a_missing_file(accounts: Path) -> None:
+    second = "SELECT content FROM messages WHERE key = 4294967298"
+    change(accounts, f"UPDATE contents SET file = 'a' || char(0) WHERE id = ({second})")
+    assert [finding.kind for finding in found(accounts)] == ["file missing"]
+    assert [finding.repaired for finding in found(accounts, repair=True)] == [True]
+    assert found(accounts) == []
+    assert subjects(accounts) == {b"0", b"3", b"4"}
+
+
 def test_litter_is_removed_only_when_old(accounts: Path) -> None:
     litter = accounts / "ada" / files.MESSAGES / "litter"
     litter.write_bytes(b"x")

@@ -123,6 +123,8 @@ def _look(database: Database, content: int, name: str, size: int, digest: bytes)
             "SELECT 1 FROM contents WHERE id = ? AND file = ?", (content, name)
         ).fetchone()
         return rows.missing(content, name) if still else None  # expunged meanwhile
+    except ValueError:  # a NUL: no file can have this name
+        return rows.missing(content, name)
     except OSError as error:
         return Problem("file not readable", f"{name}: {error.strerror}", rows.leave)
     if len(octets) != size:
