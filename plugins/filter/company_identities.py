@@ -52,8 +52,8 @@ def renamed_problems(companies: list[Company], vault: Mapping[str, Any]) -> list
     present = {company["id"]: set(company["people"]) for company in listed}
     names = {company["name"] for company in companies}  # by which the vault was sorted before companies had an id
     return [
-        f"company_id {new!r} is new, and {old!r} with the same people is gone: the id is lasting, so write {old!r} again "
-        f"(company_name may change). If {new!r} is another company, remove {old!r} from the vault first"
+        f"company_id {new!r} is new, and {old!r} with the same people is gone: the id is lasting, so write {old!r} "
+        f"again (company_name may change). If {new!r} is another company, remove {old!r} from the vault first"
         for new, people in present.items()
         if new and new not in known
         for old, others in known.items()
