@@ -32,6 +32,7 @@ def test_a_lost_message_is_refused_and_told(own_server: Server) -> None:
     )
 
 
+@pytest.mark.damages("file altered")
 def test_a_large_message_that_is_cut_short_is_refused_before_it_begins(own_server: Server) -> None:
     server = own_server
     user = server.new_person(b"Subject: large\r\n\r\n" + b"x" * 70 + b"\r\n" * 700_000, LETTER)
@@ -49,6 +50,7 @@ def test_a_large_message_that_is_cut_short_is_refused_before_it_begins(own_serve
     assert "is shorter than it was" in stop(server, "pop3")
 
 
+@pytest.mark.damages("file missing", "date out of range")
 def test_damaged_rows_end_no_session(own_server: Server) -> None:
     """POP3 shows no dates, so an impossible one does no harm; a file name that no system call accepts is a fault of ours."""
     server = own_server

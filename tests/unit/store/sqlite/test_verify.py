@@ -149,9 +149,10 @@ def test_a_missing_file_takes_its_rows_along(accounts: Path) -> None:
     assert subjects(accounts, "Archive") == set()
 
 
-def test_a_name_that_no_file_can_have_is_a_missing_file(accounts: Path) -> None:
+@pytest.mark.parametrize("name", ["'a' || char(0)", "CAST(x'ff41' AS TEXT)"])
+def test_a_name_that_no_file_can_have_is_a_missing_file(accounts: Path, name: str) -> None:
     second = "SELECT content FROM messages WHERE key = 4294967298"
-    change(accounts, f"UPDATE contents SET file = 'a' || char(0) WHERE id = ({second})")
+    change(accounts, f"UPDATE contents SET file = {name} WHERE id = ({second})")
     assert [finding.kind for finding in found(accounts)] == ["file missing"]
     assert [finding.repaired for finding in found(accounts, repair=True)] == [True]
     assert found(accounts) == []

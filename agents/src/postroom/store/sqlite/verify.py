@@ -119,10 +119,9 @@ def _look(database: Database, content: int, name: str, size: int, digest: bytes)
     try:
         octets = database.folder.read(name)
     except FileNotFoundError:
-        still = database.sql.execute(
-            "SELECT 1 FROM contents WHERE id = ? AND file = ?", (content, name)
-        ).fetchone()
-        return rows.missing(content, name) if still else None  # expunged meanwhile
+        # Names are compared as they are read: SQL would not find one that is not valid text.
+        row = database.sql.execute("SELECT file FROM contents WHERE id = ?", (content,)).fetchone()
+        return rows.missing(content, name) if row == (name,) else None  # expunged meanwhile
     except ValueError:  # a NUL: no file can have this name
         return rows.missing(content, name)
     except OSError as error:
