@@ -1,4 +1,4 @@
-"""Who is who: the directory's schema, its one database file, and the reader that every agent uses.
+"""The directory of domains, people and addresses: its schema, its database file, and the reader for all agents.
 
-`directory.db` is written by `postroom directory apply` alone, as a whole new file; agents only read.
+Only `postroom directory apply` writes `directory.db`, always as a whole new file; agents only read it.
 """

@@ -1,4 +1,4 @@
-"""Putting a document in force: one new file under the old name, or nothing at all."""
+"""Put a document in force: write one new file under the old name, or change nothing."""
 
 import fcntl
 import os
@@ -15,15 +15,15 @@ from postroom.runtime.files import sync_directory
 
 
 def compare(path: str | Path, wanted: Document) -> Plan:
-    """What `apply` would do. Raises Unavailable: the present directory cannot be read."""
+    """Return what `apply` would do. Raises Unavailable if the present directory cannot be read."""
     return plan(read_records(path), wanted)
 
 
 def apply(path: str | Path, wanted: Document) -> Plan:
-    """Make the document the directory. Without changes the file is not touched.
+    """Make the document the directory. Without changes, the file is not touched.
 
-    The new file is on disk under its name when this returns; readers see the old or the new one, never half.
-    Raises Unavailable: the present one cannot be read, or the new one cannot be written.
+    The new file is on disk under its name when this returns; readers see the old or the new one, never a part.
+    Raises Unavailable if the present one cannot be read or the new one cannot be written.
     """
     path = Path(path)
     try:
@@ -40,7 +40,7 @@ def _replace(path: Path, document: Document) -> None:
     folder = os.stat(path.parent)
     fresh = path.with_name(f".{path.name}.new")
     with suppress(FileNotFoundError):
-        fresh.unlink()  # left by a run that was killed; the lock says that nobody writes it now
+        fresh.unlink()  # left by a killed run; we hold the lock, so nobody writes it now
     group = folder.st_gid if os.geteuid() == 0 else None
     try:
         write_new(fresh, document, group)
@@ -54,7 +54,7 @@ def _replace(path: Path, document: Document) -> None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """One writer at a time, by a lock on the folder itself."""
+    """Admit one writer at a time, by a lock on the folder itself."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -1,6 +1,6 @@
-"""The form of `directory.db`: a SQLite file that is never changed, only replaced as a whole.
+"""The format of `directory.db`: a SQLite file that is never changed, only replaced as a whole.
 
-`records` holds what was said, for the next comparison; the other tables are what agents look up.
+`records` holds the document's objects for the next comparison; agents look things up in the other tables.
 """
 
 import json
@@ -45,9 +45,9 @@ CREATE TABLE senders (account TEXT, address TEXT, PRIMARY KEY (account, address)
 
 
 def connect(path: str | Path) -> sqlite3.Connection:
-    """The file, read-only and without locks: it never changes under us.
+    """Open the file read-only and without locks, since it never changes.
 
-    Raises Unavailable: missing, not readable, or written by a release that keeps it otherwise.
+    Raises Unavailable if the file is missing, unreadable, or has the format of another release.
     """
     try:
         db = sqlite3.connect(
@@ -68,7 +68,7 @@ def connect(path: str | Path) -> sqlite3.Connection:
 
 
 def read_records(path: str | Path) -> Document | None:
-    """What was said last, or None when there is no file yet. Raises Unavailable."""
+    """Return the document applied last, or None if there is no file yet. Raises Unavailable."""
     if not os.path.lexists(path):
         return None
     db = connect(path)
@@ -84,7 +84,7 @@ def read_records(path: str | Path) -> Document | None:
 
 
 def write_new(path: Path, document: Document, group: int | None) -> None:
-    """Write the document as a database to `path`, which must not exist, durable when this returns.
+    """Write the document as a database to `path`, which must not exist; it is on disk when this returns.
 
     Raises OSError and sqlite3.Error.
     """
@@ -104,8 +104,8 @@ def write_new(path: Path, document: Document, group: int | None) -> None:
 
 
 def _fill(db: sqlite3.Connection, document: Document) -> None:
-    db.execute("PRAGMA journal_mode = OFF")  # nobody else knows the file yet
-    db.execute("PRAGMA synchronous = OFF")  # the caller's fsync counts
+    db.execute("PRAGMA journal_mode = OFF")  # nobody else has the file open yet
+    db.execute("PRAGMA synchronous = OFF")  # the caller calls fsync
     db.executescript(f"BEGIN; {_SCHEMA}")
     for kind in KINDS:
         records: Iterable[Record] = getattr(document, kind.section)
@@ -133,7 +133,7 @@ def _account_row(account: AccountRecord) -> tuple[object, ...]:
 
 
 def address_rows(document: Document) -> Mapping[str, tuple[object, ...]]:
-    """Rows of `addresses` by address. A disabled person's address yields to whoever was given it."""
+    """Return the rows of `addresses` by address. A disabled person's address goes to its new owner, if it has one."""
     domains = {domain.name for domain in document.domains}
     rows: dict[str, tuple[object, ...]] = {}
     shared: tuple[tuple[Kind, Iterable[AliasRecord | ListRecord | TeamRecord]], ...] = (
@@ -153,7 +153,7 @@ def address_rows(document: Document) -> Mapping[str, tuple[object, ...]]:
 
 
 def _sender_rows(document: Document) -> set[tuple[str, str]]:
-    """Who may send as what, domain aliases spelled out."""
+    """Return all (account, address) pairs that may send, with the addresses in alias domains."""
     owner_of = {address: row[2] for address, row in address_rows(document).items() if row[2] is not None}
     granted = {(str(account), address) for address, account in owner_of.items()}
     for account in document.accounts:
@@ -174,7 +174,7 @@ def _sender_rows(document: Document) -> set[tuple[str, str]]:
 
 
 def canonical(address: str, alias_domains: Mapping[str, str]) -> str:
-    """The address with an alias domain replaced by the real one, in lower case."""
+    """Return the address in lower case, with an alias domain replaced by the real one."""
     try:
         parsed = parse_path(address)
     except AddressError:

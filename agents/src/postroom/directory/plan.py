@@ -1,4 +1,4 @@
-"""What applying a document would change, and what the directory then holds."""
+"""Work out what applying a document changes, and what the directory then contains."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -25,24 +25,28 @@ class Action(StrEnum):
 
     ADDED = "added"
     CHANGED = "changed"
-    DISABLED = "disabled"  # an account that the document no longer names: kept
-    DELETED = "deleted"  # an account of which the document says so
+    DISABLED = "disabled"  # an account that the document no longer names; it is kept
+    DELETED = "deleted"  # an account whose state in the document is `deleted`
     REMOVED = "removed"
     FIRST_LOGIN = "password"  # the first password is set
-    RENEWED_LOGIN = "password renewed"  # the same, in place of one from before the account was taken out
-    KEPT_LOGIN = "password kept"  # an account that was disabled is active again, with the password it had
-    KEPT_FIRST = "first password kept"  # the same, and it is the first password that the document gives
-    KEPT_OWN = "own password kept"  # the same, and it is another one
-    UNHEARD = "password unheard"  # the document gives another first password to somebody who has a password
+    RENEWED_LOGIN = (
+        "password renewed"  # a new first password replaces the one from before the account was removed
+    )
+    KEPT_LOGIN = "password kept"  # a disabled account is active again, with its previous password
+    KEPT_FIRST = "first password kept"  # the same, and that is the first password in the document
+    KEPT_OWN = "own password kept"  # the same, and it differs from the first password in the document
+    UNHEARD = (
+        "password unheard"  # the account has a password, so the document's new first password has no effect
+    )
 
 
 class Change(NamedTuple):
-    """One object that becomes another."""
+    """The change of one object."""
 
     kind: str  # domain, account, alias, list, team
     key: str
     action: Action
-    fields: Mapping[str, tuple[Any, Any]] = {}  # name to (old, new); only of CHANGED
+    fields: Mapping[str, tuple[Any, Any]] = {}  # name to (old, new); only for CHANGED
 
     def __str__(self) -> str:
         if self.action in _LOGINS:
@@ -52,14 +56,14 @@ class Change(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """The next content and the way to it. No changes: the file stays as it is."""
+    """The new content and the changes that lead to it. Without changes, the file stays as it is."""
 
     document: Document
     changes: tuple[Change, ...]
 
 
 def plan(present: Document | None, wanted: Document) -> Plan:
-    """Compare. Accounts that `wanted` does not name are disabled and kept; passwords are no part of it."""
+    """Compare two documents. Accounts that `wanted` does not name are disabled and kept; passwords are left out."""
     old = present or Document(version=wanted.version)
     accounts, changes = _accounts(old, wanted)
     wanted = msgspec.structs.replace(wanted, accounts=accounts)

@@ -1,4 +1,4 @@
-"""What is wrong with a document, said so that its writer can put it right."""
+"""The faults of a document, described so that its author can correct them."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ SHOWN = 80  # characters of a value
 
 
 class Problem(NamedTuple):
-    """One fault: where it stands, what stands there, what would be right."""
+    """One fault: its path, the value found there, and what would be right."""
 
     path: str  # accounts[3].quota_bytes
     value: str
@@ -25,6 +25,6 @@ class DirectoryRefused(Exception):
 
 
 def problem(path: str, value: object, remedy: str) -> Problem:
-    """A Problem whose value is short, printable, and no password."""
+    """Return a Problem with a short, printable value; passwords are hidden."""
     shown = "(hidden)" if path.endswith("password") else ascii(value)
     return Problem(path, shown if len(shown) <= SHOWN else shown[: SHOWN - 3] + "...", remedy)

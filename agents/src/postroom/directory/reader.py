@@ -1,7 +1,7 @@
 """The directory as agents see it: look-ups in the newest `directory.db`.
 
-A look-up is one indexed read in this process; the file is opened anew when it has been replaced, which is
-looked for at most once a second.
+A look-up is one indexed read in this process. The reader reopens the file when it has been replaced, and checks
+for that at most once a second.
 """
 
 import json
@@ -16,8 +16,8 @@ from postroom.contracts.directory import Account, Domain, Entry, Kind, Rights
 from postroom.contracts.errors import Unavailable
 from postroom.directory.database import connect
 
-CHECK_EVERY = 1.0  # seconds between looks for a new file
-CACHED = 10_000  # entries kept per generation; only of addresses that exist, so strangers cannot fill it
+CHECK_EVERY = 1.0  # seconds between two checks for a new file
+CACHED = 10_000  # entries per generation; only for existing addresses, so strangers cannot fill it
 
 T = TypeVar("T")
 _Identity = tuple[int, int, int]
@@ -28,7 +28,7 @@ _ENTRY = "SELECT kind, account, members, owner FROM addresses WHERE address=?"
 
 
 class _Generation:
-    """One file as it was opened, with what has been read from it."""
+    """One open file, with a cache of what has been read from it."""
 
     def __init__(self, path: Path, identity: _Identity) -> None:
         self.identity = identity
@@ -40,7 +40,7 @@ class _Generation:
 
 
 class SqliteDirectory:
-    """The Directory contract on a `directory.db`. Nothing is opened before the first question."""
+    """The Directory contract on a `directory.db`. It opens the file at the first look-up."""
 
     def __init__(self, path: str | Path, steady: Callable[[], float] = time.monotonic) -> None:
         self._path = Path(path)
@@ -49,26 +49,26 @@ class SqliteDirectory:
         self._looked = float("-inf")
 
     async def domain(self, name: str) -> Domain | None:
-        """The domain of that name, when it is ours. Raises Unavailable."""
+        """Return the domain of that name if it is ours. Raises Unavailable."""
         return self._current().domains.get(name)
 
     async def domains(self) -> tuple[Domain, ...]:
-        """All domains that are ours. Raises Unavailable."""
+        """Return all our domains. Raises Unavailable."""
         return tuple(self._current().domains.values())
 
     async def entry(self, address: str) -> Entry | None:
-        """What stands behind exactly this address. Raises Unavailable."""
+        """Return the entry of exactly this address. Raises Unavailable."""
         return self._entry(self._current(), address)
 
     async def account(self, account_id: str) -> Account | None:
-        """The account of that id. Raises Unavailable."""
+        """Return the account with that id. Raises Unavailable."""
         return self._account(self._current(), account_id)
 
     async def login(self, name: str) -> Account | None:
-        """The account that logs in by this name: any of its addresses, also under an alias domain.
+        """Return the account with this login name: any of its addresses, also in an alias domain.
 
-        Asks the file the same two questions whether there is such a name or not, and remembers neither answer: the
-        time it takes shall not tell who exists. Raises Unavailable.
+        It makes the same two queries whether the name exists or not, and caches neither result, so that its
+        duration does not reveal which names exist. Raises Unavailable.
         """
         generation = self._current()
         name = name.lower()
@@ -81,7 +81,7 @@ class SqliteDirectory:
         return _person(accounts[0]) if accounts else None
 
     async def rights(self, account_id: str) -> Rights:
-        """Addresses the account may send as. Raises Unavailable."""
+        """Return the addresses that the account may send as. Raises Unavailable."""
         generation = self._current()
         found = generation.rights.get(account_id)
         if found is None:
@@ -91,7 +91,7 @@ class SqliteDirectory:
         return found
 
     def close(self) -> None:
-        """Close the file; the next question opens it again."""
+        """Close the file; the next look-up opens it again."""
         if self._generation is not None:
             self._generation.db.close()
         self._generation = None
@@ -116,7 +116,7 @@ class SqliteDirectory:
                 present = _Generation(self._path, identity)
             except sqlite3.Error as error:
                 raise Unavailable(f"directory {self._path}: {error}") from error
-            # A file renamed between the look and the opening shows as another identity in the next turn.
+            # If the file was replaced between the check and the opening, the next pass sees another identity.
 
     def _identity(self) -> _Identity:
         try:

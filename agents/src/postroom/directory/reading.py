@@ -1,4 +1,4 @@
-"""From JSON to a Document, with every fault of form named, not only the first one."""
+"""Read a Document from JSON, and report every fault of form, not only the first one."""
 
 from contextlib import suppress
 from typing import Any, TypeVar, get_args, get_origin
@@ -15,9 +15,9 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 
 def read_document(octets: bytes) -> Document:
-    """The document in normal form: addresses and domains in lower case.
+    """Return the document in normal form: addresses and domains in lower case.
 
-    Raises DirectoryRefused: with everything that is wrong, in form or in sense.
+    Raises DirectoryRefused with all its faults, of form and of meaning.
     """
     problems: list[Problem] = []
     document = _document(octets, problems)
@@ -34,7 +34,9 @@ def _document(octets: bytes, problems: list[Problem]) -> Document | None:
         problems.append(problem("document", f"{len(octets)} octets", f"give at most {MAX_OCTETS} octets"))
         return None
     with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return msgspec.json.decode(octets, type=Document)  # the short way; the long one names what is wrong
+        return msgspec.json.decode(
+            octets, type=Document
+        )  # the fast path; the slow one below finds the faults
     try:
         raw = msgspec.json.decode(octets)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -44,7 +46,7 @@ def _document(octets: bytes, problems: list[Problem]) -> Document | None:
 
 
 def read_struct(kind: type[S], raw: object, path: str, problems: list[Problem]) -> S | None:
-    """The struct, or None with its faults added to `problems`; each field is looked at by itself."""
+    """Return the struct, or None with its faults added to `problems`; each field is checked separately."""
     if not isinstance(raw, dict):
         problems.append(problem(path or "document", raw, "give an object"))
         return None
@@ -68,7 +70,7 @@ def _read_value(kind: Any, raw: object, path: str, problems: list[Problem]) -> A
     item = _struct_items(kind)
     if item is not None and isinstance(raw, list):
         return tuple(
-            read_struct(item, value, f"{path}[{place}]", problems) for place, value in enumerate(raw)
+            read_struct(item, value, f"{path}[{index}]", problems) for index, value in enumerate(raw)
         )
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return read_struct(kind, raw, path, problems)

@@ -1,6 +1,6 @@
-"""The directory as JSON: everything an operator may say about domains, people and addresses.
+"""The directory as JSON: everything that an operator can state about domains, people and addresses.
 
-One document describes all of it; unknown fields are refused. docs/reference/directory.md explains each.
+One document describes all of it; unknown fields are refused. docs/reference/directory.md explains each field.
 """
 
 from enum import StrEnum
@@ -12,24 +12,24 @@ VERSION = 1
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One object of the document. `section` is the list it stands in, `key_field` the field that names it."""
+    """One object of the document. `section` names the list that contains it, `key_field` the field that identifies it."""
 
     section: ClassVar[str]
     key_field: ClassVar[str]
 
     @property
     def key(self) -> str:
-        """What tells this object from others of its section."""
+        """The value that identifies this object within its section."""
         value: str = getattr(self, self.key_field)
         return value
 
 
 class State(StrEnum):
-    """What may happen with an account."""
+    """The state of an account."""
 
     ACTIVE = "active"
     DISABLED = "disabled"  # kept; no login, no new mail
-    DELETED = "deleted"  # mailbox, password and addresses go
+    DELETED = "deleted"  # mailbox, password and addresses are deleted
 
 
 class DomainRecord(Record, frozen=True, kw_only=True):
@@ -47,7 +47,7 @@ class DomainRecord(Record, frozen=True, kw_only=True):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What an account may submit per day; 0 is the agent's default."""
+    """What an account may submit per day; 0 means the agent's default."""
 
     messages_per_day: int = 0
     recipients_per_day: int = 0
@@ -64,7 +64,7 @@ class AccountRights(
 class AccountRecord(Record, frozen=True, kw_only=True):
     """A person's mailbox. `id` never changes and names the folder.
 
-    `password` is the first one only. `password_id` changes when it is drawn anew, and tells nothing about it.
+    `password` is only the first one. `password_id` changes when it is generated anew, and reveals nothing about it.
     """
 
     section: ClassVar[str] = "accounts"

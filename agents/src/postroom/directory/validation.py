@@ -1,4 +1,4 @@
-"""What must hold among the objects of a document, beyond the form of each."""
+"""Rules between the objects of a document, beyond the form of each."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,7 +17,7 @@ SELECTOR = re.compile(
     r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?)*"
 )
 SEPARATORS = "+-_=.~#"
-MAX_QUOTA = 2**53 - 1  # what JSON carries exactly everywhere
+MAX_QUOTA = 2**53 - 1  # the largest integer that every JSON parser reads exactly
 MAX_LIMIT = 10**9
 MAX_PASSWORD = 1024
 MAX_ID = 64
@@ -28,7 +28,7 @@ R = TypeVar("R", bound=Record)
 
 @dataclass
 class _Check:
-    """The document under examination: what it has claimed so far, and what is wrong."""
+    """The state of the check: the domains and addresses found so far, and the faults."""
 
     problems: list[Problem] = field(default_factory=list)
     domains: dict[str, DomainRecord] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class _Check:
             return text.lower()
 
     def address(self, path: str, text: str) -> str:
-        """Any address that mail can go to, in lower case."""
+        """Check any address that mail can go to; return it in lower case."""
         return self._key(path, text, parse_path)
 
     def _key(self, path: str, text: str, parse: Callable[[str], Address]) -> str:
@@ -56,7 +56,7 @@ class _Check:
             return text.lower()
 
     def own_address(self, path: str, text: str) -> str:
-        """An address that lives with us: in a domain of the document that is no alias."""
+        """Check a local address: it must be in a domain of the document that is not an alias domain."""
         key = self._key(path, text, parse_address)
         domain = key.rpartition("@")[2]
         known = self.domains.get(domain)
@@ -69,17 +69,17 @@ class _Check:
         return key
 
     def claim(self, path: str, key: str) -> None:
-        """One address has one owner."""
+        """Record the owner of an address; a second owner is a fault."""
         first = self.owners.setdefault(key, path)
         if first != path:
             self.fault(path, key, f"already the address of {first}; give it to one of them")
 
     def addresses(self, path: str, texts: Iterable[str], read: Callable[[str, str], str]) -> tuple[str, ...]:
-        return tuple(read(f"{path}[{place}]", text) for place, text in enumerate(texts))
+        return tuple(read(f"{path}[{index}]", text) for index, text in enumerate(texts))
 
 
 def faults(document: Document) -> tuple[Document, list[Problem]]:
-    """The document in normal form (addresses and domains in lower case), and all that is wrong with it."""
+    """Return the document in normal form (addresses and domains in lower case), and all its faults."""
     check = _Check()
     if document.version != VERSION:
         check.fault("version", document.version, f"give {VERSION}")
@@ -102,7 +102,7 @@ def faults(document: Document) -> tuple[Document, list[Problem]]:
 
 
 def _placed(section: str, records: Iterable[R]) -> Iterator[tuple[str, R]]:
-    return ((f"{section}[{place}]", record) for place, record in enumerate(records))
+    return ((f"{section}[{index}]", record) for index, record in enumerate(records))
 
 
 def _domain(check: _Check, path: str, record: DomainRecord) -> DomainRecord:
@@ -114,10 +114,10 @@ def _domain(check: _Check, path: str, record: DomainRecord) -> DomainRecord:
         check.fault(
             f"{path}.separator", record.separator, f'give one of {SEPARATORS}, or "" for no subaddresses'
         )
-    for place, selector in enumerate(record.selectors):
+    for index, selector in enumerate(record.selectors):
         if not SELECTOR.fullmatch(selector) or len(selector) > 63:
             check.fault(
-                f"{path}.selectors[{place}]", selector, "give a DKIM selector: letters, digits, hyphens"
+                f"{path}.selectors[{index}]", selector, "give a DKIM selector: letters, digits, hyphens"
             )
     alias_of = check.domain(f"{path}.alias_of", record.alias_of) if record.alias_of is not None else None
     catch_all = check.addresses(f"{path}.catch_all", record.catch_all, check.address)
@@ -140,8 +140,8 @@ def _account(check: _Check, path: str, record: AccountRecord) -> AccountRecord:
     address = check.own_address(f"{path}.address", record.address)
     check.claim(f"{path}.address", address)
     further = check.addresses(f"{path}.addresses", record.addresses, check.own_address)
-    for place, key in enumerate(further):
-        check.claim(f"{path}.addresses[{place}]", key)
+    for index, key in enumerate(further):
+        check.claim(f"{path}.addresses[{index}]", key)
     send_as = check.addresses(f"{path}.rights.send_as", record.rights.send_as, check.own_address)
     same = send_as == record.rights.send_as
     rights = record.rights if same else msgspec.structs.replace(record.rights, send_as=send_as)
@@ -163,7 +163,7 @@ def _name(check: _Check, path: str, name: str) -> None:
 
 
 def _shared(check: _Check, path: str, record: R) -> R:
-    """An alias, a list or a team."""
+    """Check an alias, a list or a team."""
     address = check.own_address(f"{path}.address", record.key)
     check.claim(f"{path}.address", address)
     members: tuple[str, ...] = getattr(record, "members")  # noqa: B009 -- not every record has it
@@ -206,18 +206,18 @@ def _accounts_once(check: _Check, document: Document) -> None:
 
 
 def _members(document: Document) -> Iterator[tuple[str, str, str]]:
-    """(path, owner's address, member) of everything that sends on."""
+    """Yield (path, address, member) for every member of an alias, list or team."""
     for section in ("aliases", "lists", "teams"):
         for path, record in _placed(section, getattr(document, section)):
-            for place, member in enumerate(record.members):
-                yield f"{path}.members[{place}]", record.address, member
+            for index, member in enumerate(record.members):
+                yield f"{path}.members[{index}]", record.address, member
 
 
 def _members_exist(check: _Check, document: Document) -> None:
     named = [(path, member) for path, _, member in _members(document)]
     named += [(f"{path}.owner", record.owner) for path, record in _placed("lists", document.lists)]
     for path, domain in _placed("domains", document.domains):
-        named += [(f"{path}.catch_all[{place}]", member) for place, member in enumerate(domain.catch_all)]
+        named += [(f"{path}.catch_all[{index}]", member) for index, member in enumerate(domain.catch_all)]
     for path, member in named:
         found = _behind(check, member)
         ours = check.domains.get(member.rpartition("@")[2])
@@ -231,7 +231,7 @@ def _caught(check: _Check, domain: DomainRecord, path: str) -> bool:
 
 
 def _behind(check: _Check, address: str) -> str | None:
-    """The claimed address that this one leads to; None for nobody and for addresses outside."""
+    """Return the known address that this one leads to; None for unknown addresses and for those outside."""
     targets: Mapping[str, str] = {
         name: domain.alias_of for name, domain in check.domains.items() if domain.alias_of
     }
@@ -249,7 +249,7 @@ def _behind(check: _Check, address: str) -> str | None:
 
 
 def _no_cycles(check: _Check, document: Document) -> None:
-    """Follow every alias, list and team; a way back to where it began is a fault, told once per cycle."""
+    """Follow every alias, list and team; a cycle is a fault, reported once."""
     leads: dict[str, list[tuple[str, str]]] = {}
     for path, owner, member in _members(document):
         target = _behind(check, member)
@@ -261,7 +261,7 @@ def _no_cycles(check: _Check, document: Document) -> None:
 
 
 def _walk(check: _Check, leads: dict[str, list[tuple[str, str]]], start: str, done: set[str]) -> None:
-    """Depth first without recursion, as chains may be long."""
+    """Search depth first without recursion, since chains may be long."""
     way: list[tuple[str, Iterator[tuple[str, str]]]] = []
     on_way: set[str] = set()
 

@@ -1,4 +1,5 @@
-"""The MDA: LMTP in, mailboxes out. RFC 2033, RFC 5598 section 4.2.4.
+"""The MDA: takes messages by LMTP and stores them in mailboxes. RFC 2033, RFC 5598 section 4.2.4.
 
-Room rule: recipients come final from intake; here only a detail becomes a mailbox and a verdict becomes Junk.
+Room rule: intake has already resolved the recipients; this room only turns a detail into a mailbox and a verdict
+into Junk.
 """

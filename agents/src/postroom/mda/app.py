@@ -16,7 +16,7 @@ from postroom.runtime.connections import ConnectionLimits, Listener
 from postroom.runtime.service import Agent, run
 from postroom.store import DirectoryQuotas, News, open_store
 
-REVIEW_SECONDS = 30.0  # between looks at accounts that were full
+REVIEW_SECONDS = 30.0  # between two checks of the accounts recorded as full
 
 
 class MdaAgent(Agent[MdaConfig]):
@@ -29,7 +29,8 @@ class MdaAgent(Agent[MdaConfig]):
     async def start(self) -> None:
         config, service = self.config, self.service
         self.check(config)
-        os.umask(0o007)  # the group of the store shares what is made here; sockets get their modes by name
+        # The store's group shares all new files; sockets get their modes explicitly.
+        os.umask(0o007)
         self._directory = SqliteDirectory(config.directory_path, service.clock.steady)
         self._store = open_store(
             config.accounts_directory,
@@ -80,7 +81,7 @@ class MdaAgent(Agent[MdaConfig]):
 
     @staticmethod
     def check(config: Any) -> None:
-        """Raises ConfigError."""
+        """Raise ConfigError unless the accounts' folder can be read and written."""
         if not os.access(config.accounts_directory, os.R_OK | os.W_OK | os.X_OK):
             raise ConfigError(
                 f"accounts_directory = {config.accounts_directory!r}: not a folder that can be written"

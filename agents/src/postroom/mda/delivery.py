@@ -1,4 +1,4 @@
-"""From a session's questions to the store: recipients judged, messages delivered, quota flags kept true."""
+"""Answer a session's questions from the store: judge recipients, deliver messages, keep quota flags correct."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ from postroom.runtime.log import Log
 from postroom.wire.smtp.commands import Recipient
 from postroom.wire.smtp.lmtp import AskDelivery
 
-# A refused message up to this size means that the account is full; a larger one says nothing about others.
+# A refused message up to this size means that the account is full; a larger one says nothing about smaller ones.
 ORDINARY: Final = 1 << 20
 
 
@@ -41,14 +41,17 @@ class Deliverer:
         self._host_name = host_name
 
     async def judge(self, recipient: Recipient) -> Target:
-        """Raises MailError."""
+        """Return the target of a recipient. Raises MailError."""
         target = await filing.find(self._directory, recipient.address, self._host_name)
         if await self._is_recorded_full(target):
             raise RecipientOverQuota("mailbox full")
         return target
 
     async def deliver(self, asked: AskDelivery) -> list[MailError | None]:
-        """One outcome per target. A message without an id gets one, but then a second copy cannot be known."""
+        """Deliver to all targets; return one outcome per target.
+
+        A message without an id gets a new one, so a second copy of it cannot be recognised.
+        """
         ident = asked.ident or queue_id(int(self._clock.now() * 1000), os.urandom(10))
         head = filing.head_of(asked.content)
         junk = filing.is_junk(head)
@@ -56,13 +59,13 @@ class Deliverer:
         outcomes: list[MailError | None] = [None] * len(asked.targets)
         wanted: list[int] = []
         deliveries: list[Delivery] = []
-        for place, target in enumerate(asked.targets):
+        for index, target in enumerate(asked.targets):
             try:
                 filing.demand_no_loop(head, target.address, self._host_name)
             except MailLoop as loop:
-                outcomes[place] = loop
+                outcomes[index] = loop
                 continue
-            wanted.append(place)
+            wanted.append(index)
             deliveries.append(
                 Delivery(
                     account=target.account.id,
@@ -76,8 +79,8 @@ class Deliverer:
             )
         if deliveries:
             results = await self._store.deliver(deliveries)
-            for place, result in zip(wanted, results, strict=True):
-                outcomes[place] = self._as_refusal(result)
+            for index, result in zip(wanted, results, strict=True):
+                outcomes[index] = self._as_refusal(result)
         for target, outcome in zip(asked.targets, outcomes, strict=True):
             await self._note(asked, target, ident, outcome, junk)
         return outcomes
@@ -94,8 +97,10 @@ class Deliverer:
         fields = {"QUEUE_ID": ident, "ACCOUNT": target.account.id}
         size = len(asked.content)
         if outcome is None:
-            place = filing.place_text(filing.mailbox_for(target, junk))
-            self._log.info(f"{ident}: to=<{target.key}>, mailbox={place}, size={size}, status=sent", **fields)
+            mailbox = filing.mailbox_text(filing.mailbox_for(target, junk))
+            self._log.info(
+                f"{ident}: to=<{target.key}>, mailbox={mailbox}, size={size}, status=sent", **fields
+            )
             return
         status = "deferred" if outcome.temporary else "bounced"
         words = f"{type(outcome).__name__}: {outcome}"
@@ -122,7 +127,7 @@ class Deliverer:
         return False
 
     async def review_fullness(self) -> None:
-        """Clear the record of accounts that have room again, or do not exist any more."""
+        """Clear the record of accounts that have room again or no longer exist."""
         for account_id in await self._fullness.recorded():
             account = await self._directory.account(account_id)
             if account is None:
@@ -134,5 +139,5 @@ class Deliverer:
 
 
 def is_full(quota: Quota, needed: int) -> bool:
-    """Tell whether a message of ordinary size does not fit; `needed` is the size of the one that was refused."""
+    """Tell whether a message of ordinary size does not fit; `needed` is the size of the refused message."""
     return quota.limit > 0 and quota.used + min(needed, ORDINARY) > quota.limit

@@ -1,6 +1,6 @@
-"""Whose mailbox, and which one: decisions about one recipient of one message.
+"""Decide on the account and the mailbox for one recipient of one message.
 
-Room rule: facts in, decisions out. Addresses come final (aliases are resolved at intake); only a detail is split off.
+Room rule: facts in, decisions out. Intake has already resolved aliases; this module only splits off a detail.
 """
 
 import re
@@ -17,11 +17,11 @@ from postroom.wire.smtp.commands import POSTMASTER
 INBOX: Final = "INBOX"
 JUNK: Final = "Junk"
 
-_PRIVATE: Final = frozenset({"drafts", "sent", "trash"})  # what their owner puts there, not who writes to him
+_PRIVATE: Final = frozenset({"drafts", "sent", "trash"})  # only their owner puts mail there, never a sender
 _VERDICT: Final = VERDICT_FIELD.encode("ascii") + b":"
 _STAMP: Final = b"received"
 _TRAIL: Final = frozenset({_STAMP, b"delivered-to"})
-_MAX_TRAIL: Final = 1000  # more than any agent of ours lets pass
+_MAX_TRAIL: Final = 1000  # more than any of our agents lets pass
 _FETCHED: Final = re.compile(rb"[ \t)]with[ \t]++(?:imap|pop)", re.IGNORECASE)
 _BY: Final = re.compile(rb"(?:\A|[ \t)])by[ \t]++([A-Za-z0-9.-]++)([ \t]++\(Postroom\))?", re.IGNORECASE)
 
@@ -36,12 +36,12 @@ class Target:
 
     @property
     def key(self) -> str:
-        """By this a second copy is known."""
+        """The key by which a second copy is recognised."""
         return self.address.key
 
 
 async def find(directory: Directory, address: Address, host_name: str) -> Target:
-    """Raises NoSuchRecipient, RecipientDisabled, Unavailable."""
+    """Find the account and the mailbox of an address. Raises NoSuchRecipient, RecipientDisabled, Unavailable."""
     if address == POSTMASTER:
         address = Address("postmaster", host_name)
     mailbox = INBOX
@@ -64,17 +64,17 @@ async def _account(directory: Directory, address: Address) -> Account | None:
 
 
 def mailbox_for(target: Target, junk: bool) -> str:
-    """Where it goes: Junk by the verdict, else the mailbox that the detail names."""
+    """Return the mailbox's name: Junk if the verdict says so, otherwise the mailbox that the detail names."""
     return JUNK if junk else target.mailbox
 
 
-def place_text(mailbox: str) -> str:
-    """A mailbox for the log: the store files what names none into INBOX."""
+def mailbox_text(mailbox: str) -> str:
+    """Describe a mailbox for the log: if it does not exist, the store files the message into INBOX."""
     return mailbox if mailbox in (INBOX, JUNK) else f"{mailbox} (INBOX if there is none)"
 
 
 def head_of(content: bytes) -> bytes:
-    """The header block without its empty line."""
+    """Return the header block without its empty line."""
     if content.startswith(b"\r\n"):
         return b""
     end = content.find(b"\r\n\r\n")
@@ -82,7 +82,7 @@ def head_of(content: bytes) -> bytes:
 
 
 def is_junk(head: bytes) -> bool:
-    """The verdict of our intake, which stands topmost; it removed all that others wrote in its name."""
+    """Read our intake's verdict, which is the topmost field; intake has removed all forged ones."""
     at = head.find(_VERDICT)
     if at < 0 or (at and head[at - 2 : at] != b"\r\n"):
         return False
@@ -92,33 +92,33 @@ def is_junk(head: bytes) -> bool:
 
 
 def demand_no_loop(head: bytes, address: Address, host_name: str) -> None:
-    """Raises MailLoop when this host has handled the message before and filed it for this address.
+    """Raise MailLoop if this host has already handled the message and filed it for this address.
 
-    A Delivered-To alone proves nothing: mail that is fetched over from an old account carries it too. The Received
-    field of this pass does not count, which stands topmost and above every Delivered-To. Below a Delivered-To only
-    our own stamp counts, since the old account may have been on a host of the same name. A stamp of a program that
-    has fetched the message by IMAP or POP3 tells of no delivery.
+    A Delivered-To alone proves nothing: mail fetched from an old account carries it too. The Received field of this
+    pass does not count; it is topmost, above every Delivered-To. Below a Delivered-To only our own stamp counts,
+    since the old account may have been on a host of the same name. A stamp of a program that fetched the message by
+    IMAP or POP3 is no sign of a delivery.
     """
     if b"elivered-" not in head and b"ELIVERED-" not in head:
         return
     key = address.key.encode()
     fields = read_headers(head + b"\r\n", max_octets=len(head), max_fields=len(head)).fields
-    trail = [one for one in fields if one.key in _TRAIL]
-    filed = [place for place, one in enumerate(trail) if _is_filing(one, key)]
+    trail = [field for field in fields if field.key in _TRAIL]
+    filed = [index for index, field in enumerate(trail) if _is_filing(field, key)]
     if not filed:
         return
     this_pass = int(trail[0].key == _STAMP and _names(trail[0], host_name))
-    for place, one in enumerate(trail[this_pass:_MAX_TRAIL], this_pass):
-        if one.key == _STAMP and _names(one, host_name, ours=place > filed[-1]):
+    for index, field in enumerate(trail[this_pass:_MAX_TRAIL], this_pass):
+        if field.key == _STAMP and _names(field, host_name, ours=index > filed[-1]):
             raise MailLoop("delivered here before")
 
 
-def _is_filing(one: Field, key: bytes) -> bool:
-    return one.key == b"delivered-to" and one.value.lower() == key
+def _is_filing(field: Field, key: bytes) -> bool:
+    return field.key == b"delivered-to" and field.value.lower() == key
 
 
 def _names(received: Field, host_name: str, *, ours: bool = False) -> bool:
-    """Whether this host has written a Received field; with `ours` this program on it."""
+    """Tell whether this host wrote a Received field; with `ours`, whether this program on it did."""
     found = _BY.search(received.value)
     if found is None or found[1].decode().lower() != host_name.lower():
         return False
@@ -126,5 +126,5 @@ def _names(received: Field, host_name: str, *, ours: bool = False) -> bool:
 
 
 def prefix(sender: Address | None, address: Address) -> bytes:
-    """What is served in front of this recipient's copy. RFC 5321 section 4.4."""
+    """Return the fields that go in front of this recipient's copy. RFC 5321 section 4.4."""
     return f"Return-Path: <{sender or ''}>\r\nDelivered-To: {address}\r\n".encode("ascii")

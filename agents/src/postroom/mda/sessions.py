@@ -1,4 +1,4 @@
-"""LMTP sessions on connections: moves octets between a connection and the protocol's core, and asks the deliverer."""
+"""LMTP sessions: move octets between a connection and the protocol's core, and pass its questions to the deliverer."""
 
 import asyncio
 import contextlib
@@ -11,8 +11,8 @@ from postroom.mda.delivery import Deliverer
 from postroom.runtime.connections import Connection
 from postroom.wire.smtp.lmtp import AskRecipient, LmtpLimits, LmtpSession
 
-_LARGE: Final = 1 << 20  # octets from which a message needs one of few places
-LARGE_AT_ONCE: Final = 4  # in all workers, so that large messages fill the memory only so many times
+_LARGE: Final = 1 << 20  # octets; a larger message needs one of LARGE_AT_ONCE slots
+LARGE_AT_ONCE: Final = 4  # over all workers; bounds the memory that large messages take
 
 
 class Sessions:
@@ -25,7 +25,7 @@ class Sessions:
         self._open: dict[LmtpSession, Connection] = {}
 
     async def serve(self, connection: Connection) -> None:
-        """One connection from greeting to close."""
+        """Serve one connection from greeting to close."""
         config = self._config()
         connection.timeout = config.command_timeout
         session = LmtpSession(
@@ -35,16 +35,16 @@ class Sessions:
         connection.write(session.output())
         try:
             while not session.closed:
-                async with contextlib.AsyncExitStack() as place:
-                    if not await self._transaction(session, connection, place):
+                async with contextlib.AsyncExitStack() as slot:
+                    if not await self._transaction(session, connection, slot):
                         return
         finally:
             del self._open[session]
 
     async def _transaction(
-        self, session: LmtpSession, connection: Connection, place: contextlib.AsyncExitStack
+        self, session: LmtpSession, connection: Connection, slot: contextlib.AsyncExitStack
     ) -> bool:
-        """Read and answer until no message is being received any more; False when the peer has gone."""
+        """Read and answer until no message is being received; return False if the peer has disconnected."""
         large = False
         while True:
             octets = await connection.read()
@@ -59,7 +59,7 @@ class Sessions:
                 return True
             if session.received > _LARGE and not large:
                 large = True
-                await place.enter_async_context(self._large)
+                await slot.enter_async_context(self._large)
 
     async def _answer(self, session: LmtpSession) -> None:
         while (question := session.next_question()) is not None:
@@ -72,7 +72,7 @@ class Sessions:
                 session.delivered(await self._deliverer.deliver(question))
 
     def leave(self) -> None:
-        """Tell the idle ones to go; the others go when their message is done with."""
+        """Close idle sessions; the others close when their message is finished."""
         for session, connection in list(self._open.items()):
             session.leave()
             if session.closed:
