@@ -1,6 +1,6 @@
 #!/bin/bash
-# Remove the demo's hosts, their network, their images, its secrets, and all that was built; also after a run that was
-# cut short. Images that other hosts run on stay.
+# Remove the demo's hosts, their network, their images, its secrets, and everything that was built, even after an interrupted run. Images
+# that other hosts use stay.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/root.sh
@@ -14,7 +14,7 @@ if is_root_possible; then
             as_root podman rmi "$image" >/dev/null 2>&1 </dev/null || true
         done
     fi
-    as_root rm -rf build # a part of it was made by root
+    as_root rm -rf build # root has created a part of it
 fi
 rm -f inventory/demo/group_vars/postroom/secrets.yml
 rm -rf build .venv .ansible .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

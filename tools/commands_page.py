@@ -12,15 +12,17 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/reference/commands.md"
 HEAD = """# Commands
 
-On a mail host, as root. `make docs` writes this page from the commands' own `--help`. On the host, `man postroom` shows
-the same, and Tab completes commands and options in bash if the package `bash-completion` is installed.
+Run these commands on a mail host, as root. `make docs` writes this page from the commands' own `--help`. On the host,
+`man postroom` shows the same, and Tab completes commands and options in bash if the package `bash-completion` is
+installed.
 
-`postroom` ends with 0: done, 1: refused or not found, 2: wrong use, 3: cannot read or write. `--json` is for programs:
-one object per line for messages of the queue, else one document. Words for people may change, these do not.
+`postroom` exits with 0: done, 1: refused or not found, 2: wrong usage, 3: cannot read or write. `--json` is for
+programs: it prints one object per line for messages of the queue, and one document otherwise. The texts for people may
+change, this format does not.
 
-Besides it there are `sendmail`, `mailq` and `newaliases` for local programs, which behave as every sendmail does
-(`-t -i -f -F`), and each agent itself: `postroom-mta --check-config FILE` judges a settings file and ends,
-`postroom-mta --version` says which release it is. They are in `/opt/postroom/current/bin`.
+For local programs there are `sendmail`, `mailq` and `newaliases`, with the usual options of sendmail (`-t -i -f -F`).
+Each agent is a command, too: `postroom-mta --check-config FILE` checks a settings file and exits,
+`postroom-mta --version` prints the release. They are in `/opt/postroom/current/bin`.
 """
 
 
@@ -32,7 +34,7 @@ def page() -> str:
 def commands(
     command: click.Command = postroom, name: str = "postroom"
 ) -> Iterator[tuple[str, click.Command]]:
-    """Yield each command that does something, with its full name, in order of the names."""
+    """Yield each command that is not a group, with its full name, sorted by name."""
     if not isinstance(command, click.Group):
         yield name, command
         return

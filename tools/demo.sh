@@ -1,6 +1,6 @@
 #!/bin/bash
 # The demo: two companies and a name server on this machine, mail in both directions, and a table of what was proved.
-# The hosts stay up; `make clean` removes them.
+# The hosts keep running; `make clean` removes them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/root.sh
@@ -16,7 +16,7 @@ stage() { # stage "what it does" log command...
         printf ' %4d s\n' $((SECONDS - from))
     else
         printf ' failed after %d s; the end of %s:\n\n' $((SECONDS - from)) "$log"
-        # from the first error on; the lines before tell only what went well
+        # from the first error on; the lines before it only report successes
         sed -n '/^\[ERROR\]\|^fatal: \|^failed: /,$p' "$log" | tail -n 40 | grep . || tail -n 40 "$log"
         exit 1
     fi

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install from Debian the programs that tests run as clients and as judges. Does nothing when all are there.
+# Install from Debian the programs that tests use as clients and as references. Does nothing if all are installed.
 set -eu
 cd "$(dirname "$0")/.."
 . tools/root.sh

@@ -24,7 +24,7 @@ TEMPLATES = Path(__file__).resolve().parent / "inventory"
 CHANGES = ROOT / "playbooks/vars/changes.yml"
 USAGE = "make inventory NAME=acme DOMAIN=acme.org HOST=mail.acme.org IPV4=192.0.2.25"
 GROUP = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
-# Ansible's own groups, and those that the playbooks work on.
+# Ansible's own groups, and those that the playbooks use.
 TAKEN = {
     "all",
     "ungrouped",
@@ -74,7 +74,7 @@ def arguments() -> argparse.Namespace:
 
 
 def problems(words: argparse.Namespace) -> Iterator[str]:
-    """A sentence for each value that is missing or unusable: argument, value, and what would be right."""
+    """Return a sentence for each missing or unusable value: argument, value, and what would be right."""
     kit = load_rules()
     for argument in ("name", "domain", "host"):
         if not getattr(words, argument):
@@ -117,7 +117,7 @@ def address_problems(argument: str, value: str, version: int) -> Iterator[str]:
 
 
 def write(folder: Path, words: argparse.Namespace) -> None:
-    """Write all files, then give the folder its name: a run that is cut short leaves no half inventory."""
+    """Write all files, then rename the folder, so that an interrupted run leaves no partial inventory."""
     person = words.admin or "admin"
     values = {
         **vars(words),
@@ -126,7 +126,7 @@ def write(folder: Path, words: argparse.Namespace) -> None:
         "newest": yaml.safe_load(CHANGES.read_text())["postroom_changes"][-1]["version"],
         "person_name": words.admin.replace("_", " ").title() or "Administrator",
     }
-    environment = jinja2.Environment(  # noqa: S701 -- YAML, of values that were judged
+    environment = jinja2.Environment(  # noqa: S701 -- YAML of checked values
         loader=jinja2.FileSystemLoader(TEMPLATES),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
@@ -147,7 +147,7 @@ def write(folder: Path, words: argparse.Namespace) -> None:
 
 
 def scalar(text: str) -> str:
-    """Return the text as YAML reads it back; quoted only where YAML would take it for something else, such as `no`."""
+    """Return the text so that YAML reads it back unchanged; quote it only if needed, as for `no`."""
     try:
         plain = yaml.safe_load(text) == text
     except yaml.YAMLError:
@@ -156,12 +156,12 @@ def scalar(text: str) -> str:
 
 
 def shown(folder: Path) -> str:
-    """The folder as people write it in the project's folder."""
+    """Return the folder's path relative to the project's folder."""
     return str(folder.relative_to(ROOT)) if folder.is_relative_to(ROOT) else str(folder)
 
 
 def load_rules() -> ModuleType:
-    """Import what preflight judges names by."""
+    """Import the code with which preflight checks names."""
     path = ROOT / "plugins/filter/problems.py"
     specification = importlib.util.spec_from_file_location("problems", path)
     assert specification

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make .venv anew from hash-locked requirements, with the agents installed for editing; with the argument "develop", add
+# Create .venv anew from hash-locked requirements, with the agents installed for editing; with the argument "develop", add
 # the tools that tests and checks need. Installs Debian's python3-venv if it is missing (as root, or with sudo).
 set -eu
 cd "$(dirname "$0")/.."
@@ -18,7 +18,7 @@ prepare_python() {
     fi
 }
 
-# Unpack the pip that Python brings along: to install pip itself would take longer than all the rest.
+# Unpack the pip that comes with Python: installing pip itself would take longer than all the rest.
 unpack_pip() {
     python3 - "$work/pip" <<'END'
 import ensurepip, pathlib, sys, sysconfig, zipfile
@@ -38,7 +38,7 @@ install_locked() { # lock
     .venv/bin/uv pip install -q --system-certs --python .venv/bin/python --no-deps --require-hashes -r "$1"
 }
 
-# uv reads no pip.conf, so it gets the package index from there, unless it has its own.
+# uv does not read pip.conf, so take the package index from there, unless uv has its own.
 take_over_index() {
     if [ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" ]; then
         index=$(.venv/bin/python -m pip config list 2>/dev/null | sed -n "s/^[^.]*\.index-url='\(.*\)'$/\1/p" | tail -n 1)
@@ -53,7 +53,7 @@ install_controller() {
     .venv/bin/uv pip install -q --python .venv/bin/python --no-deps --no-build-isolation --no-index -e agents
 }
 
-# The wheel is a large download (52 MB), of which 4 MB are unpacked. pip keeps a copy in its cache.
+# The wheel is a large download (52 MB), of which we unpack 4 MB. pip keeps a copy in its cache.
 install_collections() {
     pip download --no-deps --require-hashes -d "$work/wheels" -r requirements/collections.txt
     .venv/bin/python tools/unpack_collections.py "$work"/wheels/ansible-*.whl .venv/lib/python3.*/site-packages
@@ -71,13 +71,13 @@ else
     prepare_python
     echo "venv: installing the locked requirements into .venv"
     develop=$(ls .venv/.develop 2>/dev/null || true)
-    rm -rf .venv # no package stays that the locks no longer name
+    rm -rf .venv # remove packages that the locks no longer name
     python3 -m venv --without-pip .venv
     unpack_pip
-    install_collections & # beside the others: most of its time is the download
+    install_collections & # in parallel: it spends most of its time on the download
     install_controller
     wait $!
     rm -r "$work"
-    [ -z "$develop" ] || install_tools # a developer keeps them
+    [ -z "$develop" ] || install_tools # keep them for a developer
 fi
 echo "venv: ready after $(($(date +%s) - started)) s"

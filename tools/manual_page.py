@@ -91,13 +91,13 @@ def first(paragraphs: str) -> str:
 
 
 def text(words_: str) -> str:
-    """Return the words so that troff prints them as they are: no control line, no hyphen in place of a minus."""
+    """Escape the words so that troff prints them unchanged: no control lines, and no hyphen in place of a minus."""
     escaped = words_.replace("\\", r"\e").replace("-", r"\-").replace("'", r"\(aq").replace("`", r"\(ga")
     return re.sub(r"^(?=\.)", r"\\&", escaped)
 
 
 def completion() -> str:
-    """Return the completion for bash, which asks the command itself what may follow."""
+    """Return the completion for bash, which asks the command itself for the candidates."""
     return BashComplete(postroom, {}, "postroom", "_POSTROOM_COMPLETE").source().lstrip("\n")
 
 

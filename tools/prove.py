@@ -1,4 +1,4 @@
-"""Send mail between the demo's companies and print what was proved, in a table that a newcomer understands.
+"""Send mail between the demo's companies and print the proofs, in a table that a newcomer understands.
 
 Argument: the log of the second run of site.yml, to tell what it changed. Exit status 1 when something failed.
 """
@@ -23,13 +23,13 @@ WIDTH = 44
 
 
 class Table:
-    """Rows of what was tried and what came of it."""
+    """Rows of tests and their results."""
 
     def __init__(self) -> None:
         self.failed = 0
 
     def row(self, what: str, judge: Callable[[], str]) -> None:
-        """`judge` returns words for the table, or raises."""
+        """Add a row. `judge` returns the text for the table, or raises."""
         try:
             words, mark = judge(), "yes"
         except Exception as error:
@@ -39,14 +39,14 @@ class Table:
 
 
 def crossing(site: HostsSite, sender: str, reader: str) -> bytes:
-    """A message from one company to the other, as it arrived."""
+    """Send a message from one company to the other; return it as it arrived."""
     subject = f"demo {uuid.uuid4()}"
     submit(site, sender, reader, subject=subject)
     return received(site, reader, subject)
 
 
 def result(octets: bytes, pattern: str) -> str:
-    """What the receiving MTA wrote about one method; an error when it did not pass."""
+    """Return the receiving MTA's result of one method; raise an error if it did not pass."""
     (results,) = field(octets, "Authentication-Results")
     found = re.search(pattern, results)
     if not found:
@@ -55,7 +55,7 @@ def result(octets: bytes, pattern: str) -> str:
 
 
 def tls_version(octets: bytes) -> str:
-    """How the MTAs spoke with one another."""
+    """Return the TLS version between the MTAs."""
     found = re.search(r"TLSv1\.\d", field(octets, "Received")[0])
     if not found:
         raise AssertionError("no TLS between the MTAs")
@@ -63,7 +63,7 @@ def tls_version(octets: bytes) -> str:
 
 
 def refused(site: HostsSite, attempt: Callable[[smtplib.SMTP], tuple[int, bytes]]) -> str:
-    """The refusal that a stranger gets from beta's MTA."""
+    """Return the refusal that a stranger gets from beta's MTA."""
     with smtp(site, "beta.example") as client:
         code, words = attempt(client)
         if not 500 <= code < 600:
@@ -72,14 +72,14 @@ def refused(site: HostsSite, attempt: Callable[[smtplib.SMTP], tuple[int, bytes]
 
 
 def forge(client: smtplib.SMTP) -> tuple[int, bytes]:
-    """Mail from a stranger in the name of alpha."""
+    """Send mail as a stranger in alpha's name."""
     client.mail("someone@forger.example")
     client.rcpt(GRACE)
     return client.data(message(ADA, GRACE, subject="forged"))
 
 
 def relay(client: smtplib.SMTP) -> tuple[int, bytes]:
-    """Mail for somebody who does not live here."""
+    """Send mail to a recipient in a foreign domain."""
     client.mail("someone@forger.example")
     return client.rcpt("someone@elsewhere.example")
 
@@ -94,7 +94,7 @@ print(*(mx.host for mx in answer.exchanges), "validated" if answer.authenticated
 
 
 def dnssec() -> str:
-    """Whether alpha's own resolver has validated beta's MX record."""
+    """Check that alpha's own resolver has validated beta's MX record."""
     host, _ = HostsSite().port("alpha.example", "smtp")
     options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
     command = [
@@ -113,7 +113,7 @@ def dnssec() -> str:
 
 
 def second_run(log: str) -> str:
-    """What Ansible's recap says."""
+    """Return the numbers of Ansible's recap."""
     recap = re.findall(
         r"^(\S+)\s+: ok=\d+\s+changed=(\d+).*failed=(\d+)", Path(log).read_text(), re.MULTILINE
     )
@@ -124,7 +124,7 @@ def second_run(log: str) -> str:
 
 
 def login_lines(site: HostsSite) -> str:
-    """How to try it by hand."""
+    """Return commands to try by hand."""
     host, _ = site.port("alpha.example", "imaps")
     password = site.password(ADA)
     resolve = f"--cacert {site.ca} --connect-to ::{host}:"
@@ -145,7 +145,7 @@ Log in yourself: {ADA}, password {password}, host {host} (mail.alpha.example)
 
 
 def main() -> int:
-    """Print the table; 1 when a row failed."""
+    """Print the table; return 1 if a row failed."""
     site, table = HostsSite(), Table()
     arrived: dict[str, bytes] = {}
 

@@ -1,15 +1,15 @@
 # shellcheck shell=sh
-# How the scripts here become root: they are root already, or use sudo. To be sourced.
+# Become root for the scripts in this folder: they are root already, or use sudo. Source this file.
 
 as_root() { # command...
     if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -- "$@"; fi
 }
 
-is_root_possible() { # without somebody at the keyboard
+is_root_possible() { # without a password prompt
     [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null
 }
 
-# Ends with one line where that is not so: Ansible cannot ask.
+# Exit with one line if that is not possible: Ansible cannot prompt for a password.
 demand_root() { # the make target
     if is_root_possible; then
         return 0

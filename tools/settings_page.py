@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write docs/reference/settings.md out of the roles' argument specs and the agents' own rules. A test compares.
+"""Write docs/reference/settings.md from the roles' argument specs and the agents' own rules. A test compares them.
 
 A new setting of an agent is a variable of its role, or it stands in FIXED below with the reason.
 """
@@ -22,13 +22,13 @@ AGENTS = [
 ]
 OTHERS = ("directory", "host", "resolver", "tls", "release")
 
-PLACE = "a place on the host: units, sandboxes and other agents name it too"
+PLACE = "a path on the host: units, sandboxes and other agents use it too"
 SANDBOX = "only for the sandbox and for tests: other servers listen on port 25"
-# Settings of an agent that no inventory changes, and why. `AGENT.setting` is fixed for this agent alone.
+# Settings of an agent that an inventory cannot change, and why. `AGENT.setting` is fixed only for this agent.
 FIXED = {
     "accounts_directory": PLACE,
     "auth_socket": PLACE,
-    "auth.workers": "one process: wrong passwords are counted in one place",
+    "auth.workers": "one process, because it counts wrong passwords in one place",
     "counters_path": PLACE,
     "directory_path": PLACE,
     "dkim_directory": PLACE,
@@ -44,24 +44,23 @@ FIXED = {
     "smtp_port": SANDBOX,
     "spool_directories": PLACE,
     "spool_directory": PLACE,
-    "srs_secrets_file": "the kit writes the file from the vault, and names it when there are secrets",
+    "srs_secrets_file": "the kit writes the file from the vault, and sets the path if there are secrets",
     "tls_directory": PLACE,
 }
 HEAD = """# Settings
 
-Every setting that an inventory may change, with its default and the values that it accepts. A setting for all hosts
-belongs into `group_vars/postroom/site.yml`, one for a company into its group's file, one for a host beside its name.
-Preflight judges all of them before the first change. What people, domains and hosts need is in
-[the inventory](inventory.md).
+Every setting that an inventory may change, with its default and the values that it accepts. Put a setting for all
+hosts into `group_vars/postroom/site.yml`, one for a company into its group's file, and one for a host beside its name.
+Preflight checks all of them before the first change. [The inventory](inventory.md) describes people, domains and hosts.
 
 `make docs` writes this page from the roles' argument specs and the agents' own rules;
 `ansible-doc -t role -r roles mta` prints the same descriptions.
 
-A range holds while the other settings have their defaults.
+A range applies as long as the other settings have their defaults.
 """
 FOOT = """## What is fixed
 
-These settings of the agents (`/etc/postroom/AGENT.toml`) are no variables. `postroom config check` knows them all.
+These settings of the agents (`/etc/postroom/AGENT.toml`) are not variables. `postroom config check` knows all of them.
 
 | setting | agents | why it is fixed |
 |---|---|---|
@@ -90,7 +89,7 @@ def config(agent: str) -> Any:
 
 
 def settings(kind: Any, prefix: str = "") -> Iterator[str]:
-    """Yield the names of all settings; those of a struct inside are joined by `_`, as variables are."""
+    """Yield the names of all settings; those of a nested struct are joined by `_`, as in the variables."""
     for field in msgspec.structs.fields(kind):
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
             yield from settings(field.type, f"{prefix}{field.name}_")
@@ -99,7 +98,7 @@ def settings(kind: Any, prefix: str = "") -> Iterator[str]:
 
 
 def reason(agent: str, setting: str) -> str | None:
-    """Return why the setting is fixed; None when it is not."""
+    """Return why the setting is fixed, or None if it is not."""
     return FIXED.get(f"{agent}.{setting}", FIXED.get(setting))
 
 
@@ -156,7 +155,7 @@ def accepts(name: str, value: Any) -> bool:
 
 
 def values(name: str, spec: Mapping[str, Any]) -> str:
-    """Return the words for what is accepted, found by trying."""
+    """Describe the accepted values, found by trying."""
     if "choices" in spec:
         return ", ".join(f"`{choice}`" if choice else '`""`' for choice in spec["choices"])
     if spec["type"] in ("int", "float"):
@@ -178,7 +177,7 @@ def span(default: float, accepted: Callable[[Any], bool], kind: str) -> str:
 
 
 def bound(default: float, accepted: Callable[[Any], bool], *, down: bool) -> int | None:
-    """Return the last whole number that is accepted on this side of the default; None when there is no end."""
+    """Return the last accepted integer on this side of the default, or None if there is no limit."""
     good, bad = int(default), -1 if down else 10**15
     assert accepted(good)
     assert not down or not accepted(bad)

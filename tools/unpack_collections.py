@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Unpack the collections that the kit uses from the wheel of the package `ansible`, which holds a hundred of them.
+"""Unpack the collections that the kit uses from the wheel of the package `ansible`, which contains a hundred.
 
     unpack_collections.py WHEEL FOLDER
 

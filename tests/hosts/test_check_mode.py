@@ -76,7 +76,7 @@ def test_a_new_certificate_is_announced_and_shown_at_once(reach: Any) -> None:
     before = host.check_output(shown)
     host.check_output("rm %s", chain)
     announced = play("--check", tags="tls")
-    assert "Reload what serves TLS" in announced
+    assert "Reload the services that use TLS" in announced
     assert changed(announced) == changed(play(tags="tls"))
     wanted = host.check_output("openssl x509 -serial -noout -in %s", chain)
     assert wanted != before

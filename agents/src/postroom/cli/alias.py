@@ -1,4 +1,4 @@
-"""`postroom alias`: addresses that stand for others."""
+"""`postroom alias`: addresses that forward to others."""
 
 import click
 
@@ -12,7 +12,7 @@ KINDS = {AliasRecord: "alias", ListRecord: "list", TeamRecord: "team"}
 
 @click.group()
 def alias() -> None:
-    """Aliases, lists and teams."""
+    """Show aliases, lists and teams."""
 
 
 @alias.command("list")
@@ -20,7 +20,7 @@ def alias() -> None:
 @places.directory_path
 @places.as_json
 def list_aliases(domain: str | None, directory: str, as_json: bool) -> None:
-    """All addresses that stand for others."""
+    """List all addresses that forward to others."""
     found = [each for each in shared(present(directory)) if domain is None or _in(each, domain)]
     if as_json:
         print_json([_plain(each) for each in found])
@@ -34,10 +34,10 @@ def list_aliases(domain: str | None, directory: str, as_json: bool) -> None:
 @places.directory_path
 @places.as_json
 def show(address: str, directory: str, as_json: bool) -> None:
-    """One alias, list or team."""
+    """Show one alias, list or team."""
     found = next((each for each in shared(present(directory)) if each.address == address.lower()), None)
     if found is None:
-        raise Failure(f"{address} is no alias, list or team: `postroom alias list` names all")
+        raise Failure(f"{address} is no alias, list or team: `postroom alias list` shows all")
     if as_json:
         print_json(_plain(found))
         return

@@ -1,4 +1,4 @@
-"""All that follows when a document is put in force: directory, first passwords, deletions."""
+"""Put a document in force: write the directory, set first passwords, delete accounts."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ from postroom.store.names import account_folder
 
 @dataclass(frozen=True)
 class Places:
-    """Paths, as the options name them."""
+    """The paths that the options name."""
 
     directory: str
     secrets: str
@@ -29,14 +29,14 @@ class Places:
 
 
 class Applying:
-    """One run. Its order leaves nothing undone for ever: whatever a run did not reach, the next one does."""
+    """One run. If it is interrupted at any point, the next run completes it."""
 
     def __init__(self, places: Places) -> None:
         self._places = places
         self._secrets = SecretStore(places.secrets)
 
     def run(self, wanted: Document, check: bool) -> tuple[Change, ...]:
-        """The changes, made or (`check`) only found. Raises Unavailable."""
+        """Apply the document and return the changes; with `check`, only return them. Raises Unavailable."""
         try:
             states = self._states()
             plan = applying.compare(self._places.directory, wanted)
@@ -44,7 +44,7 @@ class Applying:
             logins = self._logins(wanted, states)
             leftovers = sorted({*cut_off, *self._leftovers(_deleted_of(plan))})
             if not check:
-                self._delete(cut_off)  # first: who comes back under the same id begins anew
+                self._delete(cut_off)  # first, so that a person who returns with the same id starts empty
                 self._set(logins)
                 plan = applying.apply(self._places.directory, wanted)
                 self._delete(self._leftovers(_deleted_of(plan)))
@@ -59,7 +59,7 @@ class Applying:
             self._secrets.close()
 
     def _known(self) -> frozenset[str]:
-        """Who has a verifier. Asking makes no file."""
+        """Return the accounts that have a verifier, without creating the file."""
         return self._secrets.accounts() if os.path.lexists(self._places.secrets) else frozenset()
 
     def _states(self) -> dict[str, State]:
@@ -67,7 +67,7 @@ class Applying:
         return {account.id: account.state for account in before.accounts} if before else {}
 
     def _logins(self, wanted: Document, states: Mapping[str, State]) -> Logins:
-        """Decide which passwords hold. Only the passwords in question are compared, since each costs 0.1 s."""
+        """Decide which passwords are valid. Compare only the passwords in question, since each takes 0.1 s."""
         known = self._known().difference(_deleted(states))
         noted = self._secrets.first_ids() if known else {}
         asked = open_questions(wanted, states, known, noted)
@@ -78,7 +78,7 @@ class Applying:
         return decide(wanted, states, known, noted, same)
 
     def _set(self, logins: Logins) -> None:
-        """A run that ends half-way leaves no account with a password that nobody was told."""
+        """Store the verifiers in an order that never leaves an account with an unknown password."""
         verifiers = make_all(self._places.auth_config, {**logins.first, **logins.renewed})
         for account in logins.renewed:
             self._secrets.remove(account)
@@ -88,7 +88,7 @@ class Applying:
             self._secrets.note_first(account, password_id)
 
     def _leftovers(self, deleted: list[str]) -> list[str]:
-        """Deleted accounts of which something is still there: from now, or from a run that was ended half-way."""
+        """Return the deleted accounts that still have data, from this run or from an interrupted one."""
         known = self._known() if deleted else frozenset()
         return [account for account in deleted if account in known or any(self._folders(account))]
 
@@ -97,7 +97,7 @@ class Applying:
             if account in self._known():
                 self._secrets.remove(account)
             for folder in self._folders(account):
-                # renamed first: no agent finds half of a mailbox, and a half-removed one is found by the next run
+                # Rename it first: agents never see a part of a mailbox, and the next run finds a half-removed one.
                 doomed = folder.with_name(f".deleted-{account}")
                 if folder != doomed:
                     if doomed.exists():

@@ -1,4 +1,4 @@
-"""`postroom config`: settings of the agents, judged by the agents' own rules."""
+"""`postroom config`: check the agents' settings by the agents' own rules."""
 
 import importlib
 from pathlib import Path
@@ -17,20 +17,20 @@ AGENTS = {
 
 @click.group()
 def config() -> None:
-    """Settings of the agents."""
+    """Check the agents' settings."""
 
 
 @config.command("check")
 @click.argument("files", nargs=-1, type=click.Path())
 @places.as_json
 def check(files: tuple[str, ...], as_json: bool) -> None:
-    """Judge settings files; without FILES all of /etc/postroom. A file is named after its agent: imap.toml.
+    """Check settings files; without FILES, all of /etc/postroom. A file has the name of its agent: imap.toml.
 
-    Whether folders and sockets are usable only the agent itself can tell: `postroom-imap --check-config`, as its user.
+    Only the agent itself can check its folders and sockets: run `postroom-imap --check-config` as its user.
     """
     paths = [Path(file) for file in files] or sorted(Path(places.rooted("/etc/postroom")).glob("*.toml"))
     if not paths:
-        raise Failure(f"no settings in {places.rooted('/etc/postroom')}: name the files")
+        raise Failure(f"no settings in {places.rooted('/etc/postroom')}: give the files as arguments")
     found = {str(path): _fault(path) for path in paths}
     if as_json:
         print_json([{"file": file, "ok": not fault, "fault": fault} for file, fault in found.items()])
@@ -43,7 +43,7 @@ def check(files: tuple[str, ...], as_json: bool) -> None:
 
 
 def _fault(path: Path) -> str:
-    """What is wrong with the file; empty when nothing is."""
+    """Return the fault of the file, or an empty string."""
     if path.stem not in AGENTS:
         return f"{path}: no agent has this name; there are {', '.join(AGENTS)}"
     kind: type[Settings] = getattr(importlib.import_module(f"postroom.{path.stem}.config"), AGENTS[path.stem])

@@ -19,13 +19,13 @@ from postroom.directory.reading import read_document
 
 @click.group()
 def directory() -> None:
-    """Domains, people and addresses as one document."""
+    """Show or apply domains, people and addresses as one document."""
 
 
 @directory.command("show")
 @places.directory_path
 def show(directory: str) -> None:
-    """The document that is in force, as `apply` takes it. Passwords are no part of it."""
+    """Print the present document, in the form that `apply` takes. It contains no passwords."""
     click.echo(msgspec.json.format(msgspec.json.encode(present(directory)), indent=2).decode())
 
 
@@ -41,8 +41,8 @@ def show(directory: str) -> None:
 def apply(file: str, check: bool, diff: bool, as_json: bool, **paths: str) -> None:
     """Make the JSON document in FILE (- is standard input) the directory.
 
-    All of it or nothing: a document with a fault changes nothing. Accounts that it does not name are disabled and
-    kept; they are deleted, with their mail, only where it says "state": "deleted".
+    It is applied as a whole: a document with a fault changes nothing. Accounts that it does not name are disabled and
+    kept; an account is deleted, with its mail, only if the document says "state": "deleted".
     """
     try:
         wanted = read_document(_read(file))

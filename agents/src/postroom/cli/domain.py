@@ -10,14 +10,14 @@ from postroom.directory.schema import State
 
 @click.group()
 def domain() -> None:
-    """Mail domains."""
+    """Show mail domains."""
 
 
 @domain.command("list")
 @places.directory_path
 @places.as_json
 def list_domains(directory: str, as_json: bool) -> None:
-    """All domains that are ours."""
+    """List all our domains."""
     found = present(directory).domains
     if as_json:
         print_json(found)
@@ -31,11 +31,11 @@ def list_domains(directory: str, as_json: bool) -> None:
 @places.directory_path
 @places.as_json
 def show(name: str, directory: str, as_json: bool) -> None:
-    """One domain, with how much lives in it."""
+    """Show one domain, with the number of its accounts and aliases."""
     document = present(directory)
     found = next((each for each in document.domains if each.name == name.lower()), None)
     if found is None:
-        raise Failure(f"{name} is not ours: `postroom domain list` names all")
+        raise Failure(f"{name} is not ours: `postroom domain list` shows all")
     living = [each.address for each in document.accounts if each.state is not State.DELETED]
     others = [each.address for each in shared(document)]
     inside = [sum(address.endswith(f"@{found.name}") for address in some) for some in (living, others)]

@@ -1,7 +1,8 @@
-"""Which password an account has after a document is applied: the first one that is given, or the one it had.
+"""Decide which password an account has after a document is applied: the given first one, or the previous one.
 
-A person's own change stands, also while the account is disabled. A first password that was drawn anew while an account
-was out of use replaces the one from before: whoever knew that one may not come in again. Room rule: pure.
+A password that the person has set stays, even while the account is disabled. A first password that was generated anew
+while an account was out of use replaces the previous one, so that people who knew that one cannot log in again.
+Room rule: pure.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,23 +16,22 @@ States = Mapping[str, State]
 
 @dataclass
 class Logins:
-    """What is to be done, and what the operator should hear."""
+    """The passwords to set and the changes to report to the operator."""
 
-    first: dict[str, str] = field(default_factory=dict)  # account to password, for accounts that have none
-    renewed: dict[str, str] = field(default_factory=dict)  # the same, in place of what they have
-    notes: dict[str, str] = field(
-        default_factory=dict
-    )  # account to the id of the first password it was offered
+    first: dict[str, str] = field(default_factory=dict)  # account to password, for accounts without one
+    renewed: dict[str, str] = field(default_factory=dict)  # the same, replacing the present password
+    # account to the id of the first password it was offered
+    notes: dict[str, str] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
 
 
 def open_questions(
     wanted: Document, before: States, known: frozenset[str], noted: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the first passwords, by account, of which one must know whether they are the present ones.
+    """Return by account the first passwords that the caller has to compare with the present ones.
 
-    `before`: account to its state until now. `known`: who has a password. `noted`: account to the id of the first
-    password that it was offered last.
+    `before`: account to its state until now. `known`: accounts with a password. `noted`: account to the id of the
+    first password that it was last offered.
     """
     return {
         account.id: account.password
@@ -90,5 +90,5 @@ def _is_in_question(account: AccountRecord, before: States, noted: Mapping[str, 
 
 
 def _is_drawn_anew(account: AccountRecord, noted: Mapping[str, str]) -> bool:
-    """Where no id was noted yet, nothing is known, and the present password stands."""
+    """Tell whether the first password was generated anew; False if no id is recorded, so the present one stays."""
     return bool(account.password_id) and noted.get(account.id, account.password_id) != account.password_id

@@ -1,4 +1,4 @@
-"""Speaking SMTP to the msa's local socket, for the sendmail command. Synchronous and small."""
+"""Speak SMTP to the msa's local socket, for the sendmail command. Synchronous and small."""
 
 import os
 import select
@@ -16,7 +16,7 @@ REPLY_SECONDS: Final = 300  # RFC 5321 section 4.5.3.2 and more: the disk may be
 
 
 class Failure(Exception):
-    """The message was not taken: an exit status and one line."""
+    """The msa did not accept the message: an exit status and one line."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -43,7 +43,7 @@ class Connection:
         self._stream.close()
 
     def send(self, sender: str, recipients: list[str], message: bytes) -> list[str]:
-        """Hand the message over; the replies to recipients that were refused. Raises Failure."""
+        """Send the message; return the replies to refused recipients. Raises Failure."""
         self._ask(f"MAIL FROM:<{sender}> BODY=8BITMIME", 250)
         refused = []
         for address in recipients:
@@ -106,7 +106,7 @@ class Connection:
 
 
 def connect(path: str, *, verbose: bool = False) -> Connection:
-    """Raises Failure: the mail system does not run, or the caller may not use it."""
+    """Connect to the msa. Raises Failure if the mail system does not run, or the caller may not use it."""
     return Connection(_socket(path), verbose=verbose)
 
 
@@ -124,7 +124,7 @@ def _socket(path: str) -> socket.socket:
 
 
 def pass_through(path: str) -> int:
-    """`-bs`: SMTP on standard input and output, spoken by the msa itself. Raises Failure."""
+    """Connect standard input and output to the msa, which speaks SMTP itself (`-bs`). Raises Failure."""
     try:
         return _passed(_socket(path))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What `mailq` does: hand over to the operator's own command, where the caller may read the queue."""
+"""`mailq`: run the operator's command if the caller may read the queue."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ SPOOLS = "/var/lib/postroom/spool"
 
 
 def show(problems: TextIO) -> NoReturn:
-    """Become `postroom queue list`, or end with a line: only the operator may read the spools."""
+    """Become `postroom queue list`, or exit with an error: only the operator may read the spools."""
     if not os.access(SPOOLS, os.R_OK | os.X_OK):
         problems.write("mailq: only the operator may read the queue: postroom queue list\n")
         sys.exit(EX_NOPERM)

@@ -1,4 +1,4 @@
-"""`postroom`: the operator's command. Groups are imported when they are asked for, so that each call is quick."""
+"""`postroom`: the operator's command. It imports a group only when it is used, so that each call is quick."""
 
 import importlib
 from collections.abc import Mapping
@@ -8,16 +8,22 @@ import click
 
 from postroom import __version__
 
-COMMANDS: Final[Mapping[str, tuple[str, str]]] = {  # name: where it lives, what `--help` says
-    "alias": ("postroom.cli.alias:alias", "Aliases, lists and teams."),
-    "config": ("postroom.cli.config:config", "Settings of the agents."),
-    "directory": ("postroom.cli.directory:directory", "Domains, people and addresses as one document."),
-    "domain": ("postroom.cli.domain:domain", "Mail domains."),
-    "queue": ("postroom.cli.queue:queue", "Mail on its way out."),
-    "route": ("postroom.cli.route:route", "Where mail for an address goes, and why."),
-    "sandbox": ("postroom.cli.sandbox.command:sandbox", "Whole mail domains on this machine, for trying."),
-    "store": ("postroom.cli.store:store", "Mailboxes on this host."),
-    "user": ("postroom.cli.user:user", "People and their passwords."),
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {  # name: (module and attribute, text of `--help`)
+    "alias": ("postroom.cli.alias:alias", "Show aliases, lists and teams."),
+    "config": ("postroom.cli.config:config", "Check the agents' settings."),
+    "directory": (
+        "postroom.cli.directory:directory",
+        "Show or apply domains, people and addresses as one document.",
+    ),
+    "domain": ("postroom.cli.domain:domain", "Show mail domains."),
+    "queue": ("postroom.cli.queue:queue", "Show and change the mail queue."),
+    "route": ("postroom.cli.route:route", "Show where mail for an address goes, and why."),
+    "sandbox": (
+        "postroom.cli.sandbox.command:sandbox",
+        "Run whole mail domains on this machine, for trying.",
+    ),
+    "store": ("postroom.cli.store:store", "Show and check the mailboxes on this host."),
+    "user": ("postroom.cli.user:user", "Show people and set their passwords."),
 }
 
 
@@ -35,14 +41,15 @@ class Commands(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The table's words: nothing is imported for `--help`."""
+        """Write the texts of the table, so that `--help` imports nothing."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name][1]) for name in sorted(COMMANDS)])
 
 
 @click.command(
-    cls=Commands, epilog="Ends with 0: done, 1: refused or not found, 2: wrong use, 3: cannot read or write."
+    cls=Commands,
+    epilog="Exits with 0: done, 1: refused or not found, 2: wrong usage, 3: cannot read or write.",
 )
 @click.version_option(__version__, prog_name="postroom")
 def main() -> None:
-    """Look after Postroom's mail agents on this host."""
+    """Manage Postroom's mail agents on this host."""

@@ -1,4 +1,4 @@
-"""What the command prints: tables for people, plain columns for pipes, JSON for programs; errors in one line."""
+"""Output of the command: tables for people, plain columns for pipes, JSON for programs; errors in one line."""
 
 import sys
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ REFUSED, UNAVAILABLE = 1, 3
 
 
 class Failure(click.ClickException):
-    """One line on stderr, and how the command ends."""
+    """An error: one line on stderr, and the exit status."""
 
     def __init__(self, text: str, exit_code: int = REFUSED) -> None:
         super().__init__(text)
@@ -22,12 +22,12 @@ class Failure(click.ClickException):
 
 
 def print_json(value: object) -> None:
-    """One line of JSON."""
+    """Print one line of JSON."""
     click.echo(msgspec.json.encode(value).decode())
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Rows under a head line; on a terminal with rules, elsewhere as columns that grep and awk can read."""
+    """Print rows under a header: with rules on a terminal, elsewhere as columns that grep and awk can read."""
     texts = [[str(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _print_rich(columns, texts)
@@ -50,7 +50,7 @@ def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def print_fields(fields: Sequence[tuple[str, object]]) -> None:
-    """Names and values, one per line; empty values are left out."""
+    """Print names and values, one per line, without empty values."""
     shown = [(name, text) for name, value in fields if (text := _text(value))]
     width = max((len(name) for name, _ in shown), default=0)
     for name, text in shown:
@@ -64,7 +64,7 @@ def _text(value: object) -> str:
 
 
 def octets(count: int) -> str:
-    """A size for people: 2 GiB, 1.5 MiB, 100 B."""
+    """Format a size for people: 2 GiB, 1.5 MiB, 100 B."""
     size, unit = float(count), "B"
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
         if size < 1024 or unit == "TiB":

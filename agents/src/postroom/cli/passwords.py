@@ -1,4 +1,4 @@
-"""Hashing by the auth agent's own settings, for commands that set passwords."""
+"""Hash passwords with the auth agent's own settings, for commands that set passwords."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -9,11 +9,11 @@ from postroom.auth.hashing import Hasher
 from postroom.cli.output import Failure
 from postroom.runtime.config import ConfigError, load
 
-THREADS = 2  # each takes argon2's memory
+THREADS = 2  # each needs argon2's memory
 
 
 def hasher(auth_config: str) -> Hasher:
-    """With the parameters of the settings file, or the defaults where there is none. Raises Failure."""
+    """Return a hasher with the settings file's parameters, or with the defaults if there is none. Raises Failure."""
     config = AuthConfig(host_name="localhost.localdomain")
     if Path(auth_config).exists():
         try:
@@ -24,7 +24,7 @@ def hasher(auth_config: str) -> Hasher:
 
 
 def make_all(auth_config: str, passwords: Mapping[str, str]) -> dict[str, str]:
-    """Verifiers by account. Raises Failure."""
+    """Return verifiers by account. Raises Failure."""
     if not passwords:
         return {}
     maker = hasher(auth_config)
@@ -33,7 +33,7 @@ def make_all(auth_config: str, passwords: Mapping[str, str]) -> dict[str, str]:
 
 
 def match_all(auth_config: str, pairs: Mapping[str, tuple[str, str]]) -> dict[str, bool]:
-    """Return for each account whether its password and verifier belong together. Raises Failure."""
+    """Return for each account whether its password matches its verifier. Raises Failure."""
     if not pairs:
         return {}
     judge = hasher(auth_config)

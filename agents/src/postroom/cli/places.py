@@ -1,6 +1,6 @@
-"""Where things are on a host, as options that every command shares.
+"""Paths on a host, as options that all commands share.
 
-POSTROOM_ROOT moves all defaults below another folder; each path has an option and a variable of its own.
+POSTROOM_ROOT moves all defaults below another folder; each path has an option and an environment variable of its own.
 """
 
 import os
@@ -13,7 +13,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def rooted(path: str) -> str:
-    """The default path, below POSTROOM_ROOT when that is set."""
+    """Return the default path, below POSTROOM_ROOT if that is set."""
     return os.environ.get("POSTROOM_ROOT", "") + path
 
 
@@ -41,4 +41,4 @@ accounts_directory = _place(
 auth_config = _place(
     "auth-config", "POSTROOM_AUTH_CONFIG", "/etc/postroom/auth.toml", "The auth agent's settings."
 )
-as_json = click.option("--json", "as_json", is_flag=True, help="For programs.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")

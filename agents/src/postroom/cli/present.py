@@ -1,4 +1,4 @@
-"""The directory as it stands, for commands that show it."""
+"""The present directory, for commands that show it."""
 
 from postroom.cli.output import UNAVAILABLE, Failure
 from postroom.contracts.errors import Unavailable
@@ -9,18 +9,18 @@ Shared = AliasRecord | ListRecord | TeamRecord
 
 
 def present(path: str) -> Document:
-    """The directory's content. Raises Failure: there is none, or it cannot be read."""
+    """Return the directory's content. Raises Failure if there is none, or it cannot be read."""
     try:
         found = read_records(path)
     except Unavailable as error:
         raise Failure(str(error), UNAVAILABLE) from error
     if found is None:
-        raise Failure(f"no directory at {path}: make it by `postroom directory apply`", UNAVAILABLE)
+        raise Failure(f"no directory at {path}: create it with `postroom directory apply`", UNAVAILABLE)
     return found
 
 
 def find_account(document: Document, name: str) -> AccountRecord:
-    """The account by id, by address, or by an address under an alias domain. Raises Failure."""
+    """Find an account by id, by address, or by an address in an alias domain. Raises Failure."""
     key = name.lower()
     local, _, domain = key.rpartition("@")
     aliases = {found.name: found.alias_of for found in document.domains if found.alias_of}
@@ -29,10 +29,10 @@ def find_account(document: Document, name: str) -> AccountRecord:
     for account in document.accounts:
         if key in (account.id, account.address, *account.addresses):
             return account
-    raise Failure(f"nobody is {name}: `postroom user list` names everybody")
+    raise Failure(f"there is no account {name}: `postroom user list` shows all")
 
 
 def shared(document: Document) -> list[Shared]:
-    """Every address that stands for others, sorted."""
+    """Return every alias, list and team, sorted by address."""
     found: list[Shared] = [*document.aliases, *document.lists, *document.teams]
     return sorted(found, key=lambda each: each.address)

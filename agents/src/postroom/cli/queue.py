@@ -1,4 +1,4 @@
-"""`postroom queue`: mail on its way out."""
+"""`postroom queue`: show and change the mail queue."""
 
 import sys
 import time
@@ -21,7 +21,7 @@ RUN = "/run/postroom"
 
 _root = click.option(
     "--spools", "root", envvar="POSTROOM_SPOOLS", default=lambda: places.rooted(ROOT), show_default=ROOT,
-    type=click.Path(), help="The folder of all spools.",
+    type=click.Path(), help="The folder that contains all spools.",
 )  # fmt: skip
 _run_directory = click.option(
     "--run-directory", envvar="POSTROOM_RUN", default=lambda: places.rooted(RUN), show_default=RUN,
@@ -30,7 +30,7 @@ _run_directory = click.option(
 
 
 def _selected(function: F) -> F:
-    """Add the options by which messages are chosen."""
+    """Add the options that select messages."""
     for option in (
         click.option(
             "--destination", default="", help="Bound for this domain or host; `*` matches anything."
@@ -45,7 +45,7 @@ def _selected(function: F) -> F:
 
 @click.group()
 def queue() -> None:
-    """Mail on its way out."""
+    """Show and change the mail queue."""
 
 
 @queue.command("list")
@@ -55,7 +55,7 @@ def queue() -> None:
 def list_messages(  # noqa: PLR0913, PLR0917
     ids: tuple[str, ...], sender: str | None, recipient: str, destination: str, root: str, as_json: bool
 ) -> None:
-    """Messages that wait. With --json one line for each, as `postqueue -j` has them."""
+    """List the messages in the queue. With --json, print one line for each, as `postqueue -j` does."""
     now = time.time()
     rows: list[tuple[object, ...]] = []
     count = size = 0
@@ -78,7 +78,7 @@ def list_messages(  # noqa: PLR0913, PLR0917
 @_root
 @places.as_json
 def show(identity: str, with_content: bool, root: str, as_json: bool) -> None:
-    """One message: where it goes, what was said about it, when it is tried again."""
+    """Show one message: where it goes, the servers' replies, and when it is tried again."""
     now = time.time()
     entry = next(_entries(root, Selection((identity,))), None)
     if entry is None:
@@ -149,7 +149,7 @@ def _change(  # noqa: PLR0913, PLR0917
 
 @contextmanager
 def _progress(what: Change, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar on a terminal when it may take a while."""
+    """Show a progress bar on a terminal if it may take a while."""
     if total <= AT_ONCE or not sys.stderr.isatty():
         yield lambda count: None
         return
@@ -184,9 +184,9 @@ def _register(what: Change, help_text: str) -> None:
         click.option("--yes", is_flag=True, help="Do not ask before --all.")(command)
 
 
-_register(Change.RETRY, "Try messages now, whatever is known of their destinations.")
-_register(Change.HOLD, "Keep messages until they are released.")
-_register(Change.RELEASE, "Let held messages go on.")
+_register(Change.RETRY, "Try messages now, even if their destinations have failed recently.")
+_register(Change.HOLD, "Hold messages until they are released.")
+_register(Change.RELEASE, "Release held messages.")
 _register(Change.DELETE, "Remove messages for good, without a report to their senders.")
 
 
@@ -239,8 +239,8 @@ def _recipient(row: QueuedDelivery) -> dict[str, Any]:
 def _lines(entry: QueueEntry, now: float) -> Sequence[tuple[object, ...]]:
     facts = (entry.id, entry.state(now), _age(now - entry.arrived), octets(entry.size), f"<{entry.sender}>")
     return [
-        (*(facts if not place else ("", "", "", "", "")), row.address, _next(row, now), row.reply[:80])
-        for place, row in enumerate(entry.recipients)
+        (*(facts if not index else ("", "", "", "", "")), row.address, _next(row, now), row.reply[:80])
+        for index, row in enumerate(entry.recipients)
     ]
 
 

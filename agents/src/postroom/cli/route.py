@@ -56,14 +56,14 @@ WORDS: Final = {
     "settings_file",
     type=click.Path(),
     show_default=" or ".join(SETTINGS),
-    help="Settings that name the host and its SRS secrets.",
+    help="Settings file with the host's name and its SRS secrets.",
 )
 @places.directory_path
 @places.as_json
 def route(address: str, sender: str, settings_file: str | None, directory: str, as_json: bool) -> None:
-    """Say where mail for ADDRESS goes, and why: the steps that mta and msa take when they accept it.
+    """Show where mail for ADDRESS goes, and why: the steps that mta and msa take when they accept it.
 
-    Nothing is sent. Ends with 1 when the address is refused.
+    It sends nothing. It exits with 1 if the address is refused.
     """
     config = _settings(settings_file)
     recipient, given = _address(address), sender.strip("<>")
@@ -93,14 +93,14 @@ async def _explain(
 
 
 def _settings(path: str | None) -> SmtpSettings:
-    """Return the settings of an agent that accepts mail. Raises Failure: there are none, or they are not usable."""
+    """Return the settings of an agent that accepts mail. Raises Failure if there are none, or they are not usable."""
     from postroom.msa.config import MsaConfig  # noqa: PLC0415  # only this command needs them
     from postroom.mta.config import MtaConfig  # noqa: PLC0415
 
     usual = [places.rooted(name) for name in SETTINGS]
     chosen = path or next((name for name in usual if Path(name).exists()), None)
     if chosen is None:
-        raise Failure(f"no settings at {' or '.join(usual)}: name a file by --config", UNAVAILABLE)
+        raise Failure(f"no settings at {' or '.join(usual)}: give a file with --config", UNAVAILABLE)
     kind: type[SmtpSettings] = MsaConfig if Path(chosen).stem == "msa" else MtaConfig
     try:
         return load(chosen, kind)
@@ -109,7 +109,7 @@ def _settings(path: str | None) -> SmtpSettings:
 
 
 def _address(text: str) -> Address:
-    """Return the address as SMTP would take it. Raises Failure."""
+    """Parse the address as SMTP does. Raises Failure."""
     text = text.removeprefix("<").removesuffix(">")
     if text.lower() == POSTMASTER:  # RFC 5321 section 4.5.1
         return Address(POSTMASTER, "")

@@ -1,7 +1,7 @@
-"""postroom-sendmail: the command that local programs send mail with; also mailq and newaliases.
+"""postroom-sendmail: the command with which local programs send mail; also mailq and newaliases.
 
-Unprivileged: it speaks SMTP to the msa's socket of this host, and so may be whoever calls it. Nothing is imported
-that a short message does not need. Exit statuses are those of sysexits.h.
+It needs no privileges: it speaks SMTP to this host's msa socket as the calling user. It imports nothing that a short
+message does not need. Exit statuses are those of sysexits.h.
 """
 
 import os
@@ -26,12 +26,11 @@ EX_TEMPFAIL = 75
 SOCKET: Final = "/run/postroom/submit.sock"
 SOCKET_VARIABLE: Final = "POSTROOM_SENDMAIL_SOCKET"  # for a sandbox
 
-_WITH_VALUE: Final = frozenset("fFrNRVBCLOXhpo")  # options that take a value, attached or as the next word
+_WITH_VALUE: Final = frozenset("fFrNRVBCLOXhpo")  # options with a value, attached or in the next argument
 _FLAGS: Final = frozenset("tinvmsGU")
 _LOCAL_NAME: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+")
-_BARE: Final = re.compile(
-    rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9._-]+"
-)  # the msa knows whether it is one
+# a plain address; the msa decides whether it is valid
+_BARE: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9._-]+")
 _UNSAFE: Final = re.compile(r"[^ -~]")
 _TIDY: Final = frozenset({b"to", b"cc", b"reply-to"})
 _TO: Final = (b"to", b"cc", b"bcc")
@@ -39,7 +38,7 @@ _RESENT: Final = (b"resent-to", b"resent-cc", b"resent-bcc")
 
 
 class Refused(Exception):
-    """The command cannot do it: an exit status and one line."""
+    """The command cannot do what was requested: an exit status and one line."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -48,7 +47,7 @@ class Refused(Exception):
 
 @dataclass
 class Options:
-    """What the command line says."""
+    """The options of the command line."""
 
     mode: str = "m"
     from_header: bool = False  # -t
@@ -60,7 +59,7 @@ class Options:
 
 
 def main(arguments: list[str] | None = None, called: str = "") -> NoReturn:
-    """The console script."""
+    """Run the console script."""
     called = called or os.path.basename(sys.argv[0])
     try:
         sys.exit(_run(called, sys.argv[1:] if arguments is None else arguments))
@@ -85,7 +84,7 @@ def _run(called: str, arguments: list[str]) -> int:
 
         show(sys.stderr)
     if called == "newaliases" or options.mode in ("i", "q"):
-        return EX_OK  # aliases are the directory's, and the relay needs no push
+        return EX_OK  # the directory holds the aliases, and the relay needs no trigger
     path = os.environ.get(SOCKET_VARIABLE) or SOCKET
     if options.mode == "s":
         return local.pass_through(path)
@@ -93,7 +92,7 @@ def _run(called: str, arguments: list[str]) -> int:
 
 
 def parse(arguments: list[str]) -> Options:
-    """The options of sendmail(1) that programs use. Raises Refused."""
+    """Parse the options of sendmail(1) that programs use. Raises Refused."""
     options = Options()
     words = iter(arguments)
     for word in words:
@@ -121,7 +120,7 @@ def _option(options: Options, word: str, words: Iterator[str]) -> None:
             options.mode = "q"
             return
         if letter in "eA":
-            return  # error reporting is always by exit status, and there is one configuration
+            return  # errors are always reported by exit status, and there is only one configuration
         if letter in _WITH_VALUE:
             value = word or next(words, None)
             if value is None:
@@ -165,7 +164,7 @@ def _send(options: Options, path: str) -> int:
 
 
 def _named(words: str) -> list[str]:
-    """Return the addresses of one argument. Raises Refused: words that name nobody would be lost without a sign."""
+    """Return the addresses in one argument. Raises Refused if it holds none, since it would be dropped silently."""
     found = addresses(words.encode())
     if not found and words.strip(" ,;"):
         raise Refused(EX_USAGE, "an argument holds no address")
@@ -173,9 +172,9 @@ def _named(words: str) -> list[str]:
 
 
 def read_message(octets: bytes, *, ignore_dots: bool) -> bytes:
-    """Standard input with CR LF line ends, up to a line with only a dot unless those are ignored.
+    """Convert standard input to CR LF line ends, up to a line with only a dot unless `ignore_dots` is set.
 
-    Raises Refused: NUL, which no mail may hold.
+    Raises Refused if the input contains NUL, which mail may not contain.
     """
     text = octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if not ignore_dots:
@@ -193,42 +192,42 @@ def read_message(octets: bytes, *, ignore_dots: bool) -> bytes:
 
 
 class Message:
-    """A message whose header is read and completed."""
+    """A message whose header is parsed and completed."""
 
     def __init__(self, octets: bytes) -> None:
         self._fields, start = mended(octets)
         self._body = octets[start:]
 
-    def _name(self, one: bytes) -> bytes:
-        return one.partition(b":")[0].strip(b" \t").lower()
+    def _name(self, field: bytes) -> bytes:
+        return field.partition(b":")[0].strip(b" \t").lower()
 
     def all(self, *names: bytes) -> list[bytes]:
-        """Unfolded values of the fields of these names."""
+        """Return the unfolded values of the fields with these names."""
         found = [one for one in self._fields if self._name(one) in names]
         return [one.partition(b":")[2].replace(b"\r\n", b"").strip(b" \t") for one in found]
 
     def drop(self, *names: bytes) -> None:
-        """Remove fields."""
+        """Remove the fields with these names."""
         self._fields = [one for one in self._fields if self._name(one) not in names]
 
     def recipients(self) -> list[str]:
-        """The addresses of To, Cc and Bcc, or of their Resent forms when there are any. Raises Refused."""
+        """Return the addresses of To, Cc and Bcc, or of their Resent forms if there are any. Raises Refused."""
         values = self.all(*_RESENT) or self.all(*_TO)
         return [address for value in values for address in addresses(value)]
 
     def tidy(self) -> None:
-        """Quote the names that need it in To, Cc and Reply-To (From and Sender are the msa's)."""
+        """Quote the names that need it in To, Cc and Reply-To (the msa does this in From and Sender)."""
         self._fields = [self._tidied(one) for one in self._fields]
 
     def _tidied(self, raw: bytes) -> bytes:
         field = Field(self._name(raw), raw, 0)
-        # a list may hold local names, which are no addresses yet
+        # A list may contain local names, which are not addresses yet.
         return (
             tidied(field) if field.key in _TIDY and b"," not in raw and _is_one_untidy(field.value) else raw
         )
 
     def complete(self, sender: str, name: str) -> None:
-        """Add From where it is missing (Date and Message-ID are the msa's). Raises Refused."""
+        """Add From if it is missing (the msa adds Date and Message-ID). Raises Refused."""
         if any(self.all(b"from")):
             return
         self.drop(b"from")
@@ -237,18 +236,18 @@ class Message:
         self._fields.insert(0, f"From: {phrase(name)}<{sender}>\r\n".encode("ascii"))
 
     def octets(self) -> bytes:
-        """The whole message."""
+        """Return the whole message."""
         return b"".join((*self._fields, b"\r\n", self._body))
 
 
 def addresses(value: bytes) -> list[str]:
-    """Addresses and local names of an unfolded address field. Raises Refused: it cannot be read."""
+    """Return the addresses and local names of an unfolded address field. Raises Refused if it cannot be parsed."""
     items = [value] if b"," not in value and _is_one_untidy(value) else split_list(value)
     return [address for item in items for address in _item(item)]
 
 
 def _is_one_untidy(value: bytes) -> bool:
-    """Whether a name with colons or semicolons stands before the one address."""
+    """Tell whether the only address follows a name with colons or semicolons."""
     return bool(read_untidy(value).angle) and bool(parse_address_list(value).malformed)
 
 
@@ -277,7 +276,7 @@ _SPLIT: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|\[[^\[\]]*\]|\\.|[^"\\(),:;<>\[]
 
 
 def split_list(value: bytes) -> list[bytes]:
-    """The items between commas outside of quotes and angle brackets, without comments and group names."""
+    """Split at commas outside quotes and angle brackets; drop comments and group names."""
     items: list[bytes] = []
     item, depth, angle = b"", 0, False
     for token in _SPLIT.findall(value):
@@ -291,12 +290,12 @@ def split_list(value: bytes) -> list[bytes]:
         else:
             angle = token == b"<" or (angle and token != b">")
             item += token
-    items.append(item + b"(" * depth)  # an unfinished comment is a mistake that the parser shall see
+    items.append(item + b"(" * depth)  # keep an unclosed comment, so that the parser reports it
     return [one for one in items if one.strip(b" \t")]
 
 
 def user() -> str:
-    """The caller's name."""
+    """Return the caller's user name."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
@@ -304,7 +303,7 @@ def user() -> str:
 
 
 def full_name() -> str:
-    """The caller's full name as the host knows it."""
+    """Return the caller's full name from the user database, or an empty string."""
     try:
         name = pwd.getpwuid(os.getuid()).pw_gecos.partition(",")[0]
     except KeyError:
@@ -313,7 +312,7 @@ def full_name() -> str:
 
 
 def sender_of(given: str | None, host: str) -> str:
-    """The envelope sender: `-f`, or the caller on this host; "" is the null sender."""
+    """Return the envelope sender: `-f`, or the caller on this host; "" is the null sender."""
     if given is None:
         return f"{user()}@{host}"
     if given.strip() in ("", "<>"):
@@ -325,5 +324,5 @@ def sender_of(given: str | None, host: str) -> str:
 
 
 def qualified(address: str, host: str) -> str:
-    """An address with a domain."""
+    """Return the address; add the host as domain if it has none."""
     return address if "@" in address else f"{address}@{host}"

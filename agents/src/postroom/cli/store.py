@@ -20,14 +20,14 @@ from postroom.store.sqlite.verify import Finding, accounts, verify
 
 @click.group()
 def store() -> None:
-    """Mailboxes on this host."""
+    """Show and check the mailboxes on this host."""
 
 
 @store.command("list")
 @places.accounts_directory
 @places.as_json
 def list_accounts(accounts_directory: str, as_json: bool) -> None:
-    """Accounts with their use."""
+    """List the accounts with their number of messages and octets."""
     listed = []
     for account_id in _all(accounts_directory):
         try:
@@ -51,7 +51,7 @@ def list_accounts(accounts_directory: str, as_json: bool) -> None:
 @places.accounts_directory
 @places.as_json
 def show(account: str, accounts_directory: str, as_json: bool) -> None:
-    """Mailboxes of one account, named by its id."""
+    """Show the mailboxes of one account, given by its id."""
     try:
         with closing(_open(accounts_directory, account)) as database:
             boxes = [
@@ -74,22 +74,22 @@ def show(account: str, accounts_directory: str, as_json: bool) -> None:
 
 @store.command("verify")
 @click.argument("wanted", metavar="[ACCOUNT]...", nargs=-1)
-@click.option("--repair", is_flag=True, help="put right what can be put right; no readable message is lost")
+@click.option("--repair", is_flag=True, help="Repair what can be repaired; no readable message is lost.")
 @places.accounts_directory
 @places.as_json
 def verify_accounts(wanted: tuple[str, ...], repair: bool, accounts_directory: str, as_json: bool) -> None:
-    """Compare rows, counters and message files; without names: of all accounts.
+    """Compare rows, counters and message files of the given accounts, or of all accounts.
 
-    Ends with 1 when something is wrong and was not put right. May run while the agents work; only a database that
-    cannot be read at all should be repaired with the agents stopped.
+    It exits with 1 if something is wrong and was not repaired. It may run while the agents work; stop the agents only
+    to repair a database that cannot be read at all.
     """
     if repair:
         os.umask(0o007)
     names = wanted or _all(accounts_directory)
     findings: list[Finding] = []
-    for place, account_id in enumerate(names):
+    for index, account_id in enumerate(names):
         for finding in verify(
-            accounts_directory, account_id, repair, _Progress(account_id, place, len(names))
+            accounts_directory, account_id, repair, _Progress(account_id, index, len(names))
         ):
             findings.append(finding)
             if not as_json:
@@ -104,10 +104,10 @@ def verify_accounts(wanted: tuple[str, ...], repair: bool, accounts_directory: s
 
 
 class _Progress:
-    """One line on a terminal's stderr, written anew at most five times a second."""
+    """One line on a terminal's stderr, updated at most five times a second."""
 
-    def __init__(self, account_id: str, place: int, total: int) -> None:
-        self._text = f"{place + 1}/{total} {account_id}"
+    def __init__(self, account_id: str, index: int, total: int) -> None:
+        self._text = f"{index + 1}/{total} {account_id}"
         self._shown = time.monotonic()
         self._on = sys.stderr.isatty()
 
@@ -129,5 +129,5 @@ def _all(directory: str) -> tuple[str, ...]:
 def _open(directory: str, account_id: str) -> Database:
     path = os.path.join(directory, account_folder(account_id))
     if not files.is_account(path):
-        raise FileNotFoundError(f"no such account below {directory}: `postroom store list` names all")
+        raise FileNotFoundError(f"no such account below {directory}: `postroom store list` shows all")
     return Database(path, int(time.time()), 10.0)

@@ -1,4 +1,4 @@
-"""`postroom user`: people and their passwords."""
+"""`postroom user`: show people and set their passwords."""
 
 import sys
 import time
@@ -14,7 +14,7 @@ from postroom.directory.schema import AccountRecord, Document, State
 
 @click.group()
 def user() -> None:
-    """People and their passwords."""
+    """Show people and set their passwords."""
 
 
 @user.command("list")
@@ -23,7 +23,7 @@ def user() -> None:
 @places.directory_path
 @places.as_json
 def list_users(domain: str | None, state: str | None, directory: str, as_json: bool) -> None:
-    """Everybody who has a mailbox, or had one."""
+    """List everybody who has a mailbox, or had one."""
     document = present(directory)
     found = [account for account in document.accounts if _wanted(account, domain, state)]
     if as_json:
@@ -40,7 +40,7 @@ def list_users(domain: str | None, state: str | None, directory: str, as_json: b
 @places.directory_path
 @places.as_json
 def show(name: str, directory: str, as_json: bool) -> None:
-    """One person, with the aliases, lists and teams that lead there."""
+    """Show one person, with the aliases, lists and teams that include them."""
     document = present(directory)
     account = find_account(document, name)
     reached = _reached_by(document, account)
@@ -65,22 +65,22 @@ def show(name: str, directory: str, as_json: bool) -> None:
 @user.command("passwd")
 @click.argument("name", metavar="ADDRESS|ID")
 @click.option(
-    "--stdin", "from_stdin", is_flag=True, help="Read one line from standard input; no question is asked."
+    "--stdin", "from_stdin", is_flag=True, help="Read one line from standard input without a prompt."
 )
 @places.directory_path
 @places.secrets_path
 @places.auth_config
 def passwd(name: str, from_stdin: bool, directory: str, secrets: str, auth_config: str) -> None:
-    """Give somebody a new password; it counts at once, everywhere.
+    """Set a new password; it takes effect at once, in all services.
 
-    The password is asked for, or read from standard input, and never stands in a command line.
+    The command prompts for the password, or reads it from standard input; it is never part of a command line.
     """
     from postroom.auth.secrets import SecretStore  # noqa: PLC0415  # hashing is slow to import
     from postroom.cli.passwords import hasher  # noqa: PLC0415
 
     account = find_account(present(directory), name)
     if account.state is State.DELETED:
-        raise Failure(f"{account.id} is deleted: take `state` out of the directory first")
+        raise Failure(f"{account.id} is deleted: remove `state` from the directory first")
     password = _password(from_stdin)
     store = SecretStore(secrets)
     try:
@@ -89,7 +89,7 @@ def passwd(name: str, from_stdin: bool, directory: str, secrets: str, auth_confi
         raise Failure(str(error), UNAVAILABLE) from error
     finally:
         store.close()
-    click.echo(f"password of {account.address} is changed")
+    click.echo(f"changed the password of {account.address}")
 
 
 def _password(from_stdin: bool) -> str:

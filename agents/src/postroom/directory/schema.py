@@ -12,7 +12,7 @@ VERSION = 1
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One object of the document. `section` names the list that contains it, `key_field` the field that identifies it."""
+    """One object of the document. `section` names the list that contains it, `key_field` its identifying field."""
 
     section: ClassVar[str]
     key_field: ClassVar[str]

@@ -14,7 +14,7 @@ LIFETIME = datetime.timedelta(days=30)
 
 
 class Authority:
-    """Issues certificates that programs trust which are given `ca.pem`."""
+    """Issues certificates that programs with `ca.pem` trust."""
 
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())

@@ -1,4 +1,4 @@
-"""The command itself: what to stand up, the report of it, and the end."""
+"""The command itself: start the domains, report them, and shut them down."""
 
 import fcntl
 import json
@@ -26,18 +26,18 @@ REPORTED = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s
 
 
 @click.command()
-@click.option("--domain", "domains", multiple=True, metavar="DOMAIN", help="A domain; may be repeated.")
-@click.option("--user", "users", multiple=True, metavar="ADDRESS:PASSWORD", help="A person; may be repeated.")
+@click.option("--domain", "domains", multiple=True, metavar="DOMAIN", help="A domain; repeatable.")
+@click.option("--user", "users", multiple=True, metavar="ADDRESS:PASSWORD", help="A person; repeatable.")
 @click.option(
     "--dir",
     "folder",
     type=click.Path(file_okay=False),
-    help="Where to keep it all (default: a temporary folder).",
+    help="Folder for all files (default: a temporary folder).",
 )
 @click.option(
     "--set", "changes", multiple=True, metavar="AGENT.FIELD=JSON", help="A setting of one agent (or of *)."
 )
-@click.option("--json", "as_json", is_flag=True, help="Say what stands as one line of JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Report the running domains as one line of JSON.")
 def sandbox(
     domains: tuple[str, ...],
     users: tuple[str, ...],
@@ -47,7 +47,7 @@ def sandbox(
 ) -> None:
     """Run whole mail domains on this machine, on loopback, without root, until interrupted.
 
-    Without options: alpha.example and beta.example, each with one account, ada@ and a password that is told.
+    Without options: alpha.example and beta.example, each with one account, ada@ and a password that is printed.
     """
     started = time.monotonic()
     people = _people(domains, users)
@@ -73,7 +73,7 @@ def sandbox(
 
 
 def _hold(root: Path) -> int:
-    """The folder for ourselves alone, until the descriptor is closed."""
+    """Lock the folder until the returned descriptor is closed."""
     descriptor = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

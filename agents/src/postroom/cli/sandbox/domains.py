@@ -18,7 +18,7 @@ from postroom.cli.sandbox.authority import Authority
 from postroom.directory.apply import apply
 from postroom.directory.reading import read_document
 
-# A sandbox is for trying: cheap verifiers make logins quick on small machines
+# A sandbox is for trying: cheap verifiers make logins quick on small machines..
 ARGON2 = {"argon2_memory_kib": 8192, "argon2_time": 1, "argon2_parallelism": 1}
 LISTENERS = {
     "mta": ("smtp",),
@@ -34,7 +34,7 @@ UNIX = {"local": "submit.sock", "lmtp": "lmtp.sock", "auth": "auth.sock"}
 
 @dataclass
 class SandboxDomain:
-    """A domain, its people as (address, password), and where it lives."""
+    """A domain, its people as (address, password), and its folder."""
 
     name: str
     root: Path
@@ -48,7 +48,7 @@ class SandboxDomain:
         return f"mail.{self.name}"
 
     def prepare(self, authority: Authority, resolver: str) -> None:
-        """Everything but the settings, which need the ports of all domains."""
+        """Prepare everything except the settings, which need the ports of all domains."""
         for folder in ("etc/tls", "etc/dkim", "run/notice", "run/over-quota", "var/accounts", "var/secrets"):
             (self.root / folder).mkdir(parents=True, exist_ok=True)
         for agent in ("mta", "msa", "mda", "relay"):
@@ -130,12 +130,12 @@ class SandboxDomain:
                 self.sockets[name] = listening
 
     def endpoint(self, name: str) -> str:
-        """Where a listener is reached: `127.0.0.1:PORT` or a path."""
+        """Return the address of a listener: `127.0.0.1:PORT` or a path."""
         address = self.sockets[name].getsockname()
         return f"{address[0]}:{address[1]}" if isinstance(address, tuple) else str(address)
 
     def records(self) -> dict[tuple[str, str], tuple[str, ...]]:
-        """What the sandbox's name server says about the domain."""
+        """Return the domain's records for the sandbox's name server."""
         spf = '"v=spf1 ip4:127.0.0.1 -all"'
         table: dict[tuple[str, str], tuple[str, ...]] = {
             (self.name, "MX"): (f"10 {self.host}.",),
@@ -150,7 +150,7 @@ class SandboxDomain:
         return table
 
     def write_settings(self, ports: dict[str, int], changes: Iterable[tuple[str, str, object]]) -> None:
-        """One TOML file per agent. `changes` are (agent, field, value) from the command line."""
+        """Write one TOML file per agent. `changes` are (agent, field, value) from the command line."""
         for agent in LISTENERS:
             settings = self._settings(agent, ports)
             settings.update({name: value for wanted, name, value in changes if wanted in (agent, "*")})

@@ -1,4 +1,4 @@
-"""The sandbox's processes: forked with everything imported, given their sockets as systemd gives them, kept alive."""
+"""The sandbox's processes: fork them after all imports, pass sockets as systemd does, and restart them."""
 
 import ctypes
 import fcntl
@@ -18,20 +18,18 @@ from typing import NoReturn
 FIRST = 3  # SD_LISTEN_FDS_START
 HIGH = 200  # above every descriptor that the sandbox holds
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-CRASHES = (
-    5  # within CRASH_WINDOW seconds end the sandbox, unless they were asked for by a signal from outside
-)
+CRASHES = 5  # within CRASH_WINDOW seconds end the sandbox, unless an outside signal caused them
 CRASH_WINDOW = 10.0
 ENDING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 
 class SandboxFailed(Exception):
-    """A process would not start or stay; the text says which and where its log is."""
+    """A process did not start or kept crashing; the text names it and its log."""
 
 
 @dataclass(frozen=True)
 class Process:
-    """What to run. `sockets` are (name, socket); `state` is where pid, log and readiness of the process live."""
+    """What to run. `sockets` are (name, socket); `state` is the folder for pid, log and readiness socket."""
 
     name: str
     label: str
@@ -41,12 +39,12 @@ class Process:
 
     @property
     def log(self) -> Path:
-        """What the process says."""
+        """The process's log file."""
         return self.state / f"{self.name}.log"
 
 
 def agent_work(agent: str, config: Path) -> Callable[[], object]:
-    """The main function of an agent, imported now so that forking is all that is left."""
+    """Return the main function of an agent, imported now so that only the fork remains."""
     module = importlib.import_module(f"postroom.{agent}.app")
 
     def work() -> object:
@@ -57,7 +55,7 @@ def agent_work(agent: str, config: Path) -> Callable[[], object]:
 
 
 class Supervisor:
-    """Starts processes, waits for their readiness, starts again what dies, ends them all."""
+    """Starts processes, waits until they are ready, restarts those that die, and ends them all."""
 
     def __init__(self) -> None:
         self._running: dict[int, Process] = {}
@@ -65,7 +63,7 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
 
     def start(self, processes: list[Process], seconds: float) -> None:
-        """Start them and wait until each has said READY=1. Raises SandboxFailed."""
+        """Start them and wait until each has sent READY=1. Raises SandboxFailed."""
         with selectors.DefaultSelector() as waiting:
             for process in processes:
                 waiting.register(_readiness(process), selectors.EVENT_READ, process)
@@ -87,7 +85,7 @@ class Supervisor:
                     raise SandboxFailed(f"not ready after {seconds:.0f} s: {', '.join(late)}")
 
     def watch(self) -> None:
-        """Stay until SIGINT or SIGTERM; a process that dies is started again. Raises SandboxFailed."""
+        """Restart processes that die, until SIGINT or SIGTERM arrives. Raises SandboxFailed."""
         signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         while signal.sigwait({*ENDING, signal.SIGCHLD}) not in ENDING:
             for process, killed in self._reap():
@@ -102,7 +100,7 @@ class Supervisor:
             raise SandboxFailed(f"{process.label} dies again and again: {_last_line(process.log)}")
 
     def stop(self, seconds: float = 8.0) -> None:
-        """End all processes; what does not end in time is killed."""
+        """End all processes; kill those that do not end in time."""
         self._signal(signal.SIGTERM)
         deadline = time.monotonic() + seconds
         while self._running and time.monotonic() < deadline:
@@ -148,11 +146,11 @@ def _readiness(process: Process) -> socket.socket:
 
 
 def _become(process: Process, parent: int) -> NoReturn:
-    """In the child: descriptors and environment as systemd makes them, then the work."""
+    """Set up descriptors and environment as systemd does, then do the work; runs in the child."""
     status = 70
     try:
         _end_with(parent)
-        # What the sandbox left to the collector still names descriptors; here those numbers will be others' files.
+        # Objects awaiting garbage collection still hold descriptor numbers; in this child they will be other files.
         gc.freeze()
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         signal.signal(
@@ -185,9 +183,9 @@ def _become(process: Process, parent: int) -> NoReturn:
 
 
 def _end_with(parent: int) -> None:
-    """Have the kernel end this process when the sandbox is killed: nobody else would."""
+    """Have the kernel end this process when the sandbox is killed; nothing else would."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:  # it was too late
+    if os.getppid() != parent:  # the sandbox has already died
         os._exit(70)
 
 
