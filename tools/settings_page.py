@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write docs/reference/settings.md from the roles' argument specs and the agents' own rules. A test compares them.
 
-A new setting of an agent is a variable of its role, or it stands in FIXED below with the reason.
+A new setting of an agent is either a variable of its role, or listed in FIXED below with the reason.
 """
 
 import importlib
@@ -150,7 +150,7 @@ SPECS = {name: spec for role in (*AGENTS, *OTHERS) for name, spec in options(rol
 
 
 def accepts(name: str, value: Any) -> bool:
-    """Whether the preflight lets the value pass: by type, form, and the agent's own range."""
+    """Tell whether preflight accepts the value: its type, its form, and the agent's own range."""
     return not list(JUDGE.host_faults({name: value}, SPECS, {}, AGENTS))
 
 

@@ -130,7 +130,7 @@ def test_who_is_put_back_soon_has_the_first_password_from_before(company: Compan
     assert not company.logs_in(before)
     assert "bob" not in company.passwords()
     said = company.run({"ada": ADA, "bob": BOB}, "2026-12-01")
-    assert said == ["= account bob is back; the first password still holds"]
+    assert said == ["= account bob is back; the first password is still valid"]
     assert company.first() == before
     assert company.logs_in(before)
     assert company.run({"ada": ADA, "bob": BOB}, "2026-12-02") == []
@@ -143,9 +143,7 @@ def test_a_password_of_ones_own_comes_back_and_the_run_says_that_the_first_does_
     company.run({"ada": ADA}, "2026-11-02")
     checked = company.run({"ada": ADA, "bob": BOB}, "2026-11-03", check=True)
     said = company.run({"ada": ADA, "bob": BOB}, "2026-11-03")
-    assert said == [
-        "= account bob is back; the password from before holds, the first password given does not"
-    ]
+    assert said == ["= account bob is back; the previous password is valid, the given first password is not"]
     assert checked == said
     assert company.logs_in("his own")
     assert not company.logs_in(company.first())
@@ -163,7 +161,7 @@ def test_who_is_put_back_late_gets_a_new_first_password_that_holds(
         company.run({"ada": ADA}, day)
         assert "former_first_passwords" not in company.vault["companies"]["A"]
     said = company.run({"ada": ADA, "bob": BOB}, "2027-03-01")
-    assert said == ["* account bob first password set; the password from before does not hold any more"]
+    assert said == ["* account bob first password set; the previous password is no longer valid"]
     assert company.logs_in(company.first())
     assert not company.logs_in("his own")
     assert not company.logs_in(old)
@@ -184,7 +182,7 @@ def test_a_deletion_that_the_host_never_saw_is_told(company: Company) -> None:
     old = company.first()
     company.complete({"ada": ADA, "bob": {**BOB, "state": "deleted"}}, "2026-11-02")
     said = company.run({"ada": ADA, "bob": BOB}, "2026-11-03")
-    assert said == ["= account bob keeps its password; the first password given does not hold"]
+    assert said == ["= account bob keeps its password; the given first password is not valid"]
     assert company.logs_in(old)
     assert not company.logs_in(company.first())
     assert company.run({"ada": ADA, "bob": BOB}, "2026-11-03") == []
@@ -212,16 +210,16 @@ def test_a_lost_vault_draws_anew_and_the_run_says_what_holds(company: Company, b
         company.run({"ada": ADA}, "2026-11-02")
     company.vault = {}
     said = company.run({"ada": ADA, "bob": BOB}, "2026-11-03")
-    ada = "= account ada keeps its password; the first password given does not hold"
+    ada = "= account ada keeps its password; the given first password is not valid"
     if between == "taken out":
         assert said == [
             ada,
-            "* account bob first password set; the password from before does not hold any more",
+            "* account bob first password set; the previous password is no longer valid",
         ]
         assert company.logs_in(company.first())
         assert not company.logs_in(old)
     else:
-        assert said == [ada, "= account bob keeps its password; the first password given does not hold"]
+        assert said == [ada, "= account bob keeps its password; the given first password is not valid"]
         assert company.logs_in(old)
     assert company.run({"ada": ADA, "bob": BOB}, "2026-11-03") == []
 
@@ -230,7 +228,7 @@ def test_a_renamed_company_is_told_that_its_new_first_passwords_do_not_hold(comp
     old = company.first()
     said = company.run({"ada": ADA, "bob": BOB}, name="B")
     assert len(said) == 2
-    assert all("keeps its password; the first password given does not hold" in line for line in said)
+    assert all("keeps its password; the given first password is not valid" in line for line in said)
     assert company.logs_in(old)
 
 
@@ -238,7 +236,7 @@ def test_a_first_password_changed_in_the_vault_is_told(company: Company) -> None
     old = company.first()
     company.passwords()["bob"] = "of the operator's own choice"
     said = company.run({"ada": ADA, "bob": BOB})
-    assert said == ["= account bob keeps its password; the first password given does not hold"]
+    assert said == ["= account bob keeps its password; the given first password is not valid"]
     assert company.logs_in(old)
 
 
@@ -247,9 +245,7 @@ def test_disabled_people_come_back_as_they_were(company: Company) -> None:
     company.run({"ada": ADA, "bob": {**BOB, "state": "disabled"}})
     assert not company.logs_in("his own")
     said = company.run({"ada": ADA, "bob": BOB}, "2027-11-01")
-    assert said == [
-        "= account bob is back; the password from before holds, the first password given does not"
-    ]
+    assert said == ["= account bob is back; the previous password is valid, the given first password is not"]
     assert company.logs_in("his own")
 
 
@@ -258,7 +254,7 @@ def test_who_returns_disabled_and_is_enabled_later_has_the_vaults_password(compa
     company.run({"ada": ADA}, "2026-11-02")
     company.run({"ada": ADA, "bob": {**BOB, "state": "disabled"}}, "2027-11-02")
     assert company.run({"ada": ADA, "bob": BOB}, "2027-11-03") == [
-        "= account bob is back; the first password still holds"
+        "= account bob is back; the first password is still valid"
     ]
     assert company.logs_in(company.first())
     assert not company.logs_in(old)

@@ -12,11 +12,11 @@ _SINGULAR = {"domains": "domain", "accounts": "account", "aliases": "alias", "li
 _SIGNS = {"added": "+", "changed": "~", "disabled": "!", "deleted": "-", "removed": "-"}
 _LOGINS = {
     "password": "* account {} first password set",
-    "password renewed": "* account {} first password set; the password from before does not hold any more",
-    "password kept": "= account {} is back; the password from before holds",
-    "first password kept": "= account {} is back; the first password still holds",
-    "own password kept": "= account {} is back; the password from before holds, the first password given does not",
-    "password unheard": "= account {} keeps its password; the first password given does not hold",
+    "password renewed": "* account {} first password set; the previous password is no longer valid",
+    "password kept": "= account {} is back; the previous password is valid",
+    "first password kept": "= account {} is back; the first password is still valid",
+    "own password kept": "= account {} is back; the previous password is valid, the given first password is not",
+    "password unheard": "= account {} keeps its password; the given first password is not valid",
 }
 
 

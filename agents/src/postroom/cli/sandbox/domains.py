@@ -18,7 +18,7 @@ from postroom.cli.sandbox.authority import Authority
 from postroom.directory.apply import apply
 from postroom.directory.reading import read_document
 
-# A sandbox is for trying: cheap verifiers make logins quick on small machines..
+# A sandbox is for trying: cheap verifiers make logins quick on small machines...
 ARGON2 = {"argon2_memory_kib": 8192, "argon2_time": 1, "argon2_parallelism": 1}
 LISTENERS = {
     "mta": ("smtp",),
