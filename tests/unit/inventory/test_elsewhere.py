@@ -67,7 +67,7 @@ def test_a_vault_of_format_1_becomes_format_2_with_the_next_run_and_not_in_check
 ) -> None:
     """It was left unsealed by hand, too; a first password that was given stays the person's."""
     old = {"srs_secret": "5" * 64, "first_passwords": {"My Company": {"ada": "the-one-she-has"}}}
-    vault(folder).parent.mkdir(parents=True)
+    vault(folder).parent.mkdir(parents=True, exist_ok=True)
     vault(folder).write_text(before := yaml.safe_dump({"postroom_vault": old}))
     checked = play("-i", folder, "--check")
     assert checked.returncode == 0, checked.stdout
@@ -84,7 +84,7 @@ def test_a_vault_of_format_1_becomes_format_2_with_the_next_run_and_not_in_check
     assert company["former_srs_secret"]["secret"] == "5" * 64
     assert "changed=0" in play("-i", folder).stdout
     assert stat.S_IMODE(vault(folder).stat().st_mode) == 0o600
-    assert [path.name for path in vault(folder).parent.iterdir()] == ["secrets.yml"]
+    assert not [path for path in vault(folder).parent.iterdir() if path.name.startswith(".")]
 
 
 def test_check_mode_writes_no_vault(folder: Path, play: Play) -> None:
@@ -95,7 +95,7 @@ def test_check_mode_writes_no_vault(folder: Path, play: Play) -> None:
 
 
 def test_a_wrong_word_in_the_vault_is_one_line(folder: Path, play: Play) -> None:
-    vault(folder).parent.mkdir(parents=True)
+    vault(folder).parent.mkdir(parents=True, exist_ok=True)
     vault(folder).write_text("postroom_vault: {format: 3}\n")
     said = play("-i", folder)
     assert said.returncode != 0
