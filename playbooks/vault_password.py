@@ -17,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VAULT = Path("group_vars", "postroom", "secrets.yml")
+FORMER_VAULT = Path("group_vars", "all", "secrets.yml")  # before 0.2; preflight says where it has to go
 SEAL = b"$ANSIBLE_VAULT"
 VARIABLES = ("group_vars", "host_vars")
 GENERATIONS = 4  # from this program up to Ansible: a shell or a worker may stand between them
@@ -31,6 +32,8 @@ def password_file(inventory: Path) -> Path:
         name += "-" + hashlib.sha256(os.fsencode(inventory)).hexdigest()[:8]
     of_all = ROOT / ".secrets" / "vault-password"
     own = of_all.with_name(f"vault-password.{name}")
+    if sealed(inventory / FORMER_VAULT) and of_all.exists():
+        return of_all
     return of_all if not own.exists() and of_all.exists() and sealed(inventory / VAULT) else own
 
 

@@ -6,7 +6,7 @@ from postroom.imap.refusals import REFUSALS, reply_to
 
 
 def leaves(kind: type[errors.MailError]) -> set[type[errors.MailError]]:
-    children = kind.__subclasses__()
+    children = [child for child in kind.__subclasses__() if child.__module__ == errors.__name__]
     return {kind} if not children else set().union(*map(leaves, children))
 
 

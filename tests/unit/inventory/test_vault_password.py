@@ -84,3 +84,13 @@ def test_a_vault_from_before_is_opened_by_the_one_password_of_all(tmp_path: Path
     assert said(folder, folder / "inventory" / "demo") != "of all"
     (folder / ".secrets" / "vault-password.mine").write_text("my own\n")
     assert said(folder, folder / "inventory" / "mine") == "my own"
+
+
+def test_a_vault_at_its_former_place_is_opened_too(tmp_path: Path) -> None:
+    folder = checkout(tmp_path)
+    seal(folder / "inventory" / "mine")
+    vault = folder / "inventory" / "mine" / "group_vars" / "postroom"
+    vault.rename(vault.with_name("all"))
+    (folder / ".secrets").mkdir()
+    (folder / ".secrets" / "vault-password").write_text("of all\n")
+    assert said(folder, folder / "inventory" / "mine") == "of all"

@@ -234,7 +234,7 @@ WRITER = """
 import asyncio, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from relay_site import CLOCK, fail, mailbox, message, put
+from tests.relay_site import CLOCK, fail, mailbox, message, put
 from postroom.queue.sqlite.lifecycle import Spool
 
 async def main():
@@ -253,8 +253,8 @@ asyncio.run(main())
 
 @pytest.mark.parametrize("acknowledged", [1, 17, 40, 90])
 async def test_what_a_killed_writer_acknowledged_is_there(tmp_path: Path, acknowledged: int) -> None:
-    tests = str(Path(__file__).parents[3])
-    command = [sys.executable, "-c", WRITER, str(tmp_path), tests]
+    root = str(Path(__file__).parents[4])
+    command = [sys.executable, "-c", WRITER, str(tmp_path), root]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         seen = [process.stdout.readline().strip() for _ in range(acknowledged)]
