@@ -28,6 +28,7 @@ from postroom.queue.sqlite.lifecycle import Spool
 from postroom.runtime.clock import SystemClock
 
 from . import sound_accounts
+from .killing import kill_with_workers
 
 HOST = "mail.alpha.example"
 BIN = Path(sys.executable).parent
@@ -136,7 +137,10 @@ class Site:
     def kill(self, agent: str, number: int = signal.SIGKILL) -> int:
         """Send a signal that ends it and wait for the end; the exit status."""
         process = self.running.pop(agent)
-        process.send_signal(number)
+        if number == signal.SIGKILL:
+            kill_with_workers(process)
+        else:
+            process.send_signal(number)
         return process.wait(30)
 
     def stop(self) -> None:

@@ -5,14 +5,14 @@ import re
 import socket
 import stat
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from ..amounts import amount
-from ..clients import received, submit, wait_for
+from ..clients import imap, received, submit, wait_for
 from ..conftest import Sandbox
 
 DOMAIN, ADA, BOB = "alpha.example", "ada@alpha.example", "bob@alpha.example"
@@ -29,8 +29,12 @@ OF = {"auth": "auth", "lmtp": "mda", "submit": "msa", "notice": "imap", "relay-n
 
 
 @pytest.fixture(scope="module")
-def site(start_sandbox: Callable[..., Sandbox]) -> Sandbox:
-    return start_sandbox("--user", f"{ADA}:secret of ada", "--user", f"{BOB}:secret of bob")
+def site(start_sandbox: Callable[..., Sandbox]) -> Iterator[Sandbox]:
+    """A sandbox in which somebody watches a mailbox, which is what the imap agent opens its socket for."""
+    started = start_sandbox("--user", f"{ADA}:secret of ada", "--user", f"{BOB}:secret of bob")
+    with imap(started, BOB) as watching:
+        watching.select("INBOX")
+        yield started
 
 
 def sockets(site: Sandbox) -> dict[Path, str]:

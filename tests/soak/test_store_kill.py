@@ -15,6 +15,7 @@ from postroom.store import Silence, open_store
 from postroom.store.sqlite.verify import verify
 
 from ..amounts import amount
+from ..killing import kill_with_workers
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(36_000)]
 KILLS = amount(5, 60)
@@ -86,7 +87,7 @@ async def run(settings: Path, relay: Relay) -> None:
                 await relay.session(_once(relay))
             server.send_signal(signal.SIGTERM)
         else:
-            server.send_signal(signal.SIGKILL)
+            kill_with_workers(server)
             await asyncio.gather(*sessions)
         server.wait(30)
         (settings.parent / "mda.log").unlink()

@@ -12,6 +12,8 @@ import pytest
 from postroom.directory.apply import apply
 from postroom.directory.reading import read_document
 
+from ...killing import kill_with_workers
+
 COMPANY = {
     "version": 1,
     "domains": [{"name": "alpha.example", "home": "mail.alpha.example"}],
@@ -72,7 +74,10 @@ class Mda:
     def end(self, number: int = signal.SIGTERM) -> int:
         """Signal our own process and wait for its end."""
         assert self.process is not None
-        self.process.send_signal(number)
+        if number == signal.SIGKILL:
+            kill_with_workers(self.process)
+        else:
+            self.process.send_signal(number)
         code = self.process.wait(30)
         if self.process.stderr:
             self.lines += self.process.stderr.readlines()
