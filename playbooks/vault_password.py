@@ -65,7 +65,8 @@ def create(path: Path) -> None:
 def inventory_folder() -> Path:
     """Return the folder of the inventory that Ansible is called with, or else of the one that ansible.cfg names.
 
-    Several are refused by preflight.yml; here the first one counts.
+    Of several, the first one with variables of the group postroom counts, or else the first. Preflight refuses hosts
+    from more than one, but Molecule adds an inventory of its own that has none.
     """
     words = command_of_ansible()
     for path in map(Path, words):
@@ -74,8 +75,9 @@ def inventory_folder() -> Path:
                 return path.parents[len(path.parts) - 1 - path.parts.index(name)].resolve()
     named = [*inventories(words), *os.environ.get("ANSIBLE_INVENTORY", "").split(",")]
     paths = [Path(name).expanduser() for name in named if name]
-    path = paths[0] if paths else configured()
-    return (path if path.is_dir() else path.parent).resolve()
+    folders = [path if path.is_dir() else path.parent for path in paths or [configured()]]
+    ours = [folder for folder in folders if (folder / VAULT.parent).is_dir()]
+    return (ours or folders)[0].resolve()
 
 
 def configured() -> Path:

@@ -94,3 +94,12 @@ def test_a_vault_at_its_former_place_is_opened_too(tmp_path: Path) -> None:
     (folder / ".secrets").mkdir()
     (folder / ".secrets" / "vault-password").write_text("of all\n")
     assert said(folder, folder / "inventory" / "mine") == "of all"
+
+
+def test_an_inventory_without_variables_of_ours_does_not_count(tmp_path: Path) -> None:
+    folder = checkout(tmp_path)
+    seal(folder / "inventory" / "mine")
+    (tmp_path / "molecule").mkdir()
+    (folder / ".secrets").mkdir()
+    (folder / ".secrets" / "vault-password.mine").write_text("my own\n")
+    assert said(folder, f"{tmp_path / 'molecule'},{folder / 'inventory' / 'mine'}") == "my own"
