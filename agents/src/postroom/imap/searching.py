@@ -15,7 +15,7 @@ from postroom.imap.dispatch import CommandHandler
 from postroom.imap.matching import MailboxFacts, Message, predicate
 from postroom.imap.refusals import LOST, SEARCHED_PAST_GONE, Reply
 from postroom.imap.session import ImapSession
-from postroom.policy.searchrows import settled
+from postroom.policy.searchrows import row_judge, settled
 from postroom.store.ahead import contents_ahead, heads_ahead
 from postroom.wire.imap.searching import Search, esearch_line, search_line
 from postroom.wire.imap.sections import header_end
@@ -72,6 +72,7 @@ class _Search:
         self._matches = predicate(key, facts)
         self._key = settled(key, session.selected.uids, facts.recent)
         used = tuple(leaves(key))
+        self._asks_row = any(row_judge(leaf) is not None for leaf in used)
         self._asks_header = any(isinstance(leaf, Header) for leaf in used)
         self._asks_detail = any(
             isinstance(leaf, InEnvelope | Body) or (isinstance(leaf, Day) and leaf.sent) for leaf in used
@@ -123,7 +124,7 @@ class _Search:
         return open_
 
     async def _asked_of_store(self, messages: list[Message]) -> list[Message]:
-        """Let the store judge; return the messages that it leaves undecided, with their rows."""
+        """Let the store judge; return the messages that it leaves undecided, with rows where a key needs them."""
         account, view = self._session.selected_account, self._session.selected
         open_: list[Message] = []
         for start in range(0, len(messages), ROWS):
@@ -134,8 +135,8 @@ class _Search:
             self.left_out = self.left_out or bool(found.missing)
             if found.undecided:
                 undecided = frozenset(found.undecided)
-                left = await self._load_rows([message for message in chunk if message.uid in undecided])
-                open_ += self._undecided(left)
+                left = [message for message in chunk if message.uid in undecided]
+                open_ += self._undecided(await self._load_rows(left)) if self._asks_row else left
             await self._session.flush()
         return open_
 

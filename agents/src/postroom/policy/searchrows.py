@@ -25,6 +25,7 @@ from postroom.contracts.search import (
     Recent,
     Size,
     When,
+    leaves,
     resolved,
 )
 
@@ -129,6 +130,11 @@ def settled(key: Key, uids: Sequence[int], recent: Collection[int]) -> Key:
         case Members(ranges, True):
             return Members(resolved(ranges, uids[-1] if uids else 0), uid=True)
     return key
+
+
+def rows_decide(key: Key) -> bool:
+    """Return whether rows can decide a part of a settled key, so that it is worth while to read them."""
+    return any(isinstance(leaf, Members) or row_judge(leaf) is not None for leaf in leaves(key))
 
 
 def judge_rows(key: Key, uids: Sequence[int], rows: Sequence[Row]) -> Found:

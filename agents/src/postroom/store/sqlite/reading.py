@@ -218,6 +218,11 @@ def rows(database: Database, mailbox: int, uids: Sequence[int] | None, changed_s
     return tuple(map(as_row, select_rows(database, _ROW, mailbox, uids, condition)))  # type: ignore[arg-type]
 
 
+def present_uids(database: Database, mailbox: int, uids: Sequence[int]) -> tuple[int, ...]:
+    """Return those of the UIDs that a message has, ascending."""
+    return tuple(key & UID_MASK for (key,) in select_rows(database, "key", mailbox, uids))
+
+
 def details(database: Database, mailbox: int, uids: Sequence[int]) -> tuple[Detail, ...]:
     columns = "key, (SELECT detail FROM contents WHERE id = content)"
     decode = decode_detail
