@@ -74,9 +74,11 @@ class _Search:
         used = tuple(leaves(key))
         self._asks_row = any(row_judge(leaf) is not None for leaf in used)
         self._asks_header = any(isinstance(leaf, Header) for leaf in used)
-        self._asks_detail = any(
-            isinstance(leaf, InEnvelope | Body) or (isinstance(leaf, Day) and leaf.sent) for leaf in used
+        self._asks_envelope = any(
+            isinstance(leaf, InEnvelope) or (isinstance(leaf, Day) and leaf.sent) for leaf in used
         )
+        # A text is looked for in the parts that the structure names.
+        self._asks_detail = self._asks_envelope or any(isinstance(leaf, Body) for leaf in used)
         self._found: list[Message] = []
         self.lost = False
         self.left_out = False  # some were expunged, and the client does not know yet
@@ -90,7 +92,7 @@ class _Search:
                 await self._session.flush()
         if open_:
             open_ = await self._asked_of_store(open_)
-        if open_ and self._asks_detail:
+        if open_ and self._asks_envelope:
             open_ = await self._by_step(open_, DETAILS, self._load_details)
         if open_ and self._asks_header:
             open_ = await self._by_octets(open_, self._load_header)
