@@ -10,8 +10,7 @@ TABLE: list[dict[str, Any]] = yaml.safe_load(
 )["postroom_agents"]
 AGENTS: tuple[str, ...] = tuple(row["name"] for row in TABLE)
 PORTS: dict[str, int] = {service: port for row in TABLE for service, port in row["ports"].items()}
-SERVED_BY: dict[str, str] = {
-    service: row["name"] for row in TABLE for service in row["ports"]
-}  # service: agent
+# Maps a service to its agent.
+SERVED_BY: dict[str, str] = {service: row["name"] for row in TABLE for service in row["ports"]}
 READS: dict[str, frozenset[str]] = {row["name"]: frozenset(row["reads"]) for row in TABLE}
 LISTENING: tuple[str, ...] = tuple(row["name"] for row in TABLE if row["ports"])

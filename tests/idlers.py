@@ -12,7 +12,7 @@ from postroom.contracts.auth import Login, LoginAttempt
 from postroom.contracts.directory import Account
 from postroom.imap.config import ImapConfig
 from postroom.imap.context import ImapContext
-from postroom.imap.dispatch import Dispatcher
+from postroom.imap.dispatch import CommandDispatcher
 from postroom.imap.handlers import HANDLERS
 from postroom.imap.session import ImapSession
 from postroom.runtime.clock import SystemClock
@@ -103,7 +103,7 @@ class Crowd:
 
         async def serve(connection: Connection) -> None:
             connection.secured = True  # as if by TLS, whose cost is not measured here
-            await Dispatcher(ImapSession(connection, context), HANDLERS).run()
+            await CommandDispatcher(ImapSession(connection, context), HANDLERS).run()
 
         self._listener = Listener(log, serve, ConnectionLimits(100_000, 100_000))
         listening = socket.create_server(("127.0.0.1", 0), backlog=4096)

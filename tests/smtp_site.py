@@ -34,7 +34,7 @@ from postroom.mta.config import MtaConfig
 from postroom.mta.reception import MtaReception
 from postroom.mta.repetition import Repetition, shared_secret
 from postroom.mta.verification import Verifier
-from postroom.policy.lookups import Answer, Query, Status, answer_with
+from postroom.policy.lookups import Answer, LookupStatus, Query, answer_with
 from postroom.queue.sqlite.lifecycle import Spool
 from postroom.runtime.clock import SystemClock
 from postroom.runtime.tls import TlsStore
@@ -106,13 +106,13 @@ class Zone:
     """DNS in a dictionary; drives policies as the resolver does."""
 
     def __init__(self) -> None:
-        self.rows: dict[tuple[str, str], Sequence[Any] | Status] = {}
+        self.rows: dict[tuple[str, str], Sequence[Any] | LookupStatus] = {}
 
     def __call__(self, query: Query) -> Answer:
         found = self.rows.get((query.name.lower(), query.type.value), ())
-        if isinstance(found, Status):
+        if isinstance(found, LookupStatus):
             return Answer(found)
-        return Answer(Status.FOUND, tuple(found)) if found else Answer(Status.NXDOMAIN)
+        return Answer(LookupStatus.FOUND, tuple(found)) if found else Answer(LookupStatus.NXDOMAIN)
 
     async def run(self, steps: Any, seconds: float = 20.0) -> Any:
         await asyncio.sleep(0)

@@ -4,8 +4,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from postroom.contracts.storeadmin import Finding
 from postroom.store.blobs import files
-from postroom.store.sqlite.verify import Finding, verify
+from postroom.store.sqlite.verify import verify
 
 
 def account_folders(folder: Path) -> Iterator[Path]:

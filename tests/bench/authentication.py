@@ -19,7 +19,7 @@ from postroom.mail.headers import read_headers
 from postroom.policy.authres import authentication_results, dkim_results, dmarc_result, spf_result
 from postroom.policy.dkim import load_key, sign_message, verify
 from postroom.policy.dmarc import evaluate
-from postroom.policy.lookups import Answer, Mx, Query, Status, answer_with
+from postroom.policy.lookups import Answer, LookupStatus, Mx, Query, answer_with
 from postroom.policy.spf import check_sender
 
 NOW = 1_790_000_000
@@ -76,7 +76,7 @@ def main() -> None:
 
     def resolve(query: Query) -> Answer:
         records = zone.get((query.name, query.type.value), ())
-        return Answer(Status.FOUND if records else Status.NODATA, records)
+        return Answer(LookupStatus.FOUND if records else LookupStatus.NODATA, records)
 
     print(json.dumps(measured(rsa, ed, resolve), indent=2))
 

@@ -17,7 +17,7 @@ UNITS = ROOT / "tests/unit"
 # folder, modules, the suite that tests them (below tests/), and how it does
 EXCEPTIONS = (
     ("auth", "config pool", "unit/auth/test_app.py", "starts the agent with settings, and asks its pool of hashers"),
-    ("cli", "alias applying config directory domain firstpasswords main output passwords places present store user",
+    ("cli", "alias applying config directory domain firstpasswords main options output passwords present store user",
      "unit/cli/test_operator.py", "runs the commands as an operator does"),
     ("cli", "localsubmission mailq", "unit/cli/test_sendmail.py", "sends mail through them to a real msa"),
     ("cli/sandbox", "authority command domains processes", "interop/test_sandbox.py", "runs the sandbox as a process"),
@@ -70,6 +70,7 @@ EXCEPTIONS = (
     ("smtpd", "reception settings", "unit/smtpd/test_extensions.py", "builds both for every extension"),
     ("store/sqlite", "account changing database mailboxes maildrop searching schema work",
      "contracts/test_mailbox*.py", "the contract suite runs on the engine made of them"),
+    ("store/sqlite", "admin", "unit/store/test_admin.py", "opens the engine's view of accounts"),
     ("store/sqlite", "resting", "unit/store/sqlite/test_engine.py", "closes accounts at rest"),
     ("store/sqlite", "rows salvage", "unit/store/sqlite/test_verify.py", "damages rows and databases, and repairs them"),
     ("wire/imap", "appending arguments commands fetching fetchitems folders listing login messages namespaces "

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from postroom.runtime.clock import SystemClock
-from postroom.store import Silence, open_store
+from postroom.store import NoNotices, open_store
 from postroom.store.sqlite.verify import verify
 
 from ..amounts import amount
@@ -103,7 +103,7 @@ def _once(relay: Relay) -> Any:
 
 async def delivered(folder: Path) -> dict[int, Counter[int]]:
     """Per account, how often each message is there."""
-    store = open_store(str(folder / "accounts"), Silence(), SystemClock())
+    store = open_store(str(folder / "accounts"), NoNotices(), SystemClock())
     found = {}
     for number in range(ACCOUNTS):
         account = await store.account(f"u{number}", f"u{number}")

@@ -19,7 +19,7 @@ from postroom.contracts.outbox import (
     Wanted,
 )
 from postroom.contracts.queue import Draft, Origin, QueuedMessage, QueuedRecipient
-from postroom.contracts.queueadmin import Change, QueuedDelivery, QueueEntry, Selection
+from postroom.contracts.queueadmin import QueueAction, QueuedDelivery, QueueEntry, Selection
 
 MOST = 100
 
@@ -267,7 +267,7 @@ class MemoryQueueAdmin:
             if _selected(message, selection):
                 yield _entry(message)
 
-    def change(self, entries: Sequence[QueueEntry], what: Change) -> int:
+    def change(self, entries: Sequence[QueueEntry], what: QueueAction) -> int:
         count = 0
         for entry in entries:
             message = self._queue.messages.get(entry.id)
@@ -276,20 +276,20 @@ class MemoryQueueAdmin:
         self._queue.tell()
         return count
 
-    def _change(self, message: Message | None, item: Item, what: Change) -> bool:
+    def _change(self, message: Message | None, item: Item, what: QueueAction) -> bool:
         held = item.due is None
         if (
             message is None
             or item.owner is not None
-            or (what is not Change.DELETE and held != (what is Change.RELEASE))
+            or (what is not QueueAction.DELETE and held != (what is QueueAction.RELEASE))
         ):
             return False
-        if what is Change.DELETE:
+        if what is QueueAction.DELETE:
             self._queue.remove(message, item.number)
-        elif what is Change.HOLD:
+        elif what is QueueAction.HOLD:
             item.due = None
         else:
-            item.due, item.forced = self._queue.clock.now(), what is Change.RETRY
+            item.due, item.forced = self._queue.clock.now(), what is QueueAction.RETRY
         return True
 
     def content(self, entry: QueueEntry) -> MemoryContent:

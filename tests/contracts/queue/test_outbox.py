@@ -8,7 +8,7 @@ import pytest
 from postroom.contracts.errors import MessageGone
 from postroom.contracts.outbox import NOTHING_WANTED, Outcome, Postponement, Wanted
 from postroom.contracts.queue import Hop, Intake, Origin
-from postroom.contracts.queueadmin import Change, QueueAdmin, Selection
+from postroom.contracts.queueadmin import QueueAction, QueueAdmin, Selection
 
 from ...relay_site import mailbox, message, put, world
 from .conftest import Engine, Relay
@@ -180,7 +180,7 @@ async def test_postponing_leaves_what_has_to_be_reported_on(
         await put(intake, message(world(f"p{age:.0f}@b.example"), arrived=now - age), HEAD, b"")
     await put(intake, message(world("other@c.example"), arrived=now - 10), HEAD, b"")
     await put(intake, message(world("held@b.example"), arrived=now - 10), HEAD, b"")
-    assert admin.change(list(admin.entries(Selection(recipient="held@*"))), Change.HOLD) == 1
+    assert admin.change(list(admin.entries(Selection(recipient="held@*"))), QueueAction.HOLD) == 1
     what = Postponement("b.example", 300.0, 14_400.0, "mx", "4.4.1", "no", now - 432_000, now - 14_400)
     assert await relay.outbox.postpone(what) == 1
     assert await relay.outbox.postpone(what) == 0
@@ -228,12 +228,12 @@ async def test_relays_hear_of_what_an_operator_does(intake: Intake, relay: Relay
         await relay.heard.wait()
     entries = list(admin.entries(Selection()))
     relay.heard.clear()
-    admin.change(entries, Change.HOLD)
+    admin.change(entries, QueueAction.HOLD)
     async with asyncio.timeout(30):
         await relay.heard.wait()
     assert await relay.claim() == []
     relay.heard.clear()
-    admin.change(entries, Change.RELEASE)
+    admin.change(entries, QueueAction.RELEASE)
     async with asyncio.timeout(30):
         await relay.heard.wait()
     assert len(await relay.claim()) == 1

@@ -3,7 +3,7 @@
 import pytest
 from postroom.contracts.errors import MessageGone
 from postroom.contracts.queue import Intake
-from postroom.contracts.queueadmin import Change, QueueAdmin, Selection
+from postroom.contracts.queueadmin import QueueAction, QueueAdmin, Selection
 
 from ...relay_site import mailbox, message, put, world
 from .conftest import Engine, Relay
@@ -52,19 +52,19 @@ async def test_an_entry_has_a_state(engine: Engine, intake: Intake, relay: Relay
     assert state() == "active"
     await relay.settle(claim, engine.clock.now() + 300, reply="451 later")
     assert state() == "deferred"
-    assert admin.change(list(admin.entries(Selection())), Change.HOLD) == 1
+    assert admin.change(list(admin.entries(Selection())), QueueAction.HOLD) == 1
     assert state() == "hold"
 
 
 async def test_what_is_held_waits_for_its_release(intake: Intake, relay: Relay, admin: QueueAdmin) -> None:
     await put(intake, message(world("b@b.example"), world("c@c.example")), HEAD, b"")
     entries = list(admin.entries(Selection()))
-    assert admin.change(entries, Change.RELEASE) == 0
-    assert admin.change(entries, Change.HOLD) == 2
-    assert admin.change(entries, Change.HOLD) == 0
-    assert admin.change(entries, Change.RETRY) == 0
+    assert admin.change(entries, QueueAction.RELEASE) == 0
+    assert admin.change(entries, QueueAction.HOLD) == 2
+    assert admin.change(entries, QueueAction.HOLD) == 0
+    assert admin.change(entries, QueueAction.RETRY) == 0
     assert await relay.claim() == []
-    assert admin.change(entries, Change.RELEASE) == 2
+    assert admin.change(entries, QueueAction.RELEASE) == 2
     assert len(await relay.claim()) == 2
 
 
@@ -74,7 +74,7 @@ async def test_a_retry_is_due_now_and_forced(
     await put(intake, message(world("b@b.example")), HEAD, b"")
     (claim,) = await relay.claim()
     await relay.settle(claim, engine.clock.now() + 300, reply="451 later")
-    assert admin.change(list(admin.entries(Selection())), Change.RETRY) == 1
+    assert admin.change(list(admin.entries(Selection())), QueueAction.RETRY) == 1
     (claim,) = await relay.claim()
     assert claim.forced
     assert claim.recipients[0].attempts == 1
@@ -84,7 +84,9 @@ async def test_what_a_relay_works_on_is_left_alone(intake: Intake, relay: Relay,
     await put(intake, message(world("b@b.example")), HEAD, b"")
     (claim,) = await relay.claim()
     entries = list(admin.entries(Selection()))
-    assert [admin.change(entries, what) for what in (Change.RETRY, Change.HOLD, Change.DELETE)] == [0] * 3
+    assert [
+        admin.change(entries, what) for what in (QueueAction.RETRY, QueueAction.HOLD, QueueAction.DELETE)
+    ] == [0] * 3
     assert entries[0].recipients[0].claimed
     await relay.settle(claim, None)
 
@@ -96,7 +98,7 @@ async def test_a_message_can_be_read_until_it_is_deleted(
     await put(intake, message(world("b@b.example"), world("c@c.example")), HEAD, b"x" * size)
     (entry,) = admin.entries(Selection())
     assert b"".join(admin.content(entry).chunks()) == HEAD + b"x" * size
-    assert admin.change([entry], Change.DELETE) == 2
+    assert admin.change([entry], QueueAction.DELETE) == 2
     assert list(admin.entries(Selection())) == []
     with pytest.raises(MessageGone):
         admin.content(entry)

@@ -19,7 +19,7 @@ from postroom.contracts.errors import LoginRefused, LoginThrottled
 from postroom.contracts.store import Copy, Delivery, Store
 from postroom.imap.config import ImapConfig
 from postroom.imap.context import ImapContext
-from postroom.imap.dispatch import Dispatcher
+from postroom.imap.dispatch import CommandDispatcher
 from postroom.imap.handlers import HANDLERS
 from postroom.imap.session import ImapSession
 from postroom.runtime.clock import SystemClock
@@ -113,7 +113,7 @@ class Server:
     ports: dict[str, int]
     certificate: Path
     listeners: list[Listener]
-    sessions: set[Dispatcher] = field(default_factory=set)
+    sessions: set[CommandDispatcher] = field(default_factory=set)
     _serial: int = 0
 
     def client_tls(self) -> ssl.SSLContext:
@@ -199,10 +199,10 @@ async def server(request: pytest.FixtureRequest, tmp_path: Path, certificates: P
     )
     log, tls = Log("imap", "error"), TlsStore(str(certificates))
     context = ImapContext(config, SystemClock(), log, people, people, store, tls.context)
-    sessions: set[Dispatcher] = set()
+    sessions: set[CommandDispatcher] = set()
 
     async def serve(connection: Connection) -> None:
-        session = Dispatcher(ImapSession(connection, context), HANDLERS)
+        session = CommandDispatcher(ImapSession(connection, context), HANDLERS)
         sessions.add(session)
         try:
             await session.run()

@@ -20,7 +20,7 @@ from postroom.contracts.store import Delivery
 from postroom.directory.apply import apply
 from postroom.directory.reading import read_document
 from postroom.runtime.clock import SystemClock
-from postroom.store import Silence, open_store
+from postroom.store import NoNotices, open_store
 
 from ... import sound_accounts
 from ...ports import free_port
@@ -55,7 +55,7 @@ class Server:
         return f"{account}@a.example"
 
     async def deliver(self, account: str, messages: tuple[bytes, ...]) -> None:
-        store = open_store(str(self.folder / "accounts"), Silence(), SystemClock())
+        store = open_store(str(self.folder / "accounts"), NoNotices(), SystemClock())
         for number, content in enumerate(messages):
             delivery = Delivery(account, f"{account}-{number}", account, b"", content, 1)
             assert await store.deliver([delivery]) == (None,)
@@ -65,7 +65,7 @@ class Server:
         """Return Return UIDs and flags of the person's INBOX."""
 
         async def look() -> list[tuple[int, frozenset[str]]]:
-            store = open_store(str(self.folder / "accounts"), Silence(), SystemClock())
+            store = open_store(str(self.folder / "accounts"), NoNotices(), SystemClock())
             account: MailAccount = await store.account(address.partition("@")[0], address.partition("@")[0])
             selected = await account.select("INBOX", False)
             rows = await account.rows(selected.mailbox.id)

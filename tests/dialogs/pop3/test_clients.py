@@ -73,9 +73,8 @@ def test_the_maildrop_is_exclusive(server: Server) -> None:
 def test_the_lock_goes_with_the_connection(server: Server) -> None:
     user = server.new_person(LETTER)
     first = connect(server, user)
-    first.sock.setsockopt(
-        socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"
-    )  # reset instead of an orderly end
+    # Reset instead of an orderly end.
+    first.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     first.close()
     for _ in range(200):
         try:

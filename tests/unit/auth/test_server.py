@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from postroom.auth import server
-from postroom.auth.judge import Outcome, Verdict
+from postroom.auth.judge import LoginOutcome, LoginVerdict
 from postroom.auth.server import MAX_EXCHANGES
 from postroom.wire import auth_protocol as proto
 from postroom.wire.sasl import Plain
@@ -59,11 +59,11 @@ async def test_x14_a_refusal_waits_from_the_question_on(
     async def sleep(seconds: float) -> None:
         waited.append(seconds)
 
-    async def judge(plain: Plain, client: str) -> Verdict:
+    async def judge(plain: Plain, client: str) -> LoginVerdict:
         thinking = asyncio.Event()
         asyncio.get_running_loop().call_later(0.2, thinking.set)
         await thinking.wait()
-        return Verdict(Outcome.REFUSED, delay=1.0)
+        return LoginVerdict(LoginOutcome.REFUSED, delay=1.0)
 
     async with serving(judge, str(tmp_path / "auth.sock")) as path:
         peer = await Peer.connect(path)
@@ -114,7 +114,7 @@ async def test_control_characters_in_a_name_stay_in_their_parameter(
     peer.send(b"AUTH\t1\tPLAIN\tservice=imap\tsecured\tresp=" + message + b"\n")
     line = await peer.line()
     reply = proto.read_reply(line)
-    assert isinstance(reply, proto.Reply)
+    assert isinstance(reply, proto.AuthReply)
     assert (reply.verb, reply.parameters) == ("FAIL", {"user": "ada\tsecured\nOK\t1\tuser=ada"})
     assert len(capfd.readouterr().err.splitlines()) == 1
     peer.close()

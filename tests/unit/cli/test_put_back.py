@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 from postroom.auth.guesses import Guesses, GuessLimits
 from postroom.auth.hashing import Hasher
-from postroom.auth.judge import Judge, Outcome
+from postroom.auth.judge import Judge, LoginOutcome
 from postroom.auth.login_cache import LoginCache
 from postroom.auth.pool import HashPool
 from postroom.auth.secrets import SecretStore
@@ -98,7 +98,7 @@ class Company:
     def logs_in(self, password: str, person: str = "bob") -> bool:
         """Whether the auth agent's judge takes the password."""
 
-        async def judged() -> Outcome:
+        async def judged() -> LoginOutcome:
             state, clock = self.root / "var/lib/postroom", SystemClock()
             store, pool = SecretStore(state / "secrets/secrets.db"), HashPool(Hasher(8, 1, 1), 2, 100)
             guesses = Guesses(
@@ -112,7 +112,7 @@ class Company:
                 pool.close()
                 store.close()
 
-        return asyncio.run(judged()) is Outcome.ACCEPTED
+        return asyncio.run(judged()) is LoginOutcome.ACCEPTED
 
 
 @pytest.fixture

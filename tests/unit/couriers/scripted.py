@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from postroom.couriers.parcel import Attempt, Parcel
 from postroom.couriers.session import SessionOpener
 from postroom.couriers.smtp import MxSettings, SmtpCourier
-from postroom.policy.lookups import Answer, Mx, Query, RecordType, Status, answer_with
+from postroom.policy.lookups import Answer, LookupStatus, Mx, Query, RecordType, answer_with
 from postroom.runtime.log import Log
 from postroom.wire.smtp.client import Outgoing
 
@@ -15,11 +15,11 @@ MESSAGE = b"Subject: x\r\n\r\n.dot\r\ntext\r\n"
 Serve = Callable[["Peer"], Awaitable[None]]
 ZONE: dict[Query, Answer] = {
     Query("b.example", RecordType.MX): Answer(
-        Status.FOUND, (Mx(10, "mx1.b.example"), Mx(20, "mx2.b.example"))
+        LookupStatus.FOUND, (Mx(10, "mx1.b.example"), Mx(20, "mx2.b.example"))
     ),
-    Query("mx1.b.example", RecordType.A): Answer(Status.FOUND, ("127.0.0.1",)),
-    Query("mx2.b.example", RecordType.A): Answer(Status.FOUND, ("127.0.0.1",)),
-    Query("dead.example", RecordType.MX): Answer(Status.FOUND, (Mx(0, ""),)),
+    Query("mx1.b.example", RecordType.A): Answer(LookupStatus.FOUND, ("127.0.0.1",)),
+    Query("mx2.b.example", RecordType.A): Answer(LookupStatus.FOUND, ("127.0.0.1",)),
+    Query("dead.example", RecordType.MX): Answer(LookupStatus.FOUND, (Mx(0, ""),)),
 }
 
 
@@ -27,7 +27,7 @@ class Zone:
     """Answers from a dictionary, in place of a resolver."""
 
     async def run(self, steps):  # type: ignore[no-untyped-def]
-        return answer_with(steps, lambda query: ZONE.get(query, Answer(Status.NODATA)))
+        return answer_with(steps, lambda query: ZONE.get(query, Answer(LookupStatus.NODATA)))
 
 
 class Peer:

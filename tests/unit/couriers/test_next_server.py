@@ -6,7 +6,7 @@ from itertools import repeat
 import pytest
 from postroom.couriers.parcel import Attempt, Parcel, Result
 from postroom.couriers.smtp import SmtpCourier
-from postroom.policy.lookups import Answer, Mx, Query, RecordType, Status
+from postroom.policy.lookups import Answer, LookupStatus, Mx, Query, RecordType
 from postroom.wire.smtp.client import Outgoing
 from postroom.wire.smtp.replies import Reply
 
@@ -362,11 +362,13 @@ def many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(
         scripted.ZONE,
         Query("b.example", RecordType.MX),
-        Answer(Status.FOUND, tuple(Mx(number, host) for number, host in enumerate(hosts))),
+        Answer(LookupStatus.FOUND, tuple(Mx(number, host) for number, host in enumerate(hosts))),
     )
     for host in hosts:
-        monkeypatch.setitem(scripted.ZONE, Query(host, RecordType.A), Answer(Status.FOUND, ("127.0.0.1",)))
-    several = Answer(Status.FOUND, tuple(f"127.0.0.{number}" for number in range(1, 8)))
+        monkeypatch.setitem(
+            scripted.ZONE, Query(host, RecordType.A), Answer(LookupStatus.FOUND, ("127.0.0.1",))
+        )
+    several = Answer(LookupStatus.FOUND, tuple(f"127.0.0.{number}" for number in range(1, 8)))
     monkeypatch.setitem(scripted.ZONE, Query(hosts[0], RecordType.A), several)
 
 

@@ -11,10 +11,10 @@ import pytest
 from postroom.contracts.errors import Unavailable
 from postroom.directory.apply import apply, compare
 from postroom.directory.database import read_records
-from postroom.directory.plan import Action
+from postroom.directory.plan import ChangeKind
 from postroom.directory.reader import SqliteDirectory
 from postroom.directory.reading import read_document
-from postroom.directory.schema import Document, State
+from postroom.directory.schema import AccountState, Document
 
 
 def document(*accounts: dict[str, Any], **sections: Any) -> Document:
@@ -37,7 +37,7 @@ def path(tmp_path: Path) -> Path:
     return found
 
 
-def changes(path: Path, wanted: Document) -> list[tuple[str, str, Action]]:
+def changes(path: Path, wanted: Document) -> list[tuple[str, str, ChangeKind]]:
     found = [(change.kind, change.key, change.action) for change in compare(path, wanted).changes]
     applied = [(change.kind, change.key, change.action) for change in apply(path, wanted).changes]
     assert found == applied
@@ -64,18 +64,18 @@ def test_an_empty_document_makes_a_file_that_can_be_read(tmp_path: Path) -> None
 
 
 async def test_who_is_not_named_is_disabled_and_kept(path: Path) -> None:
-    assert changes(path, document(person("ada"))) == [("account", "bob", Action.DISABLED)]
+    assert changes(path, document(person("ada"))) == [("account", "bob", ChangeKind.DISABLED)]
     directory = SqliteDirectory(path)
     account, entry = await directory.account("bob"), await directory.entry("bob@a.example")
     assert account is not None
     assert entry is not None
     assert not account.enabled
-    assert changes(path, document(person("ada"), person("bob"))) == [("account", "bob", Action.CHANGED)]
+    assert changes(path, document(person("ada"), person("bob"))) == [("account", "bob", ChangeKind.CHANGED)]
 
 
 async def test_a_kept_persons_address_may_be_given_to_another(path: Path) -> None:
     wanted = document(person("ada"), aliases=[{"address": "bob@a.example", "members": ["ada@a.example"]}])
-    assert ("account", "bob", Action.DISABLED) in changes(path, wanted)
+    assert ("account", "bob", ChangeKind.DISABLED) in changes(path, wanted)
     directory = SqliteDirectory(path)
     entry = await directory.entry("bob@a.example")
     assert entry is not None
@@ -85,13 +85,13 @@ async def test_a_kept_persons_address_may_be_given_to_another(path: Path) -> Non
 
 async def test_deleted_only_when_said_so_and_for_good(path: Path) -> None:
     assert changes(path, document(person("ada"), person("bob", state="deleted"))) == [
-        ("account", "bob", Action.DELETED)
+        ("account", "bob", ChangeKind.DELETED)
     ]
     directory = SqliteDirectory(path)
     assert await directory.account("bob") is None
     assert await directory.entry("bob@a.example") is None
     assert changes(path, document(person("ada"))) == []
-    assert changes(path, document(person("ada"), person("bob"))) == [("account", "bob", Action.ADDED)]
+    assert changes(path, document(person("ada"), person("bob"))) == [("account", "bob", ChangeKind.ADDED)]
 
 
 async def test_a_renamed_address_keeps_its_account(path: Path) -> None:
@@ -114,14 +114,15 @@ def test_every_section_is_compared(path: Path) -> None:
     }
     added = changes(path, document(person("ada"), person("bob"), **more))
     assert added == [
-        (kind, f"{kind[0].replace('a', 'i')}@a.example", Action.ADDED) for kind in ("alias", "list", "team")
+        (kind, f"{kind[0].replace('a', 'i')}@a.example", ChangeKind.ADDED)
+        for kind in ("alias", "list", "team")
     ]
     more["teams"][0]["rights"] = {"send_as": False}
     assert changes(path, document(person("ada"), person("bob"), **more)) == [
-        ("team", "t@a.example", Action.CHANGED)
+        ("team", "t@a.example", ChangeKind.CHANGED)
     ]
     removed = changes(path, document(person("ada"), person("bob")))
-    assert {action for _, _, action in removed} == {Action.REMOVED}
+    assert {action for _, _, action in removed} == {ChangeKind.REMOVED}
 
 
 def test_passwords_reach_no_file(path: Path) -> None:
@@ -180,6 +181,6 @@ def test_records_read_back(path: Path) -> None:
     found = read_records(path)
     assert found is not None
     assert [(account.id, account.state) for account in found.accounts] == [
-        ("ada", State.ACTIVE),
-        ("bob", State.ACTIVE),
+        ("ada", AccountState.ACTIVE),
+        ("bob", AccountState.ACTIVE),
     ]

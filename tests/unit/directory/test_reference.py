@@ -15,7 +15,7 @@ TABLES = {
     "## Document": schema.Document,
     "## Domain": schema.DomainRecord,
     "## Account": schema.AccountRecord,
-    "`limits`:": schema.Limits,
+    "`limits`:": schema.SubmissionLimits,
     "`rights` of an account:": schema.AccountRights,
     "## Alias": schema.AliasRecord,
     "## List": schema.ListRecord,
@@ -25,7 +25,7 @@ TABLES = {
 DEFAULTS = {
     "none": (None, ""),
     "[]": ((),),
-    "{}": (schema.Limits(), schema.AccountRights(), schema.TeamRights()),
+    "{}": (schema.SubmissionLimits(), schema.AccountRights(), schema.TeamRights()),
 }
 
 
@@ -64,5 +64,5 @@ def test_the_example_is_a_good_document() -> None:
 def test_the_page_names_every_state_and_separator() -> None:
     from postroom.directory.validation import SEPARATORS
 
-    assert all(f"`{state.value}`" in PAGE for state in schema.State)
+    assert all(f"`{state.value}`" in PAGE for state in schema.AccountState)
     assert f"`{SEPARATORS}`" in PAGE

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from postroom.contracts.account import Detail, Row
-from postroom.imap.matching import MailboxFacts, Message, predicate, sent_day
+from postroom.imap.matching import Candidate, MailboxFacts, predicate, sent_day
 from postroom.mail import searchtext
 from postroom.mail.mime_scan import scan
 from postroom.wire.imap.commands import State
@@ -28,8 +28,8 @@ ENVELOPE, ROOT = scan(CONTENT)
 FACTS = MailboxFacts(count=9, largest=90, recent=frozenset({50}))
 
 
-def message(*, loaded: bool = True) -> Message:
-    found = Message(50, 5)
+def message(*, loaded: bool = True) -> Candidate:
+    found = Candidate(50, 5)
     if loaded:
         # 1,678,255,200 is the morning of 8 March 2023, universal time
         found.row = Row(50, frozenset({"\\Seen", "Work"}), 77, 1_678_255_200, len(CONTENT))
@@ -38,7 +38,7 @@ def message(*, loaded: bool = True) -> Message:
     return found
 
 
-def judge(text: str, found: Message) -> bool | None:
+def judge(text: str, found: Candidate) -> bool | None:
     command = parse(Frame(b"a SEARCH " + text.encode()), State.SELECTED).command
     return predicate(command.key, FACTS)(found)  # type: ignore[attr-defined]
 

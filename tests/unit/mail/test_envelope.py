@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from postroom.mail.envelope import MAX_MAILBOXES, envelope_of, read_mailboxes
-from postroom.mail.mime import Mailbox
+from postroom.mail.mime import EnvelopeAddress
 
-END = Mailbox(None, None, None, None)
+END = EnvelopeAddress(None, None, None, None)
 
 
-def box(local: bytes, host: bytes, name: bytes | None = None, route: bytes | None = None) -> Mailbox:
-    return Mailbox(name, route, local, host)
+def box(local: bytes, host: bytes, name: bytes | None = None, route: bytes | None = None) -> EnvelopeAddress:
+    return EnvelopeAddress(name, route, local, host)
 
 
 @pytest.mark.parametrize(
@@ -32,18 +32,18 @@ def box(local: bytes, host: bytes, name: bytes | None = None, route: bytes | Non
         (b"", []),
         (b" , ,", []),
         (b"nobody", [box(b"nobody", b"")]),
-        (b"undisclosed-recipients:;", [Mailbox(None, None, b"undisclosed-recipients", None), END]),
-        (b"t: a@b, c@d;, e@f", [Mailbox(None, None, b"t", None), box(b"a", b"b"), box(b"c", b"d"), END, box(b"e", b"f")]),
-        (b"t: (comment) ;", [Mailbox(None, None, b"t", None), END]),
-        (b"t (x): (y (z)), a@b, (c);", [Mailbox(None, None, b"t", None), box(b"a", b"b"), END]),
+        (b"undisclosed-recipients:;", [EnvelopeAddress(None, None, b"undisclosed-recipients", None), END]),
+        (b"t: a@b, c@d;, e@f", [EnvelopeAddress(None, None, b"t", None), box(b"a", b"b"), box(b"c", b"d"), END, box(b"e", b"f")]),
+        (b"t: (comment) ;", [EnvelopeAddress(None, None, b"t", None), END]),
+        (b"t (x): (y (z)), a@b, (c);", [EnvelopeAddress(None, None, b"t", None), box(b"a", b"b"), END]),
         (b"(comment)", []),
         (b"(one), a@b, (two) , (three", [box(b"a", b"b")]),
         (b'""', []),
         (b"<@>", [box(b"", b"")]),
-        (b"t: a@b", [Mailbox(None, None, b"t", None), box(b"a", b"b"), END]),
+        (b"t: a@b", [EnvelopeAddress(None, None, b"t", None), box(b"a", b"b"), END]),
     ],
 )  # fmt: skip
-def test_mailboxes(text: bytes, expected: list[Mailbox]) -> None:
+def test_mailboxes(text: bytes, expected: list[EnvelopeAddress]) -> None:
     assert list(read_mailboxes(text)) == expected
 
 

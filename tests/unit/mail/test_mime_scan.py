@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from postroom.mail.mime import Part
-from postroom.mail.mime_scan import DEFAULT_LIMITS, Limits, scan, shifted
+from postroom.mail.mime_scan import DEFAULT_LIMITS, ScanLimits, scan, shifted
 
 from ...cost import processor_seconds
 
@@ -298,16 +298,16 @@ def test_x9_time_grows_no_faster_than_the_field(piece: bytes, field: bytes) -> N
 
 
 def test_depth_parts_and_work_are_limited() -> None:
-    _, root = scan(_nested(20), Limits(depth=3))
+    _, root = scan(_nested(20), ScanLimits(depth=3))
     assert tree(root) == (
         "multipart/mixed",
         [("multipart/mixed", [("multipart/mixed", ["application/octet-stream"])])],
     )
     many = lines("Content-Type: multipart/mixed; boundary=b", "", *["--b", "", "x"] * 10, "--b--")
-    _, root = scan(many, Limits(parts=4))
+    _, root = scan(many, ScanLimits(parts=4))
     assert [part.type for part in root.parts] == [b"TEXT", b"TEXT", b"TEXT", b"APPLICATION"]
     assert root.parts[-1].end == len(many)
-    _, root = scan(_nested(3) + b"\r\n" + b"x" * 100_000, Limits(work=1))
+    _, root = scan(_nested(3) + b"\r\n" + b"x" * 100_000, ScanLimits(work=1))
     assert tree(root) == ("multipart/mixed", ["application/octet-stream"])
 
 

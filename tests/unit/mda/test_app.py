@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from postroom.runtime.clock import SystemClock
-from postroom.store import Silence, open_store
+from postroom.store import NoNotices, open_store
 from postroom.store.sqlite.verify import verify
 
 MESSAGE = b"From: s@x.example\r\nSubject: hello\r\n\r\nbody\r\n"
@@ -23,7 +23,7 @@ def mailboxes(folder: Path, account: str) -> dict[str, list[bytes]]:
     """Messages as served, by mailbox; empty ones are left out."""
 
     async def read() -> dict[str, list[bytes]]:
-        store = open_store(str(folder / "accounts"), Silence(), SystemClock())
+        store = open_store(str(folder / "accounts"), NoNotices(), SystemClock())
         opened = await store.account(account, account)
         found = {}
         for box in await opened.mailboxes():
@@ -154,7 +154,7 @@ def test_a_full_mailbox_is_flagged_until_there_is_room(mda: Any, client: Any) ->
 
 def empty_trash(folder: Path, account: str) -> None:
     async def empty() -> None:
-        store = open_store(str(folder / "accounts"), Silence(), SystemClock())
+        store = open_store(str(folder / "accounts"), NoNotices(), SystemClock())
         opened = await store.account(account, account)
         inbox = (await opened.select("INBOX", True)).mailbox.id
         await opened.create("old")

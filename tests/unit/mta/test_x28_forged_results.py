@@ -4,7 +4,7 @@ import itertools
 from pathlib import Path
 
 import pytest
-from postroom.policy.lookups import Status
+from postroom.policy.lookups import LookupStatus
 
 from ...smtp_site import HOST, Site, running
 
@@ -78,7 +78,7 @@ async def test_pass_vouches(site: Site) -> None:
 @pytest.mark.parametrize("name", ["_dmarc.outside.example", "outside.example"])
 async def test_dns_failure_is_temporary(site: Site, name: str) -> None:
     publish(site, "reject")
-    site.zone.rows[(name, "TXT")] = Status.TEMPORARY
+    site.zone.rows[(name, "TXT")] = LookupStatus.TEMPORARY
     assert (await deliver(site, MESSAGE)).startswith("451 4.3.0")
     assert site.queued() == []
 

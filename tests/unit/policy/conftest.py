@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import pytest
-from postroom.policy.lookups import Answer, Mx, Query, Status
+from postroom.policy.lookups import Answer, LookupStatus, Mx, Query
 
-Rows = Mapping[tuple[str, str], Sequence[bytes | str | Mx] | Status]
+Rows = Mapping[tuple[str, str], Sequence[bytes | str | Mx] | LookupStatus]
 
 
 class Zone:
@@ -19,11 +19,11 @@ class Zone:
     def __call__(self, query: Query) -> Answer:
         self.asked.append((query.name, query.type.value))
         records = self.rows.get((query.name.lower(), query.type.value), ())
-        if isinstance(records, Status):
+        if isinstance(records, LookupStatus):
             return Answer(records)
         if records:
-            return Answer(Status.FOUND, tuple(records))
-        return Answer(Status.NODATA if query.name.lower() in self.names else Status.NXDOMAIN)
+            return Answer(LookupStatus.FOUND, tuple(records))
+        return Answer(LookupStatus.NODATA if query.name.lower() in self.names else LookupStatus.NXDOMAIN)
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@
 
 import pytest
 from postroom.policy.delivery import NoRoute, addresses, exchanges, in_order, literal
-from postroom.policy.lookups import Answer, Mx, Query, RecordType, Status, answer_with
+from postroom.policy.lookups import Answer, LookupStatus, Mx, Query, RecordType, answer_with
 
 OWN = frozenset({"mail.a.example"})
 
 
-def answers(status: Status, *records: Mx) -> Answer:
+def answers(status: LookupStatus, *records: Mx) -> Answer:
     return Answer(status, records)
 
 
@@ -22,15 +22,17 @@ def test_mx_records_are_taken_in_order_and_equal_ones_shuffled() -> None:
 
 
 def test_without_mx_the_domain_itself_is_the_server() -> None:
-    assert answer_with(exchanges("b.example"), lambda _: answers(Status.NODATA)) == (Mx(0, "b.example"),)
+    assert answer_with(exchanges("b.example"), lambda _: answers(LookupStatus.NODATA)) == (
+        Mx(0, "b.example"),
+    )
 
 
 @pytest.mark.parametrize(
     ("answer", "code", "status"),
     [
-        (answers(Status.FOUND, Mx(0, "")), 556, "5.1.10"),  # RFC 7505
-        (answers(Status.NXDOMAIN), 550, "5.1.2"),
-        (answers(Status.TEMPORARY), 451, "4.4.3"),
+        (answers(LookupStatus.FOUND, Mx(0, "")), 556, "5.1.10"),  # RFC 7505
+        (answers(LookupStatus.NXDOMAIN), 550, "5.1.2"),
+        (answers(LookupStatus.TEMPORARY), 451, "4.4.3"),
     ],
 )
 def test_domains_without_a_way(answer: Answer, code: int, status: str) -> None:
@@ -51,7 +53,7 @@ def test_addresses_alternate_between_families() -> None:
     zone = {RecordType.AAAA: ("::1", "::2"), RecordType.A: ("192.0.2.1",)}
 
     def resolve(query: Query) -> Answer:
-        return Answer(Status.FOUND, zone[query.type])
+        return Answer(LookupStatus.FOUND, zone[query.type])
 
     assert answer_with(addresses("b.example", ("ipv6", "ipv4")), resolve) == ("::1", "192.0.2.1", "::2")
 

@@ -9,7 +9,7 @@ from postroom.mail.headers import read_headers
 from postroom.policy.authres import authentication_results, dkim_results, dmarc_result, spf_result
 from postroom.policy.dkim import DkimResult, DkimVerdict, verify
 from postroom.policy.dmarc import DmarcResult, evaluate
-from postroom.policy.lookups import Answer, Mx, Query, Status, answer_with
+from postroom.policy.lookups import Answer, LookupStatus, Mx, Query, answer_with
 from postroom.policy.spf import SpfResult, check_sender
 
 PIECES = [
@@ -35,8 +35,8 @@ names = st.text("a.-_\\\x00\u00e9 ", max_size=12) | st.sampled_from(
 )
 records = texts | names | st.builds(Mx, st.integers(-1, 70_000), names)
 answers = st.builds(
-    Answer, st.sampled_from(Status), st.lists(records, max_size=12).map(tuple), st.booleans()
-) | st.builds(lambda text: Answer(Status.FOUND, (text,)), texts)
+    Answer, st.sampled_from(LookupStatus), st.lists(records, max_size=12).map(tuple), st.booleans()
+) | st.builds(lambda text: Answer(LookupStatus.FOUND, (text,)), texts)
 MESSAGE = (
     b"DKIM-Signature: v=1; a=rsa-sha256; d=a.example; s=s; h=from; b=AAAA;\r\n"
     b" bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; c=relaxed/relaxed\r\nFrom: a@b.a.example\r\n\r\n"

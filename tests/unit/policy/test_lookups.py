@@ -1,4 +1,4 @@
-from postroom.policy.lookups import Answer, Lookups, Mx, Query, RecordType, Status, answer_with, ask
+from postroom.policy.lookups import Answer, Lookups, LookupStatus, Mx, Query, RecordType, answer_with, ask
 
 
 def test_a_policy_gets_its_answers_in_the_order_of_its_questions() -> None:
@@ -7,7 +7,7 @@ def test_a_policy_gets_its_answers_in_the_order_of_its_questions() -> None:
         both = yield Query("b.example", RecordType.A), Query("c.example", RecordType.A)
         return [name for answer in (one, *both) for name in answer.names]
 
-    heard = answer_with(policy(), lambda query: Answer(Status.FOUND, (query.name,)))
+    heard = answer_with(policy(), lambda query: Answer(LookupStatus.FOUND, (query.name,)))
     assert heard == ["a.example", "b.example", "c.example"]
 
 
@@ -16,16 +16,16 @@ def test_a_policy_may_ask_nothing() -> None:
         return 7
         yield
 
-    assert answer_with(policy(), lambda query: Answer(Status.NXDOMAIN)) == 7
+    assert answer_with(policy(), lambda query: Answer(LookupStatus.NXDOMAIN)) == 7
 
 
 def test_records_are_told_apart_by_kind() -> None:
-    answer = Answer(Status.FOUND, (b"text", "192.0.2.1", Mx(20, "b.example"), Mx(10, "a.example")))
+    answer = Answer(LookupStatus.FOUND, (b"text", "192.0.2.1", Mx(20, "b.example"), Mx(10, "a.example")))
     assert answer.texts == (b"text",)
     assert answer.names == ("192.0.2.1",)
     assert answer.exchanges == (Mx(10, "a.example"), Mx(20, "b.example"))
 
 
 def test_only_empty_answers_are_void() -> None:
-    void = {status for status in Status if Answer(status).void}
-    assert void == {Status.NODATA, Status.NXDOMAIN}
+    void = {status for status in LookupStatus if Answer(status).void}
+    assert void == {LookupStatus.NODATA, LookupStatus.NXDOMAIN}

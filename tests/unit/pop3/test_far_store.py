@@ -7,14 +7,14 @@ import pytest
 from postroom.contracts.account import NewMessage
 from postroom.pop3.maildrop import AHEAD, Maildrop
 from postroom.runtime.clock import SystemClock
-from postroom.store import Silence
+from postroom.store import NoNotices
 
 from ...contracts.far_store import FarStore
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[FarStore]:
-    opened = FarStore(str(tmp_path), Silence(), SystemClock())
+    opened = FarStore(str(tmp_path), NoNotices(), SystemClock())
     yield opened
     await opened.close()
 

@@ -12,7 +12,7 @@ from postroom.directory.reader import SqliteDirectory
 from postroom.directory.reading import read_document
 from postroom.pop3.login import MaildropEntrance
 from postroom.runtime.clock import SystemClock
-from postroom.store import Silence, SqliteStore, open_store
+from postroom.store import NoNotices, SqliteStore, open_store
 
 DOCUMENT = {
     "version": 1,
@@ -40,7 +40,7 @@ class Judge:
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     (tmp_path / "accounts").mkdir()
     apply(tmp_path / "directory.db", read_document(json.dumps(DOCUMENT).encode()))
-    opened = open_store(str(tmp_path / "accounts"), Silence(), SystemClock())
+    opened = open_store(str(tmp_path / "accounts"), NoNotices(), SystemClock())
     yield opened
     await opened.close()
 

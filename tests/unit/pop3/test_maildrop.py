@@ -9,7 +9,7 @@ from postroom.contracts.errors import MailboxInUse, MessageGone
 from postroom.contracts.store import Delivery
 from postroom.pop3.maildrop import Maildrop
 from postroom.runtime.clock import SystemClock
-from postroom.store import Silence, SqliteStore, open_store
+from postroom.store import NoNotices, SqliteStore, open_store
 from postroom.wire.pop3.commands import PeerError
 
 LETTERS = [b"Subject: %d\r\n\r\nx\r\n" % number for number in range(4)]
@@ -17,7 +17,7 @@ LETTERS = [b"Subject: %d\r\n\r\nx\r\n" % number for number in range(4)]
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    opened = open_store(str(tmp_path), Silence(), SystemClock())
+    opened = open_store(str(tmp_path), NoNotices(), SystemClock())
     for number, content in enumerate(LETTERS):
         assert await opened.deliver([Delivery("ada", f"q{number}", "ada", b"P: x\r\n", content, 1)]) == (
             None,

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from postroom.contracts.queue import Origin
 from postroom.policy import dkim
-from postroom.policy.lookups import Answer, Query, Status, answer_with
+from postroom.policy.lookups import Answer, LookupStatus, Query, answer_with
 from postroom.queue.sqlite.lifecycle import Spool
 
 from ...relay_site import BIN, BODY, Dns, Exchange, Site, mailbox, message, put, world
@@ -108,7 +108,7 @@ async def test_mail_for_elsewhere_is_signed_twice_and_logged(outside: World) -> 
     await outside.site.until(lambda: outside.site.queued() == 0)
 
     def resolve(query: Query) -> Answer:
-        return Answer(Status.FOUND, (records[query.name],))
+        return Answer(LookupStatus.FOUND, (records[query.name],))
 
     verdicts = answer_with(dkim.verify(outside.exchange.taken[0], now=int(time.time())), resolve)
     assert sorted((verdict.algorithm, verdict.result.value) for verdict in verdicts) == [
@@ -143,7 +143,7 @@ async def test_a_server_without_8bitmime_gets_seven_bits_of_what_is_ours(outside
     assert taken.isascii()
     assert email.message_from_bytes(taken).get_payload(decode=True) == text
     results = dkim.verify(taken, now=int(time.time()))
-    verdicts = answer_with(results, lambda query: Answer(Status.FOUND, (records[query.name],)))
+    verdicts = answer_with(results, lambda query: Answer(LookupStatus.FOUND, (records[query.name],)))
     assert [verdict.result.value for verdict in verdicts] == ["pass", "pass"]
     # a report on what others have written arrives too; what others have written is not touched
     inbound = {"sender": "who@beta.example", "origin": Origin.INBOUND, "vouched": True}

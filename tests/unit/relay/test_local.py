@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from postroom.contracts.errors import MessageGone, Unavailable
-from postroom.contracts.outbox import Claim, Content, MemoryContent
+from postroom.contracts.outbox import Claim, MemoryContent, QueuedContent
 from postroom.contracts.queue import Hop, Origin
 from postroom.couriers.lmtp import LmtpLine
 from postroom.couriers.parcel import Attempt
@@ -25,13 +25,13 @@ class Ended:
     attempts: list[Attempt] = field(default_factory=list)
     event: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def __call__(self, claim: Claim, attempt: Attempt, content: Content, began: float) -> None:
+    def __call__(self, claim: Claim, attempt: Attempt, content: QueuedContent, began: float) -> None:
         self.attempts.append(attempt)
         self.event.set()
 
 
 def gone(error: Exception) -> object:
-    async def load(claim: Claim) -> Content:
+    async def load(claim: Claim) -> QueuedContent:
         raise error
 
     return load

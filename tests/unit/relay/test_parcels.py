@@ -150,5 +150,5 @@ def test_judgements(reply: Reply, now: float, warned: bool, status: str, tell: A
         SCHEDULE,
         durable=True,
     )
-    assert (verdict.status, verdict.tell) == (status, tell)
+    assert (verdict.status, verdict.report) == (status, tell)
     assert (verdict.outcome.due is None) == (status != "deferred")

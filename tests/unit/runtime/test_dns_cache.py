@@ -9,12 +9,12 @@ import dns.message
 import dns.rcode
 import dns.rrset
 import pytest
-from postroom.policy.lookups import Answer, Query, RecordType, Status
+from postroom.policy.lookups import Answer, LookupStatus, Query, RecordType
 from postroom.runtime.dns_cache import LONGEST, MOST, DnsCache, lifetime
 from postroom.runtime.resolver import Resolver
 
 QUESTION = Query("example.org", RecordType.TXT)
-FOUND = Answer(Status.FOUND, (b"v=spf1 -all",))
+FOUND = Answer(LookupStatus.FOUND, (b"v=spf1 -all",))
 
 
 class Clock:
@@ -45,7 +45,7 @@ def test_no_answer_is_kept_for_longer_than_a_minute() -> None:
 
 @pytest.mark.parametrize(
     ("answer", "seconds"),
-    [(FOUND, 0), (Answer(Status.TEMPORARY), 60), (Answer(Status.FOUND, (b"x" * 5000,)), 60)],
+    [(FOUND, 0), (Answer(LookupStatus.TEMPORARY), 60), (Answer(LookupStatus.FOUND, (b"x" * 5000,)), 60)],
 )
 def test_what_is_not_kept(answer: Answer, seconds: float) -> None:
     answers = DnsCache(Clock())
@@ -127,5 +127,5 @@ def test_the_resolver_asks_once_while_the_answer_is_good(server: Server) -> None
         return [await resolver.lookup(QUESTION) for _ in range(2)]
 
     first, second = asyncio.run(twice())
-    assert first == second == Answer(Status.FOUND, (b"hello",))
+    assert first == second == Answer(LookupStatus.FOUND, (b"hello",))
     assert server.asked == (1 if server._ttl else 2)

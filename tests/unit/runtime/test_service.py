@@ -45,9 +45,8 @@ class Running:
         self.address = listening.getsockname()
 
         # sh sets LISTEN_PID to the process that exec keeps, as systemd does
-        given = fcntl.fcntl(
-            listening.fileno(), fcntl.F_DUPFD, 100
-        )  # bash has uses of its own for smaller numbers
+        # Bash has uses of its own for smaller numbers.
+        given = fcntl.fcntl(listening.fileno(), fcntl.F_DUPFD, 100)
         command = f'LISTEN_PID=$$ exec "$0" "$@" 3<&{given}'
         self.process = subprocess.Popen(
             ["bash", "-c", command, sys.executable, str(folder / "echo.py"), "--config", str(self.config)],

@@ -74,10 +74,10 @@ def test_no_line_breaks_the_readers(octets: bytes) -> None:
 
 def test_replies_read_back() -> None:
     good = proto.read_reply(proto.ok(3, "ada@alpha.example", "ada")[:-1])
-    assert good == proto.Reply("OK", 3, {"user": "ada@alpha.example", "account": "ada"})
+    assert good == proto.AuthReply("OK", 3, {"user": "ada@alpha.example", "account": "ada"})
     bad = proto.read_reply(proto.fail(4, "a\tb\nc", code="temp_fail", throttled=True)[:-1])
-    assert bad == proto.Reply("FAIL", 4, {"user": "a\tb\nc", "code": "temp_fail", "throttled": ""})
-    assert proto.read_reply(proto.continuation(5, b"Username:")[:-1]) == proto.Reply(
+    assert bad == proto.AuthReply("FAIL", 4, {"user": "a\tb\nc", "code": "temp_fail", "throttled": ""})
+    assert proto.read_reply(proto.continuation(5, b"Username:")[:-1]) == proto.AuthReply(
         "CONT", 5, challenge=b"Username:"
     )
 

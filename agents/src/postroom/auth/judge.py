@@ -16,7 +16,7 @@ from postroom.contracts.errors import Unavailable
 from postroom.wire.sasl import Plain
 
 
-class Outcome(Enum):
+class LoginOutcome(Enum):
     """The four answers to a login."""
 
     ACCEPTED = "accepted"
@@ -26,14 +26,14 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class LoginVerdict:
     """The answer to a login.
 
     `delay` is the shortest time from question to answer, in seconds; `account` is set for ACCEPTED; `detail` is for the
     log.
     """
 
-    outcome: Outcome
+    outcome: LoginOutcome
     account: Account | None = None
     delay: float = 0.0
     detail: str = ""
@@ -65,7 +65,7 @@ class Judge:
     clock: Clock
     _under_way: dict[_Try, asyncio.Future[bool | None]] = field(default_factory=dict)
 
-    async def judge(self, plain: Plain, client: str) -> Verdict:
+    async def judge(self, plain: Plain, client: str) -> LoginVerdict:
         """Return the verdict. Raises nothing."""
         try:
             account = await self.directory.login(plain.name)
@@ -73,11 +73,11 @@ class Judge:
             verifier = self.secrets.verifier(key)
             return await self._weigh(plain, client, account, key, verifier)
         except Unavailable as error:
-            return Verdict(Outcome.UNAVAILABLE, detail=str(error))
+            return LoginVerdict(LoginOutcome.UNAVAILABLE, detail=str(error))
 
     async def _weigh(
         self, plain: Plain, client: str, account: Account | None, key: str, verifier: str | None
-    ) -> Verdict:
+    ) -> LoginVerdict:
         known = account is not None and account.enabled and verifier is not None
         checked = verifier if known and verifier is not None else self.pool.hasher.dummy
         digest = self.login_cache.digest(key, checked, plain.password)
@@ -90,7 +90,7 @@ class Judge:
             return self._throttled(key, client)
         if not right or not known:
             delay = self.guesses.delay(key, client, self.clock.now())
-            return Verdict(Outcome.REFUSED, delay=delay)
+            return LoginVerdict(LoginOutcome.REFUSED, delay=delay)
         return self._accepted(account, client)
 
     async def _together(self, attempt: _Try) -> bool | None:
@@ -126,13 +126,13 @@ class Judge:
     def _blocked(self, key: str, client: str) -> bool:
         return self.guesses.blocked(key, client, self.clock.now())
 
-    def _accepted(self, account: Account | None, client: str) -> Verdict:
+    def _accepted(self, account: Account | None, client: str) -> LoginVerdict:
         if account is not None:
             self.guesses.succeeded(account.id, client, self.clock.now())
-        return Verdict(Outcome.ACCEPTED, account)
+        return LoginVerdict(LoginOutcome.ACCEPTED, account)
 
-    def _throttled(self, key: str, client: str) -> Verdict:
-        return Verdict(Outcome.THROTTLED, delay=self.guesses.delay(key, client, self.clock.now()))
+    def _throttled(self, key: str, client: str) -> LoginVerdict:
+        return LoginVerdict(LoginOutcome.THROTTLED, delay=self.guesses.delay(key, client, self.clock.now()))
 
 
 def _nobody(name: str) -> str:

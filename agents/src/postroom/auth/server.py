@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from itertools import count
 
-from postroom.auth.judge import Outcome, Verdict
+from postroom.auth.judge import LoginOutcome, LoginVerdict
 from postroom.runtime.connections import Connection
 from postroom.runtime.log import Log
 from postroom.runtime.service import where
@@ -19,7 +19,7 @@ IDLE_SECONDS = 86_400.0  # the peers are our own agents, which keep their connec
 MAX_EXCHANGES = 5000  # open requests on one connection; further ones are refused for now
 LOOPBACK = frozenset({"", "local", "127.0.0.1", "::1"})
 
-Judging = Callable[[sasl.Plain, str], Awaitable[Verdict]]
+Judging = Callable[[sasl.Plain, str], Awaitable[LoginVerdict]]
 
 
 class AuthServer:
@@ -160,15 +160,15 @@ class _Peer:
         try:
             verdict = await self._judge(plain, request.client or "local")
         except Exception as error:  # every request must get an answer
-            verdict = Verdict(Outcome.UNAVAILABLE, detail=where(error))
-        if verdict.outcome is not Outcome.ACCEPTED:
+            verdict = LoginVerdict(LoginOutcome.UNAVAILABLE, detail=where(error))
+        if verdict.outcome is not LoginOutcome.ACCEPTED:
             self._tell_log(request, plain, verdict)
         # counted from the question, so that the answer's time does not reveal how long the verdict took
         if verdict.delay:
             await asyncio.sleep(verdict.delay - (loop.time() - began))
         self._connection.write(_reply(request.id, plain.name, verdict))
 
-    def _tell_log(self, request: proto.AuthRequest, plain: sasl.Plain, verdict: Verdict) -> None:
+    def _tell_log(self, request: proto.AuthRequest, plain: sasl.Plain, verdict: LoginVerdict) -> None:
         client = request.client or "local"
         why = f" reason={verdict.detail}" if verdict.detail else ""
         self._log.warning(
@@ -178,11 +178,11 @@ class _Peer:
         )
 
 
-def _reply(number: int, name: str, verdict: Verdict) -> bytes:
-    if verdict.outcome is Outcome.ACCEPTED and verdict.account is not None:
+def _reply(number: int, name: str, verdict: LoginVerdict) -> bytes:
+    if verdict.outcome is LoginOutcome.ACCEPTED and verdict.account is not None:
         return proto.ok(number, verdict.account.address, verdict.account.id)
-    if verdict.outcome is Outcome.THROTTLED:
+    if verdict.outcome is LoginOutcome.THROTTLED:
         return proto.fail(number, name, code="temp_fail", throttled=True)
-    if verdict.outcome is Outcome.UNAVAILABLE:
+    if verdict.outcome is LoginOutcome.UNAVAILABLE:
         return proto.fail(number, name, code="temp_fail")
     return proto.fail(number, name)

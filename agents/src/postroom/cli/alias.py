@@ -2,7 +2,7 @@
 
 import click
 
-from postroom.cli import places
+from postroom.cli import options
 from postroom.cli.output import Failure, print_fields, print_json, print_table
 from postroom.cli.present import Shared, present, shared
 from postroom.directory.schema import AliasRecord, ListRecord, TeamRecord
@@ -17,8 +17,8 @@ def alias() -> None:
 
 @alias.command("list")
 @click.option("--domain", help="Only of this domain.")
-@places.directory_path
-@places.as_json
+@options.directory_path
+@options.as_json
 def list_aliases(domain: str | None, directory: str, as_json: bool) -> None:
     """List all addresses that forward to others."""
     found = [each for each in shared(present(directory)) if domain is None or _in(each, domain)]
@@ -31,8 +31,8 @@ def list_aliases(domain: str | None, directory: str, as_json: bool) -> None:
 
 @alias.command("show")
 @click.argument("address")
-@places.directory_path
-@places.as_json
+@options.directory_path
+@options.as_json
 def show(address: str, directory: str, as_json: bool) -> None:
     """Show one alias, list or team."""
     found = next((each for each in shared(present(directory)) if each.address == address.lower()), None)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from postroom.cli import places
+from postroom.cli import options
 from postroom.cli.output import Failure, print_json
 from postroom.runtime.config import ConfigError, Settings, load
 
@@ -22,15 +22,15 @@ def config() -> None:
 
 @config.command("check")
 @click.argument("files", nargs=-1, type=click.Path())
-@places.as_json
+@options.as_json
 def check(files: tuple[str, ...], as_json: bool) -> None:
     """Check settings files; without FILES, all of /etc/postroom. A file has the name of its agent: imap.toml.
 
     Only the agent itself can check its folders and sockets: run `postroom-imap --check-config` as its user.
     """
-    paths = [Path(file) for file in files] or sorted(Path(places.rooted("/etc/postroom")).glob("*.toml"))
+    paths = [Path(file) for file in files] or sorted(Path(options.rooted("/etc/postroom")).glob("*.toml"))
     if not paths:
-        raise Failure(f"no settings in {places.rooted('/etc/postroom')}: give the files as arguments")
+        raise Failure(f"no settings in {options.rooted('/etc/postroom')}: give the files as arguments")
     found = {str(path): _fault(path) for path in paths}
     if as_json:
         print_json([{"file": file, "ok": not fault, "fault": fault} for file, fault in found.items()])

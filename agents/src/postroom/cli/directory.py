@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from postroom.cli import places
+from postroom.cli import options
 from postroom.cli.output import UNAVAILABLE, Failure, print_json
 from postroom.cli.present import present
 from postroom.contracts.errors import Unavailable
@@ -23,7 +23,7 @@ def directory() -> None:
 
 
 @directory.command("show")
-@places.directory_path
+@options.directory_path
 def show(directory: str) -> None:
     """Print the present document, in the form that `apply` takes. It contains no passwords."""
     click.echo(msgspec.json.format(msgspec.json.encode(present(directory)), indent=2).decode())
@@ -33,11 +33,11 @@ def show(directory: str) -> None:
 @click.argument("file", type=click.Path())
 @click.option("--check", is_flag=True, help="Say what would change; change nothing.")
 @click.option("--diff", is_flag=True, help="Say what changes, one line for each object.")
-@places.directory_path
-@places.secrets_path
-@places.accounts_directory
-@places.auth_config
-@places.as_json
+@options.directory_path
+@options.secrets_path
+@options.accounts_directory
+@options.auth_config
+@options.as_json
 def apply(file: str, check: bool, diff: bool, as_json: bool, **paths: str) -> None:
     """Make the JSON document in FILE (- is standard input) the directory.
 
@@ -48,10 +48,10 @@ def apply(file: str, check: bool, diff: bool, as_json: bool, **paths: str) -> No
         wanted = read_document(_read(file))
     except DirectoryRefused as refused:
         _refuse(refused.problems, as_json)
-    from postroom.cli.applying import Applying, Places  # noqa: PLC0415  # hashing is slow to import
+    from postroom.cli.applying import Applying, Paths  # noqa: PLC0415  # hashing is slow to import
 
     try:
-        changes = Applying(Places(**paths)).run(wanted, check)
+        changes = Applying(Paths(**paths)).run(wanted, check)
     except Unavailable as error:
         raise Failure(str(error), UNAVAILABLE) from error
     _report(changes, check, diff, as_json)

@@ -2,10 +2,10 @@
 
 import click
 
-from postroom.cli import places
+from postroom.cli import options
 from postroom.cli.output import Failure, print_fields, print_json, print_table
 from postroom.cli.present import present, shared
-from postroom.directory.schema import State
+from postroom.directory.schema import AccountState
 
 
 @click.group()
@@ -14,8 +14,8 @@ def domain() -> None:
 
 
 @domain.command("list")
-@places.directory_path
-@places.as_json
+@options.directory_path
+@options.as_json
 def list_domains(directory: str, as_json: bool) -> None:
     """List all our domains."""
     found = present(directory).domains
@@ -28,15 +28,15 @@ def list_domains(directory: str, as_json: bool) -> None:
 
 @domain.command("show")
 @click.argument("name")
-@places.directory_path
-@places.as_json
+@options.directory_path
+@options.as_json
 def show(name: str, directory: str, as_json: bool) -> None:
     """Show one domain, with the number of its accounts and aliases."""
     document = present(directory)
     found = next((each for each in document.domains if each.name == name.lower()), None)
     if found is None:
         raise Failure(f"{name} is not ours: `postroom domain list` shows all")
-    living = [each.address for each in document.accounts if each.state is not State.DELETED]
+    living = [each.address for each in document.accounts if each.state is not AccountState.DELETED]
     others = [each.address for each in shared(document)]
     inside = [sum(address.endswith(f"@{found.name}") for address in some) for some in (living, others)]
     if as_json:

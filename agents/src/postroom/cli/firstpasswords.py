@@ -8,10 +8,10 @@ Room rule: pure.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from postroom.directory.plan import Action, Change
-from postroom.directory.schema import AccountRecord, Document, State
+from postroom.directory.plan import Change, ChangeKind
+from postroom.directory.schema import AccountRecord, AccountState, Document
 
-States = Mapping[str, State]
+States = Mapping[str, AccountState]
 
 
 @dataclass
@@ -52,9 +52,9 @@ def decide(
     for account in _living(wanted):
         if action := _action(account, before.get(account.id), account.id in known, noted, same):
             logins.changes.append(Change("account", account.id, action))
-        if action is Action.FIRST_LOGIN:
+        if action is ChangeKind.FIRST_LOGIN:
             logins.first[account.id] = account.password
-        elif action is Action.RENEWED_LOGIN:
+        elif action is ChangeKind.RENEWED_LOGIN:
             logins.renewed[account.id] = account.password
         if account.password and account.password_id and noted.get(account.id) != account.password_id:
             logins.notes[account.id] = account.password_id
@@ -63,29 +63,29 @@ def decide(
 
 def _action(
     account: AccountRecord,
-    before: State | None,
+    before: AccountState | None,
     has_one: bool,
     noted: Mapping[str, str],
     same: Mapping[str, bool],
-) -> Action | None:
+) -> ChangeKind | None:
     if not has_one:
-        return Action.FIRST_LOGIN if account.password else None
-    returns = before is State.DISABLED and account.state is State.ACTIVE
+        return ChangeKind.FIRST_LOGIN if account.password else None
+    returns = before is AccountState.DISABLED and account.state is AccountState.ACTIVE
     if account.id not in same:
-        return Action.KEPT_LOGIN if returns else None
+        return ChangeKind.KEPT_LOGIN if returns else None
     if same[account.id]:
-        return Action.KEPT_FIRST if returns else None
-    if before is State.DISABLED and _is_drawn_anew(account, noted):
-        return Action.RENEWED_LOGIN
-    return Action.KEPT_OWN if returns else Action.UNHEARD
+        return ChangeKind.KEPT_FIRST if returns else None
+    if before is AccountState.DISABLED and _is_drawn_anew(account, noted):
+        return ChangeKind.RENEWED_LOGIN
+    return ChangeKind.KEPT_OWN if returns else ChangeKind.UNHEARD
 
 
 def _living(wanted: Document) -> Iterable[AccountRecord]:
-    return (account for account in wanted.accounts if account.state is not State.DELETED)
+    return (account for account in wanted.accounts if account.state is not AccountState.DELETED)
 
 
 def _is_in_question(account: AccountRecord, before: States, noted: Mapping[str, str]) -> bool:
-    returns = before.get(account.id) is State.DISABLED and account.state is State.ACTIVE
+    returns = before.get(account.id) is AccountState.DISABLED and account.state is AccountState.ACTIVE
     return returns or _is_drawn_anew(account, noted)
 
 

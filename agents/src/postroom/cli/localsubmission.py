@@ -15,7 +15,7 @@ CONNECT_SECONDS: Final = 10
 REPLY_SECONDS: Final = 300  # RFC 5321 section 4.5.3.2 and more: the disk may be slow
 
 
-class Failure(Exception):
+class SubmissionFailed(Exception):
     """The msa did not accept the message: an exit status and one line."""
 
     def __init__(self, status: int, text: str) -> None:
@@ -23,7 +23,7 @@ class Failure(Exception):
         self.status = status
 
 
-class Connection:
+class SmtpConversation:
     """One SMTP conversation. `host` is the name in the greeting."""
 
     def __init__(self, stream: socket.socket, *, verbose: bool) -> None:
@@ -34,7 +34,7 @@ class Connection:
         self.host = greeting.text.split(" ", 1)[0]
         self._ask(f"EHLO {self.host}", 250)
 
-    def __enter__(self) -> "Connection":
+    def __enter__(self) -> "SmtpConversation":
         return self
 
     def __exit__(
@@ -43,13 +43,13 @@ class Connection:
         self._stream.close()
 
     def send(self, sender: str, recipients: list[str], message: bytes) -> list[str]:
-        """Send the message; return the replies to refused recipients. Raises Failure."""
+        """Send the message; return the replies to refused recipients. Raises SubmissionFailed."""
         self._ask(f"MAIL FROM:<{sender}> BODY=8BITMIME", 250)
         refused = []
         for address in recipients:
             reply = self._exchange(f"RCPT TO:<{address}>")
             if reply.temporary:
-                raise Failure(EX_TEMPFAIL, f"<{address}>: {reply}")
+                raise SubmissionFailed(EX_TEMPFAIL, f"<{address}>: {reply}")
             if not reply.positive:
                 refused.append(f"<{address}>: {reply}")
         if len(refused) < len(recipients):
@@ -69,45 +69,45 @@ class Connection:
 
     def _say(self, line: str) -> None:
         if not line.isprintable():
-            raise Failure(EX_DATAERR, "control character in an address")
+            raise SubmissionFailed(EX_DATAERR, "control character in an address")
         if self._verbose:
             sys.stderr.write(f">>> {line}\n")
         try:
             self._write(f"{line}\r\n".encode("ascii"))
         except UnicodeEncodeError as error:
-            raise Failure(EX_DATAERR, "an address is not ASCII") from error
+            raise SubmissionFailed(EX_DATAERR, "an address is not ASCII") from error
 
     def _expect(self, code: int) -> Reply:
         reply = self._hear()
         if reply.code == code:
             return reply
         if reply.temporary:
-            raise Failure(EX_TEMPFAIL, str(reply))
-        raise Failure(EX_NOPERM if reply.enhanced.startswith("5.7") else EX_DATAERR, str(reply))
+            raise SubmissionFailed(EX_TEMPFAIL, str(reply))
+        raise SubmissionFailed(EX_NOPERM if reply.enhanced.startswith("5.7") else EX_DATAERR, str(reply))
 
     def _write(self, octets: bytes) -> None:
         try:
             self._stream.sendall(octets)
         except OSError as error:
-            raise Failure(EX_TEMPFAIL, f"mail system: {error.strerror or error}") from error
+            raise SubmissionFailed(EX_TEMPFAIL, f"mail system: {error.strerror or error}") from error
 
     def _hear(self) -> Reply:
         try:
             while (reply := self._reader.next_reply()) is None:
                 octets = self._stream.recv(65536)
                 if not octets:
-                    raise Failure(EX_TEMPFAIL, "mail system closed the connection")
+                    raise SubmissionFailed(EX_TEMPFAIL, "mail system closed the connection")
                 self._reader.feed(octets)
         except (OSError, ReplyError) as error:
-            raise Failure(EX_TEMPFAIL, f"mail system: {error}") from error
+            raise SubmissionFailed(EX_TEMPFAIL, f"mail system: {error}") from error
         if self._verbose:
             sys.stderr.write(f"<<< {reply}\n")
         return reply
 
 
-def connect(path: str, *, verbose: bool = False) -> Connection:
-    """Connect to the msa. Raises Failure if the mail system does not run, or the caller may not use it."""
-    return Connection(_socket(path), verbose=verbose)
+def connect(path: str, *, verbose: bool = False) -> SmtpConversation:
+    """Connect to the msa. Raises SubmissionFailed if the mail system does not run, or the caller may not use it."""
+    return SmtpConversation(_socket(path), verbose=verbose)
 
 
 def _socket(path: str) -> socket.socket:
@@ -116,19 +116,19 @@ def _socket(path: str) -> socket.socket:
     try:
         stream.connect(path)
     except PermissionError as error:
-        raise Failure(EX_NOPERM, f"{path}: permission denied") from error
+        raise SubmissionFailed(EX_NOPERM, f"{path}: permission denied") from error
     except OSError as error:
-        raise Failure(EX_TEMPFAIL, f"mail system does not run ({path}: {error.strerror})") from error
+        raise SubmissionFailed(EX_TEMPFAIL, f"mail system does not run ({path}: {error.strerror})") from error
     stream.settimeout(REPLY_SECONDS)
     return stream
 
 
 def pass_through(path: str) -> int:
-    """Connect standard input and output to the msa, which speaks SMTP itself (`-bs`). Raises Failure."""
+    """Connect standard input and output to the msa, which speaks SMTP itself (`-bs`). Raises SubmissionFailed."""
     try:
         return _passed(_socket(path))
     except OSError as error:
-        raise Failure(EX_TEMPFAIL, f"mail system: {error.strerror or error}") from error
+        raise SubmissionFailed(EX_TEMPFAIL, f"mail system: {error.strerror or error}") from error
 
 
 def _passed(stream: socket.socket) -> int:

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 import click
 
-from postroom.cli import places
+from postroom.cli import options
 from postroom.cli.output import UNAVAILABLE, Failure, octets, print_fields, print_json, print_table
 from postroom.contracts.errors import MailError
-from postroom.contracts.queueadmin import Change, QueuedDelivery, QueueEntry, Selection
+from postroom.contracts.queueadmin import QueueAction, QueuedDelivery, QueueEntry, Selection
 from postroom.queue.admin import open_admin
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -20,11 +20,11 @@ ROOT = "/var/lib/postroom/spool"
 RUN = "/run/postroom"
 
 _root = click.option(
-    "--spools", "root", envvar="POSTROOM_SPOOLS", default=lambda: places.rooted(ROOT), show_default=ROOT,
+    "--spools", "root", envvar="POSTROOM_SPOOLS", default=lambda: options.rooted(ROOT), show_default=ROOT,
     type=click.Path(), help="The folder that contains all spools.",
 )  # fmt: skip
 _run_directory = click.option(
-    "--run-directory", envvar="POSTROOM_RUN", default=lambda: places.rooted(RUN), show_default=RUN,
+    "--run-directory", envvar="POSTROOM_RUN", default=lambda: options.rooted(RUN), show_default=RUN,
     type=click.Path(), help="Where relays listen for notices.",
 )  # fmt: skip
 
@@ -51,7 +51,7 @@ def queue() -> None:
 @queue.command("list")
 @_selected
 @_root
-@places.as_json
+@options.as_json
 def list_messages(  # noqa: PLR0913, PLR0917
     ids: tuple[str, ...], sender: str | None, recipient: str, destination: str, root: str, as_json: bool
 ) -> None:
@@ -76,7 +76,7 @@ def list_messages(  # noqa: PLR0913, PLR0917
 @click.argument("identity", metavar="ID")
 @click.option("--content", "with_content", is_flag=True, help="Print the message itself.")
 @_root
-@places.as_json
+@options.as_json
 def show(identity: str, with_content: bool, root: str, as_json: bool) -> None:
     """Show one message: where it goes, the servers' replies, and when it is tried again."""
     now = time.time()
@@ -125,7 +125,7 @@ def _explain(entry: QueueEntry, now: float) -> None:
 
 
 def _change(  # noqa: PLR0913, PLR0917
-    what: Change, selection: Selection, everything: bool, root: str, run_directory: str, as_json: bool
+    what: QueueAction, selection: Selection, everything: bool, root: str, run_directory: str, as_json: bool
 ) -> None:
     if selection == Selection() and not everything:
         raise click.UsageError("say which messages: ids, --sender, --recipient, --destination, or --all")
@@ -148,7 +148,7 @@ def _change(  # noqa: PLR0913, PLR0917
 
 
 @contextmanager
-def _progress(what: Change, total: int) -> Iterator[Callable[[int], None]]:
+def _progress(what: QueueAction, total: int) -> Iterator[Callable[[int], None]]:
     """Show a progress bar on a terminal if it may take a while."""
     if total <= AT_ONCE or not sys.stderr.isatty():
         yield lambda count: None
@@ -157,13 +157,13 @@ def _progress(what: Change, total: int) -> Iterator[Callable[[int], None]]:
         yield bar.update
 
 
-def _register(what: Change, help_text: str) -> None:
+def _register(what: QueueAction, help_text: str) -> None:
     @queue.command(what.value, help=help_text)
     @_selected
     @click.option("--all", "everything", is_flag=True, help="Every message in the queue.")
     @_root
     @_run_directory
-    @places.as_json
+    @options.as_json
     def command(  # noqa: PLR0913, PLR0917
         ids: tuple[str, ...],
         sender: str | None,
@@ -176,18 +176,18 @@ def _register(what: Change, help_text: str) -> None:
         yes: bool = True,
     ) -> None:
         selection = Selection(ids, sender, recipient, destination)
-        if what is Change.DELETE and everything and selection == Selection() and not yes:
+        if what is QueueAction.DELETE and everything and selection == Selection() and not yes:
             click.confirm("Delete every message in the queue for good?", abort=True, err=True)
         _change(what, selection, everything, root, run_directory, as_json)
 
-    if what is Change.DELETE:
+    if what is QueueAction.DELETE:
         click.option("--yes", is_flag=True, help="Do not ask before --all.")(command)
 
 
-_register(Change.RETRY, "Try messages now, even if their destinations have failed recently.")
-_register(Change.HOLD, "Hold messages until they are released.")
-_register(Change.RELEASE, "Release held messages.")
-_register(Change.DELETE, "Remove messages for good, without a report to their senders.")
+_register(QueueAction.RETRY, "Try messages now, even if their destinations have failed recently.")
+_register(QueueAction.HOLD, "Hold messages until they are released.")
+_register(QueueAction.RELEASE, "Release held messages.")
+_register(QueueAction.DELETE, "Remove messages for good, without a report to their senders.")
 
 
 def _entries(root: str, selection: Selection) -> Iterator[QueueEntry]:

@@ -6,12 +6,12 @@ from typing import Any, Final
 
 import click
 
-from postroom.cli import places
+from postroom.cli import options
 from postroom.cli.output import REFUSED, UNAVAILABLE, Failure, print_json
 from postroom.contracts.errors import Unavailable
 from postroom.directory.reader import SqliteDirectory
 from postroom.mail.address import Address, AddressError, parse_path
-from postroom.policy.route import POSTMASTER, Reason, Route, Step, Via
+from postroom.policy.route import POSTMASTER, Reason, Route, RouteStep, Via
 from postroom.runtime.clock import SystemClock
 from postroom.runtime.config import ConfigError, load
 from postroom.smtpd.routing import DirectoryRouter, Explained, read_srs_secrets
@@ -58,8 +58,8 @@ WORDS: Final = {
     show_default=" or ".join(SETTINGS),
     help="Settings file with the host's name and its SRS secrets.",
 )
-@places.directory_path
-@places.as_json
+@options.directory_path
+@options.as_json
 def route(address: str, sender: str, settings_file: str | None, directory: str, as_json: bool) -> None:
     """Show where mail for ADDRESS goes, and why: the steps that mta and msa take when they accept it.
 
@@ -97,7 +97,7 @@ def _settings(path: str | None) -> SmtpSettings:
     from postroom.msa.config import MsaConfig  # noqa: PLC0415  # only this command needs them
     from postroom.mta.config import MtaConfig  # noqa: PLC0415
 
-    usual = [places.rooted(name) for name in SETTINGS]
+    usual = [options.rooted(name) for name in SETTINGS]
     chosen = path or next((name for name in usual if Path(name).exists()), None)
     if chosen is None:
         raise Failure(f"no settings at {' or '.join(usual)}: give a file with --config", UNAVAILABLE)
@@ -139,7 +139,7 @@ def _print_steps(via: Via) -> None:
         click.echo(f"  {_words(step)}")
 
 
-def _words(step: Step) -> str:
+def _words(step: RouteStep) -> str:
     first, last = (step.to[0], step.to[-1]) if step.to else ("", "")
     words = WORDS[step.reason].format(address=_name(step), to=", ".join(step.to), first=first, last=last)
     if step.reason is Reason.LIST and step.sender:
@@ -147,7 +147,7 @@ def _words(step: Step) -> str:
     return words
 
 
-def _name(step: Step) -> str:
+def _name(step: RouteStep) -> str:
     return str(step.address).removesuffix("@")  # `postmaster` needs no domain
 
 
@@ -171,7 +171,7 @@ def _record(address: str, sender: str, found: Route, explained: tuple[Explained,
     }
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step(step: RouteStep) -> dict[str, Any]:
     return {
         "reason": step.reason.value,
         "address": _name(step),

@@ -37,7 +37,7 @@ _TO: Final = (b"to", b"cc", b"bcc")
 _RESENT: Final = (b"resent-to", b"resent-cc", b"resent-bcc")
 
 
-class Refused(Exception):
+class SendmailError(Exception):
     """The command cannot do what was requested: an exit status and one line."""
 
     def __init__(self, status: int, text: str) -> None:
@@ -63,10 +63,10 @@ def main(arguments: list[str] | None = None, called: str = "") -> NoReturn:
     called = called or os.path.basename(sys.argv[0])
     try:
         sys.exit(_run(called, sys.argv[1:] if arguments is None else arguments))
-    except Refused as refused:
+    except SendmailError as refused:
         _tell(str(refused))
         sys.exit(refused.status)
-    except local.Failure as failure:
+    except local.SubmissionFailed as failure:
         _tell(str(failure))
         sys.exit(failure.status)
     except KeyboardInterrupt:
@@ -92,7 +92,7 @@ def _run(called: str, arguments: list[str]) -> int:
 
 
 def parse(arguments: list[str]) -> Options:
-    """Parse the options of sendmail(1) that programs use. Raises Refused."""
+    """Parse the options of sendmail(1) that programs use. Raises SendmailError."""
     options = Options()
     words = iter(arguments)
     for word in words:
@@ -104,7 +104,7 @@ def parse(arguments: list[str]) -> Options:
             options.recipients.append(word)
     for text in (*options.recipients, options.sender or "", options.name):
         if not text.isprintable():
-            raise Refused(EX_USAGE, "control character in an argument")
+            raise SendmailError(EX_USAGE, "control character in an argument")
     return options
 
 
@@ -113,7 +113,7 @@ def _option(options: Options, word: str, words: Iterator[str]) -> None:
         letter, word = word[0], word[1:]
         if letter == "b":
             if word[:1] not in ("m", "s", "p", "i"):
-                raise Refused(EX_USAGE, f"mode -b{word} is not offered")
+                raise SendmailError(EX_USAGE, f"mode -b{word} is not offered")
             options.mode = word[0]
             return
         if letter == "q":
@@ -124,11 +124,11 @@ def _option(options: Options, word: str, words: Iterator[str]) -> None:
         if letter in _WITH_VALUE:
             value = word or next(words, None)
             if value is None:
-                raise Refused(EX_USAGE, f"option -{letter} needs a value")
+                raise SendmailError(EX_USAGE, f"option -{letter} needs a value")
             _set(options, letter, value)
             return
         if letter not in _FLAGS:
-            raise Refused(EX_USAGE, f"unknown option -{letter}")
+            raise SendmailError(EX_USAGE, f"unknown option -{letter}")
         options.from_header |= letter == "t"
         options.ignore_dots |= letter == "i"
         options.verbose |= letter == "v"
@@ -151,7 +151,7 @@ def _send(options: Options, path: str) -> int:
         message.tidy()
         message.drop(b"bcc", b"resent-bcc")
     if not wanted:
-        raise Refused(EX_DATAERR if options.from_header else EX_USAGE, "no recipient addresses given")
+        raise SendmailError(EX_DATAERR if options.from_header else EX_USAGE, "no recipient addresses given")
     with local.connect(path, verbose=options.verbose) as connection:
         sender = sender_of(options.sender, connection.host)
         message.complete(sender or f"{user()}@{connection.host}", options.name or full_name())
@@ -164,17 +164,17 @@ def _send(options: Options, path: str) -> int:
 
 
 def _named(words: str) -> list[str]:
-    """Return the addresses in one argument. Raises Refused if it holds none, since it would be dropped silently."""
+    """Return the addresses in one argument. Raises SendmailError: it holds none, and would be lost silently."""
     found = addresses(words.encode())
     if not found and words.strip(" ,;"):
-        raise Refused(EX_USAGE, "an argument holds no address")
+        raise SendmailError(EX_USAGE, "an argument holds no address")
     return found
 
 
 def read_message(octets: bytes, *, ignore_dots: bool) -> bytes:
     """Convert standard input to CR LF line ends, up to a line with only a dot unless `ignore_dots` is set.
 
-    Raises Refused if the input contains NUL, which mail may not contain.
+    Raises SendmailError if the input contains NUL, which mail may not contain.
     """
     text = octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if not ignore_dots:
@@ -185,7 +185,7 @@ def read_message(octets: bytes, *, ignore_dots: bool) -> bytes:
         elif text.endswith(b"\n."):
             text = text[:-1]
     if b"\0" in text:
-        raise Refused(EX_DATAERR, "NUL in the message")
+        raise SendmailError(EX_DATAERR, "NUL in the message")
     if text and not text.endswith(b"\n"):
         text += b"\n"
     return text.replace(b"\n", b"\r\n")
@@ -211,7 +211,7 @@ class Message:
         self._fields = [one for one in self._fields if self._name(one) not in names]
 
     def recipients(self) -> list[str]:
-        """Return the addresses of To, Cc and Bcc, or of their Resent forms if there are any. Raises Refused."""
+        """Return the addresses of To, Cc and Bcc, or of their Resent forms if there are any. Raises SendmailError."""
         values = self.all(*_RESENT) or self.all(*_TO)
         return [address for value in values for address in addresses(value)]
 
@@ -227,12 +227,12 @@ class Message:
         )
 
     def complete(self, sender: str, name: str) -> None:
-        """Add From if it is missing (the msa adds Date and Message-ID). Raises Refused."""
+        """Add From if it is missing (the msa adds Date and Message-ID). Raises SendmailError."""
         if any(self.all(b"from")):
             return
         self.drop(b"from")
         if not sender.isascii():
-            raise Refused(EX_DATAERR, "the sender's address is not ASCII")
+            raise SendmailError(EX_DATAERR, "the sender's address is not ASCII")
         self._fields.insert(0, f"From: {phrase(name)}<{sender}>\r\n".encode("ascii"))
 
     def octets(self) -> bytes:
@@ -241,7 +241,7 @@ class Message:
 
 
 def addresses(value: bytes) -> list[str]:
-    """Return the addresses and local names of an unfolded address field. Raises Refused if it cannot be parsed."""
+    """Return the addresses and local names of an unfolded address field. Raises SendmailError: it cannot be parsed."""
     items = [value] if b"," not in value and _is_one_untidy(value) else split_list(value)
     return [address for item in items for address in _item(item)]
 
@@ -262,13 +262,13 @@ def _item(item: bytes) -> list[str]:
             return [angle.decode("ascii")]
         result = parse_address_list(b"<" + angle + b">")
     if result.malformed:
-        raise Refused(EX_DATAERR, f"cannot read an address: {result.malformed}")
+        raise SendmailError(EX_DATAERR, f"cannot read an address: {result.malformed}")
     found = [
         f"{quoted_local(mailbox.local.decode('utf-8', 'replace'))}@{mailbox.domain.decode('utf-8', 'replace')}"
         for mailbox in result.mailboxes
     ]
     if not all(map(str.isprintable, found)):
-        raise Refused(EX_DATAERR, "control character in an address")
+        raise SendmailError(EX_DATAERR, "control character in an address")
     return found
 
 
@@ -319,7 +319,7 @@ def sender_of(given: str | None, host: str) -> str:
         return ""
     found = addresses(given.encode())
     if len(found) != 1:
-        raise Refused(EX_USAGE, "the sender is not one address")
+        raise SendmailError(EX_USAGE, "the sender is not one address")
     return qualified(found[0], host)
 
 

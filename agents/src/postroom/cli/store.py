@@ -1,21 +1,16 @@
 """`postroom store`: accounts on disk, listed and verified."""
 
 import os
-import sqlite3
 import sys
 import time
-from contextlib import closing
 
 import click
 
-from postroom.cli import places
+from postroom.cli import options
 from postroom.cli.output import UNAVAILABLE, Failure, print_json
-from postroom.contracts.errors import MailError
-from postroom.store.blobs import files
-from postroom.store.names import account_folder
-from postroom.store.sqlite import mailboxes
-from postroom.store.sqlite.database import Database
-from postroom.store.sqlite.verify import Finding, accounts, verify
+from postroom.contracts.errors import Unavailable
+from postroom.contracts.storeadmin import Finding, StoreAdmin
+from postroom.store.admin import open_admin
 
 
 @click.group()
@@ -24,17 +19,19 @@ def store() -> None:
 
 
 @store.command("list")
-@places.accounts_directory
-@places.as_json
+@options.accounts_directory
+@options.as_json
 def list_accounts(accounts_directory: str, as_json: bool) -> None:
     """List the accounts with their number of messages and octets."""
+    admin = open_admin(accounts_directory)
     listed = []
-    for account_id in _all(accounts_directory):
+    for account_id in _all(admin):
         try:
-            with closing(_open(accounts_directory, account_id)) as database:
-                quota = mailboxes.quota(database, 0)
-            listed.append({"account": account_id, "messages": quota.messages, "octets": quota.used})
-        except (OSError, sqlite3.Error, MailError) as error:
+            usage = admin.usage(account_id)
+            if usage is None:
+                raise Unavailable("a folder without an account's database")
+            listed.append({"account": account_id, "messages": usage.messages, "octets": usage.used})
+        except Unavailable as error:
             listed.append({"account": account_id, "error": str(error)})
     if as_json:
         print_json(listed)
@@ -48,21 +45,18 @@ def list_accounts(accounts_directory: str, as_json: bool) -> None:
 
 @store.command("show")
 @click.argument("account")
-@places.accounts_directory
-@places.as_json
+@options.accounts_directory
+@options.as_json
 def show(account: str, accounts_directory: str, as_json: bool) -> None:
     """Show the mailboxes of one account, given by its id."""
     try:
-        with closing(_open(accounts_directory, account)) as database:
-            boxes = [
-                (box, mailboxes.status(database, box.name))
-                for box in mailboxes.all_mailboxes(database)
-                if box.selectable
-            ]
-    except FileNotFoundError as error:
-        raise Failure(f"{account}: {error}") from error
-    except (OSError, sqlite3.Error, MailError) as error:
+        boxes = open_admin(accounts_directory).mailboxes(account)
+    except Unavailable as error:
         raise Failure(f"{account}: {error}", UNAVAILABLE) from error
+    if boxes is None:
+        raise Failure(
+            f"{account}: no such account below {accounts_directory}: `postroom store list` shows all"
+        )
     if as_json:
         print_json([{"mailbox": box, "status": status} for box, status in boxes])
         return
@@ -75,8 +69,8 @@ def show(account: str, accounts_directory: str, as_json: bool) -> None:
 @store.command("verify")
 @click.argument("wanted", metavar="[ACCOUNT]...", nargs=-1)
 @click.option("--repair", is_flag=True, help="Repair what can be repaired; no readable message is lost.")
-@places.accounts_directory
-@places.as_json
+@options.accounts_directory
+@options.as_json
 def verify_accounts(wanted: tuple[str, ...], repair: bool, accounts_directory: str, as_json: bool) -> None:
     """Compare rows, counters and message files of the given accounts, or of all accounts.
 
@@ -85,12 +79,11 @@ def verify_accounts(wanted: tuple[str, ...], repair: bool, accounts_directory: s
     """
     if repair:
         os.umask(0o007)
-    names = wanted or _all(accounts_directory)
+    admin = open_admin(accounts_directory)
+    names = wanted or _all(admin)
     findings: list[Finding] = []
     for index, account_id in enumerate(names):
-        for finding in verify(
-            accounts_directory, account_id, repair, _Progress(account_id, index, len(names))
-        ):
+        for finding in admin.verify(account_id, repair, _Progress(account_id, index, len(names))):
             findings.append(finding)
             if not as_json:
                 mark = "repaired" if finding.repaired else "WRONG"
@@ -119,15 +112,8 @@ class _Progress:
         click.echo(f"\r{self._text}: {done} of {total} messages\x1b[K", nl=done == total, err=True)
 
 
-def _all(directory: str) -> tuple[str, ...]:
+def _all(admin: StoreAdmin) -> tuple[str, ...]:
     try:
-        return tuple(accounts(directory))
-    except OSError as error:
-        raise Failure(f"{directory}: {error.strerror}", UNAVAILABLE) from error
-
-
-def _open(directory: str, account_id: str) -> Database:
-    path = os.path.join(directory, account_folder(account_id))
-    if not files.is_account(path):
-        raise FileNotFoundError(f"no such account below {directory}: `postroom store list` shows all")
-    return Database(path, int(time.time()), 10.0)
+        return tuple(admin.accounts())
+    except Unavailable as error:
+        raise Failure(str(error), UNAVAILABLE) from error

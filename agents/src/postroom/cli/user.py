@@ -5,11 +5,11 @@ import time
 
 import click
 
-from postroom.cli import places
+from postroom.cli import options
 from postroom.cli.output import UNAVAILABLE, Failure, octets, print_fields, print_json, print_table
 from postroom.cli.present import find_account, present, shared
 from postroom.contracts.errors import Unavailable
-from postroom.directory.schema import AccountRecord, Document, State
+from postroom.directory.schema import AccountRecord, AccountState, Document
 
 
 @click.group()
@@ -19,9 +19,11 @@ def user() -> None:
 
 @user.command("list")
 @click.option("--domain", help="Only of this domain.")
-@click.option("--state", type=click.Choice([state.value for state in State]), help="Only in this state.")
-@places.directory_path
-@places.as_json
+@click.option(
+    "--state", type=click.Choice([state.value for state in AccountState]), help="Only in this state."
+)
+@options.directory_path
+@options.as_json
 def list_users(domain: str | None, state: str | None, directory: str, as_json: bool) -> None:
     """List everybody who has a mailbox, or had one."""
     document = present(directory)
@@ -37,8 +39,8 @@ def list_users(domain: str | None, state: str | None, directory: str, as_json: b
 
 @user.command("show")
 @click.argument("name", metavar="ADDRESS|ID")
-@places.directory_path
-@places.as_json
+@options.directory_path
+@options.as_json
 def show(name: str, directory: str, as_json: bool) -> None:
     """Show one person, with the aliases, lists and teams that include them."""
     document = present(directory)
@@ -67,9 +69,9 @@ def show(name: str, directory: str, as_json: bool) -> None:
 @click.option(
     "--stdin", "from_stdin", is_flag=True, help="Read one line from standard input without a prompt."
 )
-@places.directory_path
-@places.secrets_path
-@places.auth_config
+@options.directory_path
+@options.secrets_path
+@options.auth_config
 def passwd(name: str, from_stdin: bool, directory: str, secrets: str, auth_config: str) -> None:
     """Set a new password; it takes effect at once, in all services.
 
@@ -79,7 +81,7 @@ def passwd(name: str, from_stdin: bool, directory: str, secrets: str, auth_confi
     from postroom.cli.passwords import hasher  # noqa: PLC0415
 
     account = find_account(present(directory), name)
-    if account.state is State.DELETED:
+    if account.state is AccountState.DELETED:
         raise Failure(f"{account.id} is deleted: remove `state` from the directory first")
     password = _password(from_stdin)
     store = SecretStore(secrets)

@@ -149,9 +149,8 @@ class Stored(msgspec.Struct, frozen=True):
 
     rows: tuple[Row, ...]
     modified: tuple[int, ...]
-    before: tuple[
-        int, ...
-    ]  # the mod-sequences that `rows` had before: a client that has seen these misses nothing
+    # The mod-sequences that `rows` had before: a client that has seen these misses nothing.
+    before: tuple[int, ...]
     keywords: tuple[str, ...] = ()  # all of the mailbox, when any of the rows has one
 
 

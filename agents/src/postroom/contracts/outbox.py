@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from postroom.contracts.queue import Hop, Origin
 
 
-class Content(Protocol):
+class QueuedContent(Protocol):
     """A message's octets: the header block with its empty line, then the body."""
 
     head: bytes
@@ -93,7 +93,7 @@ class Claim(NamedTuple):
     destination: str
     sender: str  # the envelope sender for these recipients
     recipients: tuple[ClaimedRecipient, ...]
-    content: Content | None  # None: call `load` when the content is needed
+    content: QueuedContent | None  # None: call `load` when the content is needed
     claimed: float
     forced: bool  # an operator asked for an attempt now, whatever is known of the destination
 
@@ -112,9 +112,8 @@ class Outcome(NamedTuple):
     attempted: bool = True  # counts as an attempt
     warned: bool = False
     durable: bool = False  # must be on disk before the lease ends
-    left: bool = (
-        False  # the message left this host, so no local mailbox can recognise a second copy: remember its id
-    )
+    # The message left this host, so no local mailbox can recognise a second copy: remember its id.
+    left: bool = False
 
 
 class Wanted(NamedTuple):
@@ -190,7 +189,7 @@ class Outbox(Protocol):
     def release(self, claim: Claim) -> None:
         """Give a claim back as it was, due at once; written down like an outcome."""
 
-    async def load(self, claim: Claim) -> Content:
+    async def load(self, claim: Claim) -> QueuedContent:
         """Return the content of a claim. Raises MessageGone (deleted meanwhile), Unavailable."""
 
     async def postpone(self, what: Postponement) -> int:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import NamedTuple, Protocol
 
-from postroom.contracts.outbox import Content
+from postroom.contracts.outbox import QueuedContent
 
 
-class Change(Enum):
+class QueueAction(Enum):
     """What can be done to messages."""
 
     RETRY = "retry"
@@ -75,11 +75,11 @@ class QueueAdmin(Protocol):
     def entries(self, selection: Selection) -> Iterator[QueueEntry]:
         """Yield the messages selected, the oldest of each partition first. Raises Unavailable."""
 
-    def change(self, entries: Sequence[QueueEntry], what: Change) -> int:
+    def change(self, entries: Sequence[QueueEntry], what: QueueAction) -> int:
         """Change messages, and wake the relays; return the number of recipients changed.
 
         Recipients that a relay is working on are left alone. Raises Unavailable.
         """
 
-    def content(self, entry: QueueEntry) -> Content:
+    def content(self, entry: QueueEntry) -> QueuedContent:
         """Return the message itself. Raises MessageGone, Unavailable."""

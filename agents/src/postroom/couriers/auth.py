@@ -29,19 +29,19 @@ class _Connection:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
-        self._waiting: dict[int, asyncio.Future[proto.Reply]] = {}
+        self._waiting: dict[int, asyncio.Future[proto.AuthReply]] = {}
         self._numbers = count(1)
         self._buffer = LineBuffer(b"\n", proto.MAX_LINE)
         self.broken = False
         writer.write(proto.client_handshake(os.getpid()))
         self._task = asyncio.ensure_future(self._listen())
 
-    async def ask(self, attempt: LoginAttempt) -> proto.Reply:
+    async def ask(self, attempt: LoginAttempt) -> proto.AuthReply:
         """Send a request and return the agent's answer. Raises _Broken, TimeoutError."""
         if self.broken:
             raise _Broken
         number = next(self._numbers) & proto.MAX_ID
-        answer: asyncio.Future[proto.Reply] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[proto.AuthReply] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
         self._writer.write(
             proto.auth_request(
@@ -73,10 +73,10 @@ class _Connection:
         finally:
             self.end()
 
-    def _heard(self, said: proto.Reply | proto.Version | None) -> None:
+    def _heard(self, said: proto.AuthReply | proto.Version | None) -> None:
         if isinstance(said, proto.Version) and said.major != proto.MAJOR:
             raise proto.ProtocolError("another major version")
-        if isinstance(said, proto.Reply):
+        if isinstance(said, proto.AuthReply):
             answer = self._waiting.get(said.id)
             if answer is not None and not answer.done():
                 answer.set_result(said)
@@ -133,7 +133,7 @@ class AuthClient:
             return self._connection
 
 
-def _login(reply: proto.Reply) -> Login:
+def _login(reply: proto.AuthReply) -> Login:
     known = reply.parameters
     if reply.verb == "OK" and known.get("user"):
         return Login(known.get("account") or known["user"], known["user"])

@@ -50,7 +50,7 @@ class LmtpLine:
                 errand.done(_all(errand, Result(Reply(553, "5.1.3", str(error)))))
                 errand, opened = next_errand(), None
                 continue
-            except (ConnectionLost, client.Refused, client.OutOfStep) as error:
+            except (ConnectionLost, client.SessionRefused, client.OutOfStep) as error:
                 self._drop()
                 errand.done(_all(errand, self._unreached(error), reached=False))
                 errand, opened = next_errand(), None
@@ -73,7 +73,7 @@ class LmtpLine:
             await self._connection.converse(
                 transaction.run(opened=opened, behind=behind), errand.parcel.chunks
             )
-        except client.Refused as refusal:
+        except client.SessionRefused as refusal:
             problem = heard(refusal.reply, self._label)
         except MessageUnreadable as error:
             problem = unreadable(error, self._label)
@@ -105,7 +105,7 @@ class LmtpLine:
 
     def _unreached(self, error: Exception) -> Result:
         """Return the reason why the mda cannot be reached."""
-        if isinstance(error, client.Refused):
+        if isinstance(error, client.SessionRefused):
             return unwilling(error.reply, self._label, self._name)
         return Result(Reply(451, "4.4.1", f"mailboxes of {self._name}: {error}"), self._label)
 

@@ -90,7 +90,7 @@ class SessionOpener:
             return ServerSession(connection, server, label, "")
         try:
             await connection.converse(client.start_tls())
-        except client.Refused as refusal:
+        except client.SessionRefused as refusal:
             if refusal.reply.code == 421:
                 raise
             return ServerSession(connection, server, label, "")

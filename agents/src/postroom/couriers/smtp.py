@@ -141,7 +141,7 @@ class SmtpCourier:
         except (ConnectionLost, client.OutOfStep) as error:
             progress.fail(Result(Reply(451, "4.4.1", f"connect to {host}: {error}"), host), Weight.CONNECTION)
             return False
-        except client.Refused as refusal:
+        except client.SessionRefused as refusal:
             progress.fail(unwilling(refusal.reply, host, host), Weight.HOST)
             return True
         await self._offer(key, session, progress, taken)
@@ -187,7 +187,7 @@ class SmtpCourier:
         weight: Weight | None = Weight.CONNECTION
         try:
             await session.connection.converse(transaction.run(), parcel.chunks)
-        except client.Refused as refusal:
+        except client.SessionRefused as refusal:
             rest, weight = heard(refusal.reply, session.host), Weight.HOST
         except MessageUnreadable as error:
             rest, weight = unreadable(error, session.host), None

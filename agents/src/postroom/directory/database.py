@@ -18,12 +18,12 @@ from postroom.contracts.errors import Unavailable
 from postroom.directory.schema import (
     KINDS,
     AccountRecord,
+    AccountState,
     AliasRecord,
     Document,
     DomainRecord,
     ListRecord,
     Record,
-    State,
     TeamRecord,
 )
 from postroom.mail.address import AddressError, parse_path
@@ -112,7 +112,7 @@ def _fill(db: sqlite3.Connection, document: Document) -> None:
         rows = [(kind.section, record.key, msgspec.json.encode(record).decode()) for record in records]
         db.executemany("INSERT INTO records VALUES (?, ?, ?)", rows)
     db.executemany("INSERT INTO domains VALUES (?, ?, ?, ?, ?, ?)", map(_domain_row, document.domains))
-    living = [account for account in document.accounts if account.state is not State.DELETED]
+    living = [account for account in document.accounts if account.state is not AccountState.DELETED]
     db.executemany("INSERT INTO accounts VALUES (?, ?, ?, ?, ?, ?, ?)", map(_account_row, living))
     db.executemany("INSERT INTO addresses VALUES (?, ?, ?, ?, ?)", address_rows(document).values())
     db.executemany("INSERT INTO senders VALUES (?, ?)", sorted(_sender_rows(document)))
@@ -127,7 +127,7 @@ def _domain_row(domain: DomainRecord) -> tuple[object, ...]:
 
 def _account_row(account: AccountRecord) -> tuple[object, ...]:
     limits = account.limits
-    enabled = account.state is State.ACTIVE
+    enabled = account.state is AccountState.ACTIVE
     who = account.id, account.address, account.name, enabled
     return *who, account.quota_bytes, limits.messages_per_day, limits.recipients_per_day
 
@@ -143,8 +143,8 @@ def address_rows(document: Document) -> Mapping[str, tuple[object, ...]]:
         for record in records:
             owner = record.owner if isinstance(record, ListRecord) else ""
             rows[record.address] = (record.address, kind.value, None, json.dumps(record.members), owner)
-    for account in sorted(document.accounts, key=lambda account: account.state is not State.ACTIVE):
-        if account.state is State.DELETED:
+    for account in sorted(document.accounts, key=lambda account: account.state is not AccountState.ACTIVE):
+        if account.state is AccountState.DELETED:
             continue
         for address in (account.address, *account.addresses):
             if address.rpartition("@")[2] in domains:
@@ -157,7 +157,7 @@ def _sender_rows(document: Document) -> set[tuple[str, str]]:
     owner_of = {address: row[2] for address, row in address_rows(document).items() if row[2] is not None}
     granted = {(str(account), address) for address, account in owner_of.items()}
     for account in document.accounts:
-        if account.state is not State.DELETED:
+        if account.state is not AccountState.DELETED:
             granted |= {(account.id, address) for address in account.rights.send_as}
     target = {domain.name: domain.alias_of for domain in document.domains if domain.alias_of}
     for team in document.teams:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from postroom.directory.schema import KINDS, AccountRecord, Document, Record, State
+from postroom.directory.schema import KINDS, AccountRecord, AccountState, Document, Record
 
 _SINGULAR = {"domains": "domain", "accounts": "account", "aliases": "alias", "lists": "list", "teams": "team"}
 _SIGNS = {"added": "+", "changed": "~", "disabled": "!", "deleted": "-", "removed": "-"}
@@ -20,7 +20,7 @@ _LOGINS = {
 }
 
 
-class Action(StrEnum):
+class ChangeKind(StrEnum):
     """What happens to one object."""
 
     ADDED = "added"
@@ -29,15 +29,13 @@ class Action(StrEnum):
     DELETED = "deleted"  # an account whose state in the document is `deleted`
     REMOVED = "removed"
     FIRST_LOGIN = "password"  # the first password is set
-    RENEWED_LOGIN = (
-        "password renewed"  # a new first password replaces the one from before the account was removed
-    )
+    # A new first password replaces the one from before the account was removed.
+    RENEWED_LOGIN = "password renewed"
     KEPT_LOGIN = "password kept"  # a disabled account is active again, with its previous password
     KEPT_FIRST = "first password kept"  # the same, and that is the first password in the document
     KEPT_OWN = "own password kept"  # the same, and it differs from the first password in the document
-    UNHEARD = (
-        "password unheard"  # the account has a password, so the document's new first password has no effect
-    )
+    # The account has a password, so the document's new first password has no effect.
+    UNHEARD = "password unheard"
 
 
 class Change(NamedTuple):
@@ -45,7 +43,7 @@ class Change(NamedTuple):
 
     kind: str  # domain, account, alias, list, team
     key: str
-    action: Action
+    action: ChangeKind
     fields: Mapping[str, tuple[Any, Any]] = {}  # name to (old, new); only for CHANGED
 
     def __str__(self) -> str:
@@ -79,15 +77,17 @@ def _by_key(document: Document, kind: type[Record]) -> dict[str, Record]:
 
 def _section(old: dict[str, Record], new: dict[str, Record]) -> list[Change]:
     changes = [
-        Change(_SINGULAR[record.section], key, Action.REMOVED)
+        Change(_SINGULAR[record.section], key, ChangeKind.REMOVED)
         for key, record in old.items()
         if key not in new
     ]
     for key, record in new.items():
         if key not in old:
-            changes.append(Change(_SINGULAR[record.section], key, Action.ADDED))
+            changes.append(Change(_SINGULAR[record.section], key, ChangeKind.ADDED))
         elif old[key] != record:
-            changes.append(Change(_SINGULAR[record.section], key, Action.CHANGED, _fields(old[key], record)))
+            changes.append(
+                Change(_SINGULAR[record.section], key, ChangeKind.CHANGED, _fields(old[key], record))
+            )
     return changes
 
 
@@ -99,23 +99,23 @@ def _accounts(old: Document, wanted: Document) -> tuple[tuple[AccountRecord, ...
     for account in old.accounts:
         if account.id in named:
             continue
-        if account.state is State.ACTIVE:
-            changes.append(Change("account", account.id, Action.DISABLED))
-            account = msgspec.structs.replace(account, state=State.DISABLED)  # noqa: PLW2901
+        if account.state is AccountState.ACTIVE:
+            changes.append(Change("account", account.id, ChangeKind.DISABLED))
+            account = msgspec.structs.replace(account, state=AccountState.DISABLED)  # noqa: PLW2901
         accounts.append(account)
     return tuple(accounts), changes
 
 
 def _account(before: AccountRecord | None, account: AccountRecord) -> Change | None:
-    gone = State.DELETED
+    gone = AccountState.DELETED
     if account.state is gone:
         known = before is not None and before.state is not gone
-        return Change("account", account.id, Action.DELETED) if known else None
+        return Change("account", account.id, ChangeKind.DELETED) if known else None
     if before is None or before.state is gone:
-        return Change("account", account.id, Action.ADDED)
+        return Change("account", account.id, ChangeKind.ADDED)
     if before == account:
         return None
-    return Change("account", account.id, Action.CHANGED, _fields(before, account))
+    return Change("account", account.id, ChangeKind.CHANGED, _fields(before, account))
 
 
 def _fields(old: Record, new: Record) -> dict[str, tuple[Any, Any]]:

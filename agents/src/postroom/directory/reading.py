@@ -34,9 +34,8 @@ def _document(octets: bytes, problems: list[Problem]) -> Document | None:
         problems.append(problem("document", f"{len(octets)} octets", f"give at most {MAX_OCTETS} octets"))
         return None
     with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return msgspec.json.decode(
-            octets, type=Document
-        )  # the fast path; the slow one below finds the faults
+        # The fast path; the slow one below finds the faults.
+        return msgspec.json.decode(octets, type=Document)
     try:
         raw = msgspec.json.decode(octets)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -24,7 +24,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return value
 
 
-class State(StrEnum):
+class AccountState(StrEnum):
     """The state of an account."""
 
     ACTIVE = "active"
@@ -46,7 +46,9 @@ class DomainRecord(Record, frozen=True, kw_only=True):
     selectors: tuple[str, ...] = ()
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class SubmissionLimits(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """What an account may submit per day; 0 means the agent's default."""
 
     messages_per_day: int = 0
@@ -74,9 +76,9 @@ class AccountRecord(Record, frozen=True, kw_only=True):
     address: str
     addresses: tuple[str, ...] = ()
     name: str = ""
-    state: State = State.ACTIVE
+    state: AccountState = AccountState.ACTIVE
     quota_bytes: int = 0
-    limits: Limits = Limits()
+    limits: SubmissionLimits = SubmissionLimits()
     rights: AccountRights = AccountRights()
     password: str = ""
     password_id: str = ""

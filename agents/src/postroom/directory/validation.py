@@ -9,7 +9,7 @@ import msgspec
 
 from postroom.directory.database import canonical
 from postroom.directory.problems import Problem, problem
-from postroom.directory.schema import VERSION, AccountRecord, Document, DomainRecord, Record, State
+from postroom.directory.schema import VERSION, AccountRecord, AccountState, Document, DomainRecord, Record
 from postroom.mail.address import Address, AddressError, parse_address, parse_domain, parse_path
 
 ACCOUNT_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -135,7 +135,7 @@ def _account(check: _Check, path: str, record: AccountRecord) -> AccountRecord:
         check.fault(f"{path}.password", "", f"give at most {MAX_PASSWORD} characters, none of them NUL")
     if len(record.password_id) > MAX_ID or not record.password_id.isprintable():
         check.fault(f"{path}.password_id", record.password_id, f"give at most {MAX_ID} printable characters")
-    if record.state is State.DELETED:
+    if record.state is AccountState.DELETED:
         return AccountRecord(id=record.id, address=record.address.lower(), state=record.state)
     address = check.own_address(f"{path}.address", record.address)
     check.claim(f"{path}.address", address)

@@ -1,4 +1,4 @@
-"""From a PLAIN message to the account that may come in."""
+"""Authenticates a PLAIN message and finds the enabled account behind it."""
 
 from dataclasses import dataclass
 from typing import Final, NamedTuple

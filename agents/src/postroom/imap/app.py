@@ -6,7 +6,7 @@ from postroom.couriers.auth import AuthClient
 from postroom.directory.reader import SqliteDirectory
 from postroom.imap.config import ImapConfig
 from postroom.imap.context import ImapContext
-from postroom.imap.dispatch import Dispatcher
+from postroom.imap.dispatch import CommandDispatcher
 from postroom.imap.handlers import HANDLERS
 from postroom.imap.session import ImapSession
 from postroom.runtime.config import Settings
@@ -40,7 +40,7 @@ class ImapAgent(Agent[ImapConfig]):
             open_accounts=service.share(config.open_accounts),
             quotas=DirectoryQuotas(self._directory),
             on_fatal=service.fail,
-            tell=service.log.warning,
+            warn=service.log.warning,
         )
         self._context = ImapContext(
             config=config,
@@ -53,7 +53,7 @@ class ImapAgent(Agent[ImapConfig]):
             logins=service.counter("accounts"),
             workers=service.workers,
         )
-        self._dispatchers: set[Dispatcher] = set()
+        self._dispatchers: set[CommandDispatcher] = set()
         limits, counter = _limits(config), service.counter("clients")
         self._listeners = {
             "imap": Listener(self.log, self._serve, limits, refuse=FULL, counter=counter),
@@ -89,7 +89,7 @@ class ImapAgent(Agent[ImapConfig]):
         _limits(config)
 
     async def _serve(self, connection: Connection) -> None:
-        dispatcher = Dispatcher(ImapSession(connection, self._context), HANDLERS)
+        dispatcher = CommandDispatcher(ImapSession(connection, self._context), HANDLERS)
         self._dispatchers.add(dispatcher)
         try:
             await dispatcher.run()

@@ -7,14 +7,14 @@ from postroom.contracts.account import NewMessage
 from postroom.contracts.errors import NoSuchMailbox
 from postroom.imap.dispatch import CommandHandler
 from postroom.imap.namespaces import is_selected, locate
-from postroom.imap.refusals import Reply, no
+from postroom.imap.refusals import TaggedReply, no
 from postroom.imap.session import ImapSession
 from postroom.wire.imap.appending import Append, append_uid
 
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 
 
-async def append(session: ImapSession, command: Append) -> Reply:
+async def append(session: ImapSession, command: Append) -> TaggedReply:
     """Store a message. Lines that end with LF alone are repaired, since parts could not be found in them."""
     content = command.message
     if content.count(b"\n") != content.count(b"\r\n"):
@@ -26,7 +26,7 @@ async def append(session: ImapSession, command: Append) -> Reply:
         return no(b"No such mailbox", b"TRYCREATE")
     if is_selected(session, located):
         session.note_news()
-    return Reply(code=append_uid(done.uidvalidity, done.uids[0]))
+    return TaggedReply(code=append_uid(done.uidvalidity, done.uids[0]))
 
 
 HANDLERS: Final = (CommandHandler(Append, append),)

@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from postroom.contracts.errors import MailError, Unavailable
 from postroom.imap import news, standing
-from postroom.imap.refusals import FAULT, Bye, Reply, bad, reply_to
+from postroom.imap.refusals import FAULT, Bye, TaggedReply, bad, reply_to
 from postroom.imap.session import ImapSession
 from postroom.runtime.connections import PeerInjected
 from postroom.wire.imap import responses
@@ -42,12 +42,12 @@ class CommandHandler(Generic[C]):
     """
 
     command: type[C]
-    carry_out: Callable[[ImapSession, C], Awaitable[Reply | None]]
+    carry_out: Callable[[ImapSession, C], Awaitable[TaggedReply | None]]
     by_number: bool = False
     news: LookForNews = LookForNews.WHEN_NOTED
 
 
-class Dispatcher:
+class CommandDispatcher:
     """Serve one session."""
 
     __slots__ = ("__weakref__", "_busy", "_errors", "_handlers", "_shutting", "_task", "session")
@@ -153,7 +153,7 @@ class Dispatcher:
         if reply.condition == b"BAD" or (reply.condition == b"NO" and session.account is None):
             self._count_error()
 
-    def _reply_to(self, tagged: Tagged, error: Exception) -> Reply:
+    def _reply_to(self, tagged: Tagged, error: Exception) -> TaggedReply:
         log = self.session.log
         if isinstance(error, MailError):
             if isinstance(error, Unavailable):

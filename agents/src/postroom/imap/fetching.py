@@ -12,7 +12,7 @@ from postroom.imap.absence import demand_present
 from postroom.imap.bodies import Bodies, structured
 from postroom.imap.dispatch import CommandHandler
 from postroom.imap.fetchoutput import BATCH, FetchOutput
-from postroom.imap.refusals import GONE, LOST, Reply
+from postroom.imap.refusals import GONE, LOST, TaggedReply
 from postroom.imap.rowitems import RowItems
 from postroom.imap.session import ImapSession
 from postroom.mail.flags import SEEN
@@ -58,7 +58,7 @@ class FetchPlan:
         return [item for item in self.items if item.needs is Need.ROW]
 
 
-async def fetch(session: ImapSession, command: Fetch) -> Reply:
+async def fetch(session: ImapSession, command: Fetch) -> TaggedReply:
     """Answer FETCH and UID FETCH."""
     if Item.MODSEQ in command.items:
         session.enable_condstore()
@@ -75,7 +75,7 @@ async def fetch(session: ImapSession, command: Fetch) -> Reply:
         return LOST
     if answer.missing and not command.uid:
         return GONE
-    return Reply()
+    return TaggedReply()
 
 
 def _chunks(uids: Sequence[int], size: int) -> Iterator[Sequence[int]]:

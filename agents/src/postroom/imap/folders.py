@@ -4,7 +4,7 @@ from typing import Final
 
 from postroom.imap.dispatch import CommandHandler
 from postroom.imap.namespaces import is_selected, locate
-from postroom.imap.refusals import Reply, no
+from postroom.imap.refusals import TaggedReply, no
 from postroom.imap.session import ImapSession
 from postroom.wire.imap import responses
 from postroom.wire.imap.folders import Create, Delete, Rename, Subscribe
@@ -13,7 +13,7 @@ from postroom.wire.imap.folders import Create, Delete, Rename, Subscribe
 SPECIAL_USES: Final = {use.upper(): use for use in ("\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash")}
 
 
-async def create(session: ImapSession, command: Create) -> Reply:
+async def create(session: ImapSession, command: Create) -> TaggedReply:
     """Carry out CREATE, with the special use of RFC 6154."""
     uses = {SPECIAL_USES.get(use.upper()) for use in command.special_uses}
     if None in uses or len(uses) > 1:
@@ -23,20 +23,20 @@ async def create(session: ImapSession, command: Create) -> Reply:
     if use and any(mailbox.special_use == use for mailbox in await account.mailboxes()):
         return no(b"Another mailbox has this use", b"USEATTR")
     await account.create(name, use)
-    return Reply()
+    return TaggedReply()
 
 
-async def delete(session: ImapSession, command: Delete) -> Reply:
+async def delete(session: ImapSession, command: Delete) -> TaggedReply:
     """Carry out DELETE; if the mailbox is selected, the session leaves it."""
     located = await locate(session, command.mailbox)
     await located.account.delete(located.name)
     if is_selected(session, located):
         session.leave_mailbox()
         session.write(responses.status(b"*", b"OK", b"The selected mailbox was deleted", b"CLOSED"))
-    return Reply()
+    return TaggedReply()
 
 
-async def rename(session: ImapSession, command: Rename) -> Reply:
+async def rename(session: ImapSession, command: Rename) -> TaggedReply:
     """Carry out RENAME."""
     account, old = await locate(session, command.old)
     _, new = await locate(session, command.new)
@@ -47,13 +47,13 @@ async def rename(session: ImapSession, command: Rename) -> Reply:
             view.name = new
         elif view.name.startswith(old + "/"):
             view.name = new + view.name[len(old) :]
-    return Reply()
+    return TaggedReply()
 
 
-async def subscribe(session: ImapSession, command: Subscribe) -> Reply:
+async def subscribe(session: ImapSession, command: Subscribe) -> TaggedReply:
     """Carry out SUBSCRIBE and UNSUBSCRIBE. Subscriptions belong to the account that logged in."""
     await session.own_account.subscribe(command.mailbox, command.on)
-    return Reply()
+    return TaggedReply()
 
 
 HANDLERS: Final = (

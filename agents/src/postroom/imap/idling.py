@@ -9,19 +9,18 @@ from typing import Final
 
 from postroom.imap import news, standing
 from postroom.imap.dispatch import CommandHandler, LookForNews
-from postroom.imap.refusals import Bye, Reply, bad
+from postroom.imap.refusals import Bye, TaggedReply, bad
 from postroom.imap.session import ImapSession
 from postroom.wire.imap import responses
 from postroom.wire.imap.idling import Idle
 
 GATHER: Final = 0.02  # seconds in which further changes join the first
-STILL_HERE: Final = (
-    110.0  # seconds; keeps address translators awake, finds dead peers and notices that were lost
-)
+# In seconds: keeps address translators awake, and finds dead peers and notices that were lost.
+STILL_HERE: Final = 110.0
 _LONGEST_LINE: Final = 1024
 
 
-async def idle(session: ImapSession, command: Idle) -> Reply:
+async def idle(session: ImapSession, command: Idle) -> TaggedReply:
     """Carry out IDLE until DONE."""
     pusher = _Pusher(session)
     session.write(responses.continuation(b"idling"))
@@ -34,7 +33,7 @@ async def idle(session: ImapSession, command: Idle) -> Reply:
         await pusher.stop()
     if line.upper() != b"DONE":
         return bad(b"DONE expected")
-    return Reply()
+    return TaggedReply()
 
 
 async def _wait_for_line(session: ImapSession, pusher: "_Pusher") -> bytes:

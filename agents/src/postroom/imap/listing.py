@@ -6,7 +6,7 @@ from postroom.contracts.account import Status
 from postroom.imap.dispatch import CommandHandler
 from postroom.imap.listednames import list_names, lsub_names
 from postroom.imap.namespaces import Located, every_mailbox, locate
-from postroom.imap.refusals import Reply
+from postroom.imap.refusals import TaggedReply
 from postroom.imap.session import ImapSession
 from postroom.mail.flags import DELETED
 from postroom.wire.imap.listing import List, Lsub, StatusOf, list_line, status_line
@@ -22,12 +22,12 @@ _COUNTS: Final = {
 }
 
 
-async def list_(session: ImapSession, command: List) -> Reply:
+async def list_(session: ImapSession, command: List) -> TaggedReply:
     """Answer LIST."""
     if command.patterns == ("",) and not command.extended:
         # The client asks for the delimiter and the root of the reference only (RFC 3501 section 6.3.8).
         session.write(list_line(b"LIST", (b"\\Noselect",), ""))
-        return Reply()
+        return TaggedReply()
     mailboxes = await every_mailbox(session)
     subscriptions = await session.own_account.subscriptions()
     listed_names = list(list_names(command, mailboxes, subscriptions))
@@ -41,24 +41,24 @@ async def list_(session: ImapSession, command: List) -> Reply:
             session.write(await _status(located, listed.name, command.status, counts))
         if number % LINES == 0:
             await session.flush()
-    return Reply()
+    return TaggedReply()
 
 
-async def lsub(session: ImapSession, command: Lsub) -> Reply:
+async def lsub(session: ImapSession, command: Lsub) -> TaggedReply:
     """Answer LSUB."""
     subscriptions = await session.own_account.subscriptions()
     session.write(b"".join(lsub_names(command, subscriptions)))
-    return Reply()
+    return TaggedReply()
 
 
-async def status(session: ImapSession, command: StatusOf) -> Reply:
+async def status(session: ImapSession, command: StatusOf) -> TaggedReply:
     """Answer STATUS."""
     if b"HIGHESTMODSEQ" in command.items:
         session.enable_condstore()
     located = await locate(session, command.mailbox)
     found = await located.account.status(located.name)
     session.write(await _status(located, command.mailbox, command.items, found))
-    return Reply()
+    return TaggedReply()
 
 
 async def _statuses(session: ImapSession, names: list[str]) -> dict[str, tuple[Located, Status]]:

@@ -7,7 +7,7 @@ from postroom.entrance.admission import ACCOUNT_CLOSED, Entrance
 from postroom.entrance.exchange import exchange, password_message
 from postroom.imap import standing
 from postroom.imap.dispatch import CommandHandler, LookForNews
-from postroom.imap.refusals import Reply, bad, no, reply_to
+from postroom.imap.refusals import TaggedReply, bad, no, reply_to
 from postroom.imap.session import ImapSession
 from postroom.runtime.connections import PeerInjected
 from postroom.wire import sasl
@@ -18,9 +18,9 @@ from postroom.wire.imap.login import (
     Check,
     Enable,
     Id,
-    Login,
     Logout,
     Noop,
+    PasswordLogin,
     StartTls,
 )
 
@@ -28,31 +28,31 @@ _PRIVACY: Final = no(b"Start TLS first", b"PRIVACYREQUIRED")
 _ENABLED: Final = frozenset({b"CONDSTORE"})
 
 
-async def capability(session: ImapSession, command: Capability) -> Reply:
+async def capability(session: ImapSession, command: Capability) -> TaggedReply:
     """Answer CAPABILITY."""
     session.write(responses.untagged(b"CAPABILITY", session.capabilities()))
-    return Reply()
+    return TaggedReply()
 
 
-async def noop(session: ImapSession, command: Noop | Check) -> Reply:
-    """Carry out NOOP and CHECK: what was acknowledged is on disk already, and the session looks for news anyway."""
-    return Reply()
+async def noop(session: ImapSession, command: Noop | Check) -> TaggedReply:
+    """Carry out NOOP and CHECK: acknowledged changes are on disk already, and the session looks for news anyway."""
+    return TaggedReply()
 
 
-async def logout(session: ImapSession, command: Logout) -> Reply:
+async def logout(session: ImapSession, command: Logout) -> TaggedReply:
     """Carry out LOGOUT."""
     session.write(responses.status(b"*", b"BYE", b"Logging out"))
     session.end()
-    return Reply()
+    return TaggedReply()
 
 
-async def identification(session: ImapSession, command: Id) -> Reply:
+async def identification(session: ImapSession, command: Id) -> TaggedReply:
     """Answer ID with the product's name; the version is not revealed."""
     session.write(responses.untagged(b"ID", b'("name" "Postroom")'))
-    return Reply()
+    return TaggedReply()
 
 
-async def start_tls(session: ImapSession, command: StartTls) -> Reply | None:
+async def start_tls(session: ImapSession, command: StartTls) -> TaggedReply | None:
     """Carry out STARTTLS. Octets that the client has sent after it in plain text end the connection."""
     if session.connection.secured:
         return bad(b"TLS is active already")
@@ -66,7 +66,7 @@ async def start_tls(session: ImapSession, command: StartTls) -> Reply | None:
     return None
 
 
-async def authenticate(session: ImapSession, command: Authenticate) -> Reply:
+async def authenticate(session: ImapSession, command: Authenticate) -> TaggedReply:
     """Carry out AUTHENTICATE PLAIN or LOGIN."""
     if not session.connection.secured:
         return _PRIVACY
@@ -84,7 +84,7 @@ async def authenticate(session: ImapSession, command: Authenticate) -> Reply:
     return await _enter(session, finished.response)
 
 
-async def login(session: ImapSession, command: Login) -> Reply:
+async def login(session: ImapSession, command: PasswordLogin) -> TaggedReply:
     """Carry out LOGIN."""
     if not session.connection.secured:
         return _PRIVACY
@@ -95,16 +95,16 @@ async def login(session: ImapSession, command: Login) -> Reply:
     return await _enter(session, message)
 
 
-async def enable(session: ImapSession, command: Enable) -> Reply:
+async def enable(session: ImapSession, command: Enable) -> TaggedReply:
     """Carry out ENABLE. RFC 5161."""
     enabled = sorted(_ENABLED.intersection(command.names))
     session.write(responses.untagged(b"ENABLED", *enabled))
     if enabled:
         session.enable_condstore()
-    return Reply()
+    return TaggedReply()
 
 
-async def _enter(session: ImapSession, message: bytes) -> Reply:
+async def _enter(session: ImapSession, message: bytes) -> TaggedReply:
     context, client = session.context, session.connection.peer
     entrance = Entrance("imap", context.authenticator, context.directory)
     try:
@@ -123,7 +123,7 @@ async def _enter(session: ImapSession, message: bytes) -> Reply:
         client=client,
         ACCOUNT=known.id,
     )
-    return Reply(b"OK", b"Logged in", b"CAPABILITY " + session.capabilities())
+    return TaggedReply(b"OK", b"Logged in", b"CAPABILITY " + session.capabilities())
 
 
 HANDLERS: Final = (
@@ -134,6 +134,6 @@ HANDLERS: Final = (
     CommandHandler(Id, identification),
     CommandHandler(StartTls, start_tls),
     CommandHandler(Authenticate, authenticate),
-    CommandHandler(Login, login),
+    CommandHandler(PasswordLogin, login),
     CommandHandler(Enable, enable),
 )

@@ -14,7 +14,7 @@ import msgspec
 from postroom.contracts import search as keys
 from postroom.contracts.account import Detail, Row
 from postroom.mail import searchtext
-from postroom.mail.mime import Mailbox
+from postroom.mail.mime import EnvelopeAddress
 from postroom.policy.searchrows import combined, compares, member_judge, row_judge
 from postroom.wire.imap.sections import header_end
 
@@ -28,7 +28,7 @@ _SENT: Final = re.compile(rb"(?:[A-Za-z]+,)?\s*(\d{1,2})\s+([A-Za-z]{3})[A-Za-z]
 _ADDRESSES: Final = {b"FROM": "from_", b"TO": "to", b"CC": "cc", b"BCC": "bcc"}
 
 
-class Message(msgspec.Struct, gc=False):
+class Candidate(msgspec.Struct, gc=False):
     """What has been read of a message so far. `gc=False` keeps thousands of them out of garbage collection."""
 
     uid: int
@@ -39,7 +39,7 @@ class Message(msgspec.Struct, gc=False):
     content: bytes | None = None
 
 
-Predicate = Callable[[Message], bool | None]
+Predicate = Callable[[Candidate], bool | None]
 
 
 class MailboxFacts:
@@ -87,7 +87,7 @@ def _of_row(key: keys.Key) -> Predicate:
 
 
 def _header(name: bytes, text: str) -> Predicate:
-    def judge(message: Message) -> bool | None:
+    def judge(message: Candidate) -> bool | None:
         header = message.header
         if header is None:
             if message.content is None:
@@ -103,22 +103,22 @@ def _in_envelope(name: bytes, text: str) -> Predicate:
         return _subject(text)
     attribute = _ADDRESSES[name]
 
-    def judge(message: Message) -> bool | None:
+    def judge(message: Candidate) -> bool | None:
         if message.detail is None:
             return None
-        boxes: tuple[Mailbox, ...] = getattr(message.detail.envelope, attribute)
+        boxes: tuple[EnvelopeAddress, ...] = getattr(message.detail.envelope, attribute)
         return any(text in searchtext.header_text(_written(box)) for box in boxes)
 
     return judge
 
 
-def _written(box: Mailbox) -> bytes:
+def _written(box: EnvelopeAddress) -> bytes:
     address = (box.mailbox or b"") + (b"@" + box.host if box.host else b"")
     return (box.name + b" " if box.name else b"") + b"<" + address + b">"
 
 
 def _subject(text: str) -> Predicate:
-    def judge(message: Message) -> bool | None:
+    def judge(message: Candidate) -> bool | None:
         if message.detail is None:
             return None
         value = message.detail.envelope.subject
@@ -128,7 +128,7 @@ def _subject(text: str) -> Predicate:
 
 
 def _body(text: str, header: bool) -> Predicate:
-    def judge(message: Message) -> bool | None:
+    def judge(message: Candidate) -> bool | None:
         content, detail = message.content, message.detail
         if content is None or detail is None:
             return None
@@ -140,7 +140,7 @@ def _body(text: str, header: bool) -> Predicate:
 
 
 def _sent(key: keys.Day) -> Predicate:
-    def judge(message: Message) -> bool | None:
+    def judge(message: Candidate) -> bool | None:
         if message.detail is None:
             return None
         sent = sent_day(message.detail.envelope.date)

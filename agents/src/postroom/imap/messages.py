@@ -8,17 +8,17 @@ from postroom.contracts.errors import NoSuchMailbox
 from postroom.imap import news
 from postroom.imap.dispatch import CommandHandler, LookForNews
 from postroom.imap.namespaces import locate
-from postroom.imap.refusals import GONE, READ_ONLY, Reply, no
+from postroom.imap.refusals import GONE, READ_ONLY, TaggedReply, no
 from postroom.imap.session import ImapSession
 from postroom.wire.imap import responses
-from postroom.wire.imap.messages import Copy, Expunge, Store, copy_uid
+from postroom.wire.imap.messages import CopyMessages, Expunge, StoreFlags, copy_uid
 from postroom.wire.imap.sequence import compact
 
 CHUNK: Final = 2000  # messages that one step changes
 _MODES: Final = {"": FlagMode.REPLACE, "+": FlagMode.ADD, "-": FlagMode.REMOVE}
 
 
-async def store(session: ImapSession, command: Store) -> Reply:
+async def store(session: ImapSession, command: StoreFlags) -> TaggedReply:
     """Carry out STORE and UID STORE."""
     view = session.selected
     uids = view.chosen(command.set, uid=command.uid)
@@ -38,14 +38,14 @@ async def store(session: ImapSession, command: Store) -> Reply:
     if modified:
         session.note_news()
         numbers = modified if command.uid else filter(None, map(view.number, modified))
-        return Reply(b"OK", b"Some messages had changed", b"MODIFIED " + compact(numbers))
+        return TaggedReply(b"OK", b"Some messages had changed", b"MODIFIED " + compact(numbers))
     if found < len(uids) and not command.uid:
         session.note_news()
         return GONE
-    return Reply()
+    return TaggedReply()
 
 
-async def _store_some(session: ImapSession, command: Store, uids: Sequence[int]) -> Stored:
+async def _store_some(session: ImapSession, command: StoreFlags, uids: Sequence[int]) -> Stored:
     view = session.selected
     mode = _MODES[command.sign]
     stored = await session.selected_account.store(view.id, uids, mode, command.flags, command.unchanged_since)
@@ -59,7 +59,7 @@ async def _store_some(session: ImapSession, command: Store, uids: Sequence[int])
     return stored
 
 
-def _fetch_lines(session: ImapSession, command: Store, rows: Iterable[Row]) -> bytes:
+def _fetch_lines(session: ImapSession, command: StoreFlags, rows: Iterable[Row]) -> bytes:
     """Return FETCH responses. `.SILENT` covers flags only, not mod-sequences (RFC 7162 section 3.1.3)."""
     if command.silent and not session.condstore:
         return b""
@@ -78,14 +78,14 @@ def _fetch_lines(session: ImapSession, command: Store, rows: Iterable[Row]) -> b
     return bytes(out)
 
 
-async def copy(session: ImapSession, command: Copy) -> Reply:
+async def copy(session: ImapSession, command: CopyMessages) -> TaggedReply:
     """Carry out COPY and MOVE with their UID forms."""
     view = session.selected
     uids = view.chosen(command.set, uid=command.uid)
     if command.move and not view.writable:
         return READ_ONLY
     if not uids:
-        return Reply()
+        return TaggedReply()
     account = session.selected_account
     _, target = await locate(session, command.mailbox)
     try:
@@ -97,16 +97,16 @@ async def copy(session: ImapSession, command: Copy) -> Reply:
         return no(b"No such mailbox", b"TRYCREATE")
     session.note_news()
     if not copied.sources:
-        return Reply() if command.uid else GONE
+        return TaggedReply() if command.uid else GONE
     code = copy_uid(copied.uidvalidity, copied.sources, copied.targets)
     if not command.move:
-        return Reply(code=code)
+        return TaggedReply(code=code)
     # Before the EXPUNGE responses, so that the client can follow the messages (RFC 6851 section 4.3).
     session.write(responses.status(b"*", b"OK", b"Moved", code))
-    return Reply()
+    return TaggedReply()
 
 
-async def expunge(session: ImapSession, command: Expunge) -> Reply:
+async def expunge(session: ImapSession, command: Expunge) -> TaggedReply:
     """Carry out EXPUNGE and UID EXPUNGE; the look for news before the reply writes the EXPUNGE responses."""
     view = session.selected
     if not view.writable:
@@ -114,11 +114,11 @@ async def expunge(session: ImapSession, command: Expunge) -> Reply:
     uids = None if command.uids is None else view.chosen(command.uids, uid=True)
     if uids is None or uids:
         await session.selected_account.expunge(view.id, uids)
-    return Reply()
+    return TaggedReply()
 
 
 HANDLERS: Final = (
-    CommandHandler(Store, store, by_number=True),
-    CommandHandler(Copy, copy),
+    CommandHandler(StoreFlags, store, by_number=True),
+    CommandHandler(CopyMessages, copy),
     CommandHandler(Expunge, expunge, news=LookForNews.ALWAYS),
 )

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from postroom.contracts.account import MailAccount, Mailbox
 from postroom.imap.dispatch import CommandHandler
-from postroom.imap.refusals import Reply
+from postroom.imap.refusals import TaggedReply
 from postroom.imap.session import ImapSession
 from postroom.wire.imap.namespaces import Namespace, personal_only
 
@@ -36,10 +36,10 @@ def is_selected(session: ImapSession, located: Located) -> bool:
     return view is not None and view.name == located.name and session.selected_account is located.account
 
 
-async def namespace(session: ImapSession, command: Namespace) -> Reply:
+async def namespace(session: ImapSession, command: Namespace) -> TaggedReply:
     """Answer NAMESPACE: one personal namespace, no other people's and no shared one."""
     session.write(personal_only())
-    return Reply()
+    return TaggedReply()
 
 
 HANDLERS: Final = (CommandHandler(Namespace, namespace),)

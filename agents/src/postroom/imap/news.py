@@ -33,6 +33,6 @@ async def look(session: ImapSession, *, expunges: bool, uids: bool = False) -> N
 
 
 async def look_before_silence(session: ImapSession, *, uids: bool) -> None:
-    """Write what others have changed, before a command whose own changes the client does not want to hear."""
+    """Write what others have changed, before a command whose own changes are not reported to the client."""
     if session.news_pending:
         await look(session, expunges=False, uids=uids)

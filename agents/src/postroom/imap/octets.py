@@ -102,7 +102,7 @@ class ClientInput:
 
     @property
     def holds_finished_message(self) -> bool:
-        """Whether room is still reserved for a message that has come to its end."""
+        """Whether room is still reserved for a message that has been read completely."""
         return bool(self._reserved and not self.framer.expected)
 
     def give_back(self) -> None:

@@ -16,7 +16,7 @@ class Bye(Exception):
     """Ends the session with these words to the client."""
 
 
-class Reply(msgspec.Struct, frozen=True):
+class TaggedReply(msgspec.Struct, frozen=True):
     """A tagged reply without its tag. An empty `text` becomes `<command> completed`."""
 
     condition: bytes = b"OK"
@@ -24,24 +24,24 @@ class Reply(msgspec.Struct, frozen=True):
     code: bytes = b""
 
 
-def no(text: bytes, code: bytes = b"") -> Reply:
+def no(text: bytes, code: bytes = b"") -> TaggedReply:
     """Return the reply to a command that failed."""
-    return Reply(b"NO", text, code)
+    return TaggedReply(b"NO", text, code)
 
 
-def bad(text: bytes) -> Reply:
+def bad(text: bytes) -> TaggedReply:
     """Return the reply to a command that cannot be carried out as it was written."""
-    return Reply(b"BAD", text)
+    return TaggedReply(b"BAD", text)
 
 
 READ_ONLY: Final = no(b"Mailbox is open for reading only")
 GONE: Final = no(b"Some of the messages no longer exist", b"EXPUNGEISSUED")
-SEARCHED_PAST_GONE: Final = Reply(b"OK", b"Expunged messages were left out", b"EXPUNGEISSUED")
+SEARCHED_PAST_GONE: Final = TaggedReply(b"OK", b"Expunged messages were left out", b"EXPUNGEISSUED")
 LOST: Final = no(b"Some of the messages cannot be read, the log says which", b"CORRUPTION")
 FAULT: Final = no(b"Internal error, the log says which", b"SERVERBUG")  # RFC 5530 section 3
 _NOT_HERE: Final = no(b"Not possible here", b"CANNOT")
 
-REFUSALS: Final[Mapping[type[errors.MailError], Reply]] = {
+REFUSALS: Final[Mapping[type[errors.MailError], TaggedReply]] = {
     errors.NoSuchRecipient: _NOT_HERE,
     errors.RecipientDisabled: _NOT_HERE,
     errors.NotOurDomain: _NOT_HERE,
@@ -71,7 +71,7 @@ REFUSALS: Final[Mapping[type[errors.MailError], Reply]] = {
 _GENERAL: Final = no(b"Not possible", b"CANNOT")
 
 
-def reply_to(error: errors.MailError) -> Reply:
+def reply_to(error: errors.MailError) -> TaggedReply:
     """Return the reply for an error; one outside the table counts as unavailable or as not possible."""
     general = REFUSALS[errors.Unavailable] if error.temporary else _GENERAL
     return errors.nearest(REFUSALS, error) or general

@@ -4,14 +4,14 @@ from typing import Final
 
 from postroom.imap.dispatch import CommandHandler, LookForNews
 from postroom.imap.namespaces import locate
-from postroom.imap.refusals import Reply
+from postroom.imap.refusals import TaggedReply
 from postroom.imap.session import ImapSession
 from postroom.imap.view import View
 from postroom.wire.imap import responses
 from postroom.wire.imap.selecting import Close, Select, Unselect
 
 
-async def select(session: ImapSession, command: Select) -> Reply:
+async def select(session: ImapSession, command: Select) -> TaggedReply:
     """Carry out SELECT and EXAMINE; also when they fail, the mailbox selected before is left (section 6.3.1)."""
     session.leave_mailbox()
     if command.condstore:
@@ -32,22 +32,22 @@ async def select(session: ImapSession, command: Select) -> Reply:
         (b"Highest", b"HIGHESTMODSEQ %d" % max(status.highestmodseq, 1)),
     ):
         session.write(responses.status(b"*", b"OK", text, code))
-    return Reply(code=b"READ-WRITE" if command.writable else b"READ-ONLY")
+    return TaggedReply(code=b"READ-WRITE" if command.writable else b"READ-ONLY")
 
 
-async def close(session: ImapSession, command: Close) -> Reply:
+async def close(session: ImapSession, command: Close) -> TaggedReply:
     """Carry out CLOSE: remove what is marked \\Deleted, without EXPUNGE responses, and leave the mailbox."""
     view = session.selected
     if view.writable:
         await session.selected_account.expunge(view.id)
     session.leave_mailbox()
-    return Reply()
+    return TaggedReply()
 
 
-async def unselect(session: ImapSession, command: Unselect) -> Reply:
+async def unselect(session: ImapSession, command: Unselect) -> TaggedReply:
     """Carry out UNSELECT. RFC 3691."""
     session.leave_mailbox()
-    return Reply()
+    return TaggedReply()
 
 
 HANDLERS: Final = (

@@ -7,7 +7,7 @@ Linear, no recursion: comments are counted, not descended into.
 import re
 from typing import Final
 
-from postroom.mail.mime import Envelope, Mailbox
+from postroom.mail.mime import Envelope, EnvelopeAddress
 
 MAX_MAILBOXES: Final = 1000  # per field
 MAX_TOKENS: Final = 8000  # of one field; the rest is not read
@@ -21,7 +21,7 @@ _TOKEN: Final = re.compile(
 )
 _COMMENT_STEP: Final = re.compile(rb"([^()\\]*+(?:\\.[^()\\]*+)*+)([()]|\\?\Z)", re.DOTALL)
 _ESCAPE: Final = re.compile(rb"\\(.)", re.DOTALL)
-_GROUP_END: Final = Mailbox(None, None, None, None)
+_GROUP_END: Final = EnvelopeAddress(None, None, None, None)
 
 
 def envelope_of(fields: dict[bytes, bytes]) -> Envelope:
@@ -46,24 +46,24 @@ def _text(fields: dict[bytes, bytes], name: bytes) -> bytes | None:
     return None if value is None else value.replace(b"\r\n", b"").strip(b" \t")
 
 
-def _mailboxes(fields: dict[bytes, bytes], name: bytes) -> tuple[Mailbox, ...]:
+def _mailboxes(fields: dict[bytes, bytes], name: bytes) -> tuple[EnvelopeAddress, ...]:
     value = fields.get(name)
     return () if value is None else read_mailboxes(value.replace(b"\r\n", b""))
 
 
-def _reachable(mailboxes: tuple[Mailbox, ...]) -> tuple[Mailbox, ...]:
+def _reachable(mailboxes: tuple[EnvelopeAddress, ...]) -> tuple[EnvelopeAddress, ...]:
     """Return nothing if no item is a group or has an address, since a name alone cannot be answered."""
     return mailboxes if any(box.host is None or box.mailbox or box.host for box in mailboxes) else ()
 
 
-def read_mailboxes(text: bytes) -> tuple[Mailbox, ...]:
+def read_mailboxes(text: bytes) -> tuple[EnvelopeAddress, ...]:
     """Return the mailboxes of a list, with RFC 3501's marks at the begin and end of a group; at most 1,000.
 
     An item without @ has an empty host, because None would mean a group.
     """
     if match := _PLAIN.match(text):
         quoted, plain, local, host = match.groups()
-        return (Mailbox((plain.strip() if quoted is None else quoted) or None, None, local, host),)
+        return (EnvelopeAddress((plain.strip() if quoted is None else quoted) or None, None, local, host),)
     return _Reader(text).run()
 
 
@@ -72,7 +72,7 @@ class _Reader:
 
     def __init__(self, text: bytes) -> None:
         self.text = text
-        self.found: list[Mailbox] = []
+        self.found: list[EnvelopeAddress] = []
         self.in_group = False
         self.tokens = MAX_TOKENS
         self._next_item()
@@ -83,7 +83,7 @@ class _Reader:
         self.in_angle = False
         self.comment = b""
 
-    def run(self) -> tuple[Mailbox, ...]:
+    def run(self) -> tuple[EnvelopeAddress, ...]:
         text, position, size = self.text, 0, len(self.text)
         while position < size and len(self.found) < MAX_MAILBOXES and self.tokens > 0:
             self.tokens -= 1
@@ -129,7 +129,7 @@ class _Reader:
 
     def _begin_group(self) -> None:
         if not self.in_group:
-            self.found.append(Mailbox(None, None, b"".join(self.words).strip(), None))
+            self.found.append(EnvelopeAddress(None, None, b"".join(self.words).strip(), None))
             self.in_group = True
         self._next_item()
 
@@ -161,4 +161,4 @@ class _Reader:
             (index for index in range(len(address) - 1, -1, -1) if address[index] == b"@"), len(address)
         )
         local, host = b"".join(address[:at]), b"".join(address[at + 1 :])
-        self.found.append(Mailbox(name or None, route, local, host))
+        self.found.append(EnvelopeAddress(name or None, route, local, host))

@@ -33,7 +33,7 @@ _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _ESCAPE: Final = re.compile(rb"\\(.)", re.DOTALL)
 
 
-class Mailbox(NamedTuple):
+class HeaderMailbox(NamedTuple):
     """One mailbox: `local` without quotes and escapes, `domain` as written (or a literal in brackets)."""
 
     local: bytes
@@ -50,7 +50,7 @@ class Mailbox(NamedTuple):
 class AddressList:
     """The mailboxes of a list, including those in groups. `malformed` says why it is not a list, or is empty."""
 
-    mailboxes: tuple[Mailbox, ...]
+    mailboxes: tuple[HeaderMailbox, ...]
     malformed: str = ""
 
 
@@ -64,7 +64,7 @@ class Author:
     """
 
     fields: int
-    mailboxes: tuple[Mailbox, ...]
+    mailboxes: tuple[HeaderMailbox, ...]
     malformed: str = ""
     untidy: bool = False
     doubtful: bool = False
@@ -76,7 +76,7 @@ class Author:
         return tuple(found)
 
     @property
-    def only(self) -> Mailbox | None:
+    def only(self) -> HeaderMailbox | None:
         """Return the author if there is exactly one well-formed field with exactly one mailbox, or None."""
         if self.fields != 1 or len(self.mailboxes) != 1 or self.malformed or self.untidy:
             return None
@@ -106,11 +106,11 @@ def author(block: HeaderBlock) -> Author:
     if tidy and _has_one_reading(value, found):
         return Author(1, found)
     untidy = everybody(value) if tidy else read_untidy(value)
-    boxes = tuple(Mailbox(b"", domain) for domain in untidy.domains)
+    boxes = tuple(HeaderMailbox(b"", domain) for domain in untidy.domains)
     return Author(1, boxes, untidy=True, doubtful=untidy.doubtful)
 
 
-def _has_one_reading(value: bytes, found: tuple[Mailbox, ...]) -> bool:
+def _has_one_reading(value: bytes, found: tuple[HeaderMailbox, ...]) -> bool:
     """Return whether lenient readers of a well-formed field see the same authors.
 
     Some see encoded words before quotes and comments, or decode them within an address, where RFC 2047 section 5
@@ -161,7 +161,7 @@ def parse_address_list(
     """
     if len(text) > max_octets:
         return AddressList((), _TOO_LONG)
-    found: list[Mailbox] = []
+    found: list[HeaderMailbox] = []
     try:
         _read_list(_tokens(text, max_depth), found, max_mailboxes)
     except _Malformed as mistake:
@@ -169,8 +169,8 @@ def parse_address_list(
     return AddressList(tuple(found))
 
 
-def _together(values: Iterable[bytes]) -> tuple[tuple[Mailbox, ...], str]:
-    found: list[Mailbox] = []
+def _together(values: Iterable[bytes]) -> tuple[tuple[HeaderMailbox, ...], str]:
+    found: list[HeaderMailbox] = []
     malformed = ""
     left = MAX_OCTETS
     for value in values:
@@ -223,7 +223,7 @@ def _comment_end(text: bytes, position: int, max_depth: int) -> int:
     raise _Malformed("unbalanced comment")
 
 
-def _read_list(tokens: list[Token], found: list[Mailbox], max_mailboxes: int) -> None:
+def _read_list(tokens: list[Token], found: list[HeaderMailbox], max_mailboxes: int) -> None:
     """Split at commas outside of angle brackets and read each item (RFC 5322 address-list, obs-addr-list)."""
     item: list[Token] = []
     angle = group = False
@@ -252,7 +252,7 @@ def _read_list(tokens: list[Token], found: list[Mailbox], max_mailboxes: int) ->
     _read_item(item, found, max_mailboxes)
 
 
-def _read_item(item: list[Token], found: list[Mailbox], max_mailboxes: int) -> None:
+def _read_item(item: list[Token], found: list[HeaderMailbox], max_mailboxes: int) -> None:
     if not item:
         return
     kinds = [token.kind for token in item]
@@ -291,7 +291,7 @@ def _without_route(tokens: list[Token]) -> list[Token]:
     return tokens[colon + 1 :]
 
 
-def _mailbox(name: list[Token], addr_spec: list[Token]) -> Mailbox:
+def _mailbox(name: list[Token], addr_spec: list[Token]) -> HeaderMailbox:
     kinds = [token.kind for token in addr_spec]
     if kinds.count("@") != 1:
         raise _Malformed("not exactly one @ in an address")
@@ -301,7 +301,7 @@ def _mailbox(name: list[Token], addr_spec: list[Token]) -> Mailbox:
         [token.kind for token in domain] == ["literal"] or _dotted(domain, ("atom",))
     ):
         raise _Malformed("bad local part or domain")
-    return Mailbox(_joined(local), _joined(domain), b" ".join(token.text for token in name))
+    return HeaderMailbox(_joined(local), _joined(domain), b" ".join(token.text for token in name))
 
 
 def _dotted(tokens: list[Token], words: tuple[str, ...]) -> bool:

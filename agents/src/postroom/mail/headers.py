@@ -87,8 +87,8 @@ class HeaderBlock:
     def flaw(self) -> str:
         """Return why two readers could see different fields here, or "" (RFC 5322 section 2.2).
 
-        Separator lines of a mailbox file at the top are acceptable: they match no name, and whoever stores the message
-        drops them.
+        Separator lines of a mailbox file at the top are acceptable: they match no name, and the agent that stores the
+        message drops them.
         """
         keys = [field.key for field in self.fields]
         if b"" not in keys:

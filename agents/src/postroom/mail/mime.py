@@ -7,7 +7,7 @@ nothing is decoded here.
 import msgspec
 
 
-class Mailbox(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class EnvelopeAddress(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One address of an envelope field: name, source route, mailbox (local part), host. Groups are as in RFC 3501."""
 
     name: bytes | None
@@ -21,12 +21,12 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     date: bytes | None = None
     subject: bytes | None = None
-    from_: tuple[Mailbox, ...] = ()
-    sender: tuple[Mailbox, ...] = ()
-    reply_to: tuple[Mailbox, ...] = ()
-    to: tuple[Mailbox, ...] = ()
-    cc: tuple[Mailbox, ...] = ()
-    bcc: tuple[Mailbox, ...] = ()
+    from_: tuple[EnvelopeAddress, ...] = ()
+    sender: tuple[EnvelopeAddress, ...] = ()
+    reply_to: tuple[EnvelopeAddress, ...] = ()
+    to: tuple[EnvelopeAddress, ...] = ()
+    cc: tuple[EnvelopeAddress, ...] = ()
+    bcc: tuple[EnvelopeAddress, ...] = ()
     in_reply_to: bytes | None = None
     message_id: bytes | None = None
 

@@ -33,7 +33,7 @@ _TRAILING: Final = re.compile(rb"[ \t]*(?:\r\n|\Z)")
 Fields = dict[bytes, bytes]
 
 
-class Limits(NamedTuple):
+class ScanLimits(NamedTuple):
     """How much structure is examined."""
 
     depth: int = 50
@@ -42,7 +42,7 @@ class Limits(NamedTuple):
     work: int = 12  # searched octets, as a multiple of the message
 
 
-DEFAULT_LIMITS: Final = Limits()
+DEFAULT_LIMITS: Final = ScanLimits()
 
 
 class _Node:
@@ -60,7 +60,7 @@ class _Node:
         self.envelope: Envelope | None = None
 
 
-def scan(message: bytes, limits: Limits = DEFAULT_LIMITS, base: int = 0) -> tuple[Envelope, Part]:
+def scan(message: bytes, limits: ScanLimits = DEFAULT_LIMITS, base: int = 0) -> tuple[Envelope, Part]:
     """Return envelope and structure of a message. `base`: octets that will be served before its header.
 
     Offsets count from the first octet served: the message's own part starts at 0, and its body moves by `base`.
@@ -69,7 +69,7 @@ def scan(message: bytes, limits: Limits = DEFAULT_LIMITS, base: int = 0) -> tupl
 
 
 class _Scan:
-    def __init__(self, message: bytes, limits: Limits, base: int) -> None:
+    def __init__(self, message: bytes, limits: ScanLimits, base: int) -> None:
         self.message = message
         self.limits = limits
         self.base = base

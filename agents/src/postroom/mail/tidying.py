@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from postroom.mail.address import quoted_local
-from postroom.mail.headermailboxes import Mailbox, parse_address_list
+from postroom.mail.headermailboxes import HeaderMailbox, parse_address_list
 from postroom.mail.headers import Field
 from postroom.mail.headertext import UnsafeText, field
 from postroom.mail.phrases import tidy_phrase
@@ -35,8 +35,8 @@ def tidied(one: Field) -> bytes:
         return one.raw
 
 
-def _boxes(value: bytes) -> tuple[Mailbox, ...]:
-    """Return the mailboxes to write anew."""
+def _boxes(value: bytes) -> tuple[HeaderMailbox, ...]:
+    """Return the mailboxes to write back."""
     found = parse_address_list(value)
     if not found.malformed and not _is_ambiguous(value, len(found.mailboxes)):
         return ()
@@ -60,7 +60,7 @@ def _is_ambiguous(value: bytes, mailboxes: int) -> bool:
     )
 
 
-def _written(box: Mailbox) -> str:
+def _written(box: HeaderMailbox) -> str:
     local = quoted_local(box.local.decode("ascii"))
     name = box.name.replace(b" .", b".")
     return f"{tidy_phrase(name)}<{local}@{box.domain.decode('ascii')}>"

@@ -40,7 +40,7 @@ class MdaAgent(Agent[MdaConfig]):
             quotas=DirectoryQuotas(self._directory),
             remember_deliveries=config.remember_deliveries,
             on_fatal=service.fail,
-            tell=service.log.warning,
+            warn=service.log.warning,
         )
         self._deliverer = Deliverer(
             self._directory,
@@ -89,5 +89,5 @@ class MdaAgent(Agent[MdaConfig]):
 
 
 def main() -> None:
-    """Console script."""
+    """Run the console script."""
     run(MdaAgent)

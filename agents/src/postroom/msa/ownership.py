@@ -6,7 +6,7 @@ from postroom.contracts.auth import Login
 from postroom.contracts.directory import Directory
 from postroom.contracts.errors import MessageMalformed, SenderNotOwned
 from postroom.mail.address import Address, AddressError, parse_address, quoted_local
-from postroom.mail.headermailboxes import Mailbox, author, senders
+from postroom.mail.headermailboxes import HeaderMailbox, author, senders
 from postroom.mail.headers import HeaderBlock
 
 
@@ -45,13 +45,13 @@ class Ownership:
             raise MessageMalformed("Malformed Sender or Resent field")
         await self._check_all(login, (*found.mailboxes, *others.mailboxes))
 
-    async def _check_all(self, login: Login, mailboxes: Iterable[Mailbox]) -> None:
+    async def _check_all(self, login: Login, mailboxes: Iterable[HeaderMailbox]) -> None:
         for mailbox in mailboxes:
             if not await self.owns(login, address_of(mailbox)):
                 raise SenderNotOwned
 
 
-def address_of(mailbox: Mailbox) -> Address:
+def address_of(mailbox: HeaderMailbox) -> Address:
     """Return a header's mailbox as an address. Raises SenderNotOwned if SMTP cannot carry it."""
     try:
         local = quoted_local(mailbox.local.decode("ascii"))

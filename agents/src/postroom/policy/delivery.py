@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import groupby
 from typing import Final
 
-from postroom.policy.lookups import Lookups, Mx, Query, RecordType, Status
+from postroom.policy.lookups import Lookups, LookupStatus, Mx, Query, RecordType
 
 MAX_HOSTS: Final = 10  # exchanges that are used; a longer list is an error or an attack
 _FAMILY: Final = {"ipv4": RecordType.A, "ipv6": RecordType.AAAA}
@@ -32,9 +32,9 @@ def exchanges(domain: str) -> Lookups[tuple[Mx, ...]]:
     """Return the domain's MX records, or the domain itself if it has none. Raises NoRoute."""
     (answer,) = yield (Query(domain, RecordType.MX),)
     match answer.status:
-        case Status.TEMPORARY:
+        case LookupStatus.TEMPORARY:
             raise NoRoute(451, "4.4.3", f"name service error for {domain}, try again")
-        case Status.NXDOMAIN:
+        case LookupStatus.NXDOMAIN:
             raise NoRoute(550, "5.1.2", f"domain {domain} does not exist")
     found = answer.exchanges
     if len(found) == 1 and found[0].host in ("", "."):
@@ -70,7 +70,7 @@ def addresses(host: str, families: Sequence[str]) -> Lookups[tuple[str, ...]]:
     found = [names[turn] for turn in range(max(map(len, lists))) for names in lists if turn < len(names)]
     if found:
         return tuple(found)
-    if any(answer.status is Status.TEMPORARY for answer in answers):
+    if any(answer.status is LookupStatus.TEMPORARY for answer in answers):
         raise NoRoute(451, "4.4.3", f"name service error for {host}, try again")
     raise NoRoute(550, "5.4.4", f"mail server {host} has no address")
 

@@ -41,7 +41,7 @@ class Mx(NamedTuple):
     host: str
 
 
-class Status(Enum):
+class LookupStatus(Enum):
     """The outcome of a lookup."""
 
     FOUND = "found"
@@ -61,7 +61,7 @@ class Answer(NamedTuple):
     without a trailing dot; for MX `Mx` values. `authenticated` is the validating resolver's AD flag.
     """
 
-    status: Status
+    status: LookupStatus
     records: tuple[Record, ...] = ()
     authenticated: bool = False
 
@@ -83,7 +83,7 @@ class Answer(NamedTuple):
     @property
     def void(self) -> bool:
         """Return whether the answer counts as a void lookup (RFC 7208 section 4.6.4)."""
-        return self.status in (Status.NODATA, Status.NXDOMAIN)
+        return self.status in (LookupStatus.NODATA, LookupStatus.NXDOMAIN)
 
 
 Lookups: TypeAlias = Generator[tuple[Query, ...], tuple[Answer, ...], T]

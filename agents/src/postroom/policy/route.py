@@ -27,7 +27,7 @@ class Ask(Enum):
     ENTRY = "entry"
 
 
-class Need(NamedTuple):
+class RouteLookup(NamedTuple):
     """One look-up: a domain's name, or an address key."""
 
     what: Ask
@@ -61,7 +61,7 @@ class Reason(Enum):
     BAD_SRS = "bad-srs"  # an SRS address that is too old or not made by us
 
 
-class Step(NamedTuple):
+class RouteStep(NamedTuple):
     """One step: what applied to an address, and what it led to (addresses, a domain, a host or an account)."""
 
     reason: Reason
@@ -70,7 +70,7 @@ class Step(NamedTuple):
     sender: str = ""  # the envelope sender from here on, where the step changes it
 
 
-Via = tuple[Step, ...]
+Via = tuple[RouteStep, ...]
 # The last step as a plain tuple, behind the trail of the steps before it: nearly free for the many routes that
 # nobody asks about.
 Trail = tuple[Any, Reason, Address, tuple[str, ...], str] | None
@@ -81,7 +81,7 @@ def steps(trail: Trail) -> Via:
     found = []
     while trail is not None:
         before, reason, address, to, sender = trail
-        found.append(Step(reason, address, to, sender))
+        found.append(RouteStep(reason, address, to, sender))
         trail = before
     return tuple(reversed(found))
 
@@ -121,7 +121,7 @@ class Route(NamedTuple):
 
 
 Found = Domain | Entry | None
-Steps = Generator[Need, Found, Route]
+Steps = Generator[RouteLookup, Found, Route]
 
 
 class _Pending(NamedTuple):
@@ -149,7 +149,7 @@ def route(recipient: Address, host_name: str, may_relay: bool = False, trail: Tr
 
 
 class _Expansion:
-    """The addresses behind one recipient of ours, each looked at once."""
+    """The addresses that one local recipient leads to, each visited once."""
 
     def __init__(self, host_name: str) -> None:
         self._host_name = host_name
@@ -180,7 +180,7 @@ class _Expansion:
             refusal = RecipientDisabled() if self._disabled else NoSuchRecipient()
         return Route(tuple(self._found.values()), refusal, tuple(self._ends))
 
-    def _resolve(self, now: _Pending, domain: Domain) -> Generator[Need, Found, None]:
+    def _resolve(self, now: _Pending, domain: Domain) -> Generator[RouteLookup, Found, None]:
         """Resolve an address in a domain of ours by what the directory has for it."""
         now = _in_real_domain(now, domain)
         entry, now = yield from _entry(now, domain)
@@ -222,7 +222,7 @@ class _Expansion:
         owner = entry.owner if entry.kind is Kind.LIST else ""
         self._expand(now, _SHARED[entry.kind], entry.members, owner)
 
-    def _nobody(self, now: _Pending, domain: Domain) -> Generator[Need, Found, None]:
+    def _nobody(self, now: _Pending, domain: Domain) -> Generator[RouteLookup, Found, None]:
         """Go on with the catch-all of the domain, or with the host's postmaster."""
         reason, members = Reason.CATCH_ALL, domain.catch_all
         if not members and now.address.local.lower() == POSTMASTER:
@@ -234,12 +234,12 @@ class _Expansion:
         else:
             self._ends.append((now.trail, Reason.UNKNOWN, now.address, (), ""))
 
-    def _postmaster(self, address: Address) -> Generator[Need, Found, tuple[str, ...]]:
+    def _postmaster(self, address: Address) -> Generator[RouteLookup, Found, tuple[str, ...]]:
         """Return the host's own postmaster, which stands in for a domain's; nothing when there is none."""
         own = Address(POSTMASTER, self._host_name)
         if own.key == address.key:
             return ()
-        found = yield Need(Ask.ENTRY, own.key)
+        found = yield RouteLookup(Ask.ENTRY, own.key)
         return (own.key,) if found is not None else ()
 
     def _first_time(self, key: str, now: _Pending) -> bool:
@@ -264,8 +264,8 @@ _ELSEWHERE = (Hop.HOME, Reason.HOME)
 _SHARED = {Kind.ALIAS: Reason.ALIAS, Kind.LIST: Reason.LIST, Kind.TEAM: Reason.TEAM}
 
 
-def _domain(name: str) -> Generator[Need, Found, Domain | None]:
-    found = yield Need(Ask.DOMAIN, name)
+def _domain(name: str) -> Generator[RouteLookup, Found, Domain | None]:
+    found = yield RouteLookup(Ask.DOMAIN, name)
     assert found is None or isinstance(found, Domain)
     return found
 
@@ -278,14 +278,14 @@ def _in_real_domain(now: _Pending, domain: Domain) -> _Pending:
     return now._replace(address=real, trail=(now.trail, Reason.DOMAIN_ALIAS, now.address, (str(real),), ""))
 
 
-def _entry(now: _Pending, domain: Domain) -> Generator[Need, Found, tuple[Entry | None, _Pending]]:
+def _entry(now: _Pending, domain: Domain) -> Generator[RouteLookup, Found, tuple[Entry | None, _Pending]]:
     """Return the entry for the address itself, or else for the address without its detail.
 
     The detail stays in the address returned, since the mda files by it.
     """
     plain, _ = now.address.split_detail(domain.separator)
     for candidate in (now.address, plain) if plain is not now.address else (now.address,):
-        found = yield Need(Ask.ENTRY, candidate.key)
+        found = yield RouteLookup(Ask.ENTRY, candidate.key)
         assert found is None or isinstance(found, Entry)
         if found is None:
             continue

@@ -1,7 +1,7 @@
 """Search keys judged by rows alone. RFC 3501 section 6.4.4.
 
 A predicate answers True, False, or None for a message that rows cannot decide. `combined` builds the predicate of a
-tree from those of its leaves, so that whoever knows more of a message judges the same trees by more.
+tree from those of its leaves, so that a caller who knows more of a message can judge the same trees further.
 """
 
 from bisect import bisect_right

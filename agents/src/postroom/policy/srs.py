@@ -161,7 +161,7 @@ def _day_text(now: int) -> str:
 
 
 def _day_number(text: str) -> int:
-    places = [_ALPHABET.find(character) for character in text.lower()]
-    if len(places) != 2 or min(places) < 0:
+    digits = [_ALPHABET.find(character) for character in text.lower()]
+    if len(digits) != 2 or min(digits) < 0:
         raise NotSrs("malformed SRS day")
-    return places[0] << 5 | places[1]
+    return digits[0] << 5 | digits[1]

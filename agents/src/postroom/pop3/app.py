@@ -40,7 +40,7 @@ class Pop3Agent(Agent[Pop3Config]):
             open_accounts=service.share(config.open_accounts),
             quotas=DirectoryQuotas(self._directory),
             on_fatal=service.fail,
-            tell=service.log.warning,
+            warn=service.log.warning,
         )
         self._entrance = MaildropEntrance("pop3", self._auth, self._directory, self._store)
         self._conversations: set[Conversation] = set()

@@ -31,7 +31,7 @@ async def _retr_large(session: Pop3Session, number: int) -> bytes:
 
     Raises MessageLost before the reply has begun, and ConnectionAbortedError when the rest cannot be read.
     """
-    maildrop, body = session.maildrop, answers.Body()
+    maildrop, body = session.maildrop, answers.MultilineBody()
     size = maildrop.octets(number)
     if not await maildrop.piece(number, size - 1, size):
         raise MessageLost(f"mailbox='INBOX' message={number} is shorter than it was")
@@ -51,7 +51,7 @@ async def _retr_large(session: Pop3Session, number: int) -> bytes:
 async def _top(session: Pop3Session, arguments: tuple[bytes, ...]) -> bytes:
     """Read no more than TOP shows, and hold no more than a piece. Raises as `_retr_large` does."""
     number, lines = map(parse_number, arguments)
-    top, body = answers.Top(lines), answers.Body()
+    top, body = answers.Top(lines), answers.MultilineBody()
     octets = await session.maildrop.head(number, HEAD)
     read, size = len(octets), session.maildrop.octets(number)
     reply = answers.ok() + body.piece(top.piece(octets))

@@ -7,5 +7,5 @@ from postroom.queue.sqlite.admin import SqliteQueueAdmin
 
 
 def open_admin(root: str, run_directory: str = "") -> QueueAdmin:
-    """Return the view of all spools below the folder `root`; relays in `run_directory` hear of changes."""
+    """Return the view of all spools below the folder `root`; relays in `run_directory` are notified of changes."""
     return SqliteQueueAdmin(root, run_directory, time.time, time.monotonic)

@@ -160,5 +160,5 @@ def _schedule(config: RelayConfig) -> Schedule:
 
 
 def main() -> NoReturn:
-    """The console script."""
+    """Run the console script."""
     run(RelayAgent)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from postroom.runtime.config import Count, Seconds, Settings, check
+from postroom.runtime.config import Count, Port, Seconds, Settings, check
 
 
 class RelayConfig(Settings, frozen=True, kw_only=True):
@@ -21,8 +21,8 @@ class RelayConfig(Settings, frozen=True, kw_only=True):
     dkim_directory: str = "/etc/postroom/dkim"  # DOMAIN/SELECTOR.pem
     srs_secrets_file: str = ""  # one secret per line, newest first
     ca_file: str = ""  # "" is the system's trust store
-    smtp_port: int = 25
-    mx_ports: dict[str, int] = {}  # host name to port, where it is not smtp_port (sandbox, tests)
+    smtp_port: Port = 25
+    mx_ports: dict[str, Port] = {}  # host name to port, where it is not smtp_port (sandbox, tests)
     max_deliveries: Count = 100  # at the same time
     max_deliveries_per_destination: Count = 5
     lmtp_connections: Count = 10

@@ -9,13 +9,13 @@ from typing import Final
 
 from postroom.contracts.clock import Clock
 from postroom.contracts.errors import MailError
-from postroom.contracts.outbox import Claim, Content, MemoryContent, Outbox, Postponement
+from postroom.contracts.outbox import Claim, MemoryContent, Outbox, Postponement, QueuedContent
 from postroom.contracts.queue import Hop
 from postroom.couriers.parcel import Attempt, Parcel, Result, fault, unreadable
 from postroom.couriers.smtp import SmtpCourier
 from postroom.policy.retry import Schedule
 from postroom.relay.dispatch import Dispatcher, Lane
-from postroom.relay.judgement import AttemptTime, Verdict, judge, status_of
+from postroom.relay.judgement import AttemptTime, RecipientVerdict, judge, status_of
 from postroom.relay.parcels import ParcelMaker, Unfit
 from postroom.relay.reports import Reporter
 from postroom.runtime.log import Log
@@ -43,11 +43,11 @@ class Deliveries:
     """Carries out the deliveries that Dispatcher and LocalDelivery begin."""
 
     def __init__(self, services: DeliveryServices, schedule: Schedule, retired: Callable[[], None]) -> None:
-        """`retired` is called when a local claim is finished."""
+        """Build the deliveries. `retired` is called when a local claim is finished."""
         self._services = services
         self.schedule = schedule
         self._retired = retired
-        self._telling: set[asyncio.Task[None]] = set()
+        self._reporting: set[asyncio.Task[None]] = set()
         self.dispatcher: Dispatcher | None = None
 
     async def deliver(self, lane: Lane, claim: Claim) -> None:
@@ -72,7 +72,7 @@ class Deliveries:
         await self._finish(claim, attempt, verdicts, content or _EMPTY, began)
 
     async def _attempt(
-        self, lane: Lane, claim: Claim, content: Content, taken: dict[int, Result]
+        self, lane: Lane, claim: Claim, content: QueuedContent, taken: dict[int, Result]
     ) -> tuple[Attempt, bool]:
         """Return the attempt, and whether the destination was tried; `taken` collects results even if it breaks off."""
         services, dispatcher = self._services, self.dispatcher
@@ -93,7 +93,7 @@ class Deliveries:
         return attempt, True
 
     async def _send(
-        self, claim: Claim, content: Content, parcel: Parcel, taken: dict[int, Result]
+        self, claim: Claim, content: QueuedContent, parcel: Parcel, taken: dict[int, Result]
     ) -> Attempt:
         recipients = tuple((one.address, recipient_wishes(one.notify, one.orcpt)) for one in claim.recipients)
         message = claim.message
@@ -121,7 +121,7 @@ class Deliveries:
         verdicts = judge(part, [*taken.values()], when, self.schedule, durable=True)
         self._services.outbox.settle(part, [verdict.outcome for verdict in verdicts])
 
-    async def _seven_bit(self, claim: Claim, content: Content) -> Parcel | Reply | None:
+    async def _seven_bit(self, claim: Claim, content: QueuedContent) -> Parcel | Reply | None:
         try:
             return await self._services.maker.make_seven_bit(claim, content)
         except Unfit as unfit:
@@ -149,30 +149,35 @@ class Deliveries:
         if moved:
             services.log.info(f"{lane.destination}: {moved} more recipients deferred ({reply})")
 
-    def conclude_local(self, claim: Claim, attempt: Attempt, content: Content, began: float) -> None:
+    def conclude_local(self, claim: Claim, attempt: Attempt, content: QueuedContent, began: float) -> None:
         """Judge and settle one claim by the replies of the mda."""
         schedule = self.schedule
         if not attempt.reached:
             schedule = replace(schedule, minimum=LOCAL_PAUSE[0], maximum=LOCAL_PAUSE[1])
         when = AttemptTime(self._services.clock.now(), random.random())  # noqa: S311
         verdicts = judge(claim, attempt.results, when, schedule, durable=False)
-        if any(verdict.tell for verdict in verdicts):
+        if any(verdict.report for verdict in verdicts):
             task = asyncio.ensure_future(self._finish(claim, attempt, verdicts, content, began))
-            self._telling.add(task)
-            task.add_done_callback(self._telling.discard)
+            self._reporting.add(task)
+            task.add_done_callback(self._reporting.discard)
         else:
             self._settle(claim, attempt, verdicts, began)
         self._retired()
 
     async def _finish(
-        self, claim: Claim, attempt: Attempt, verdicts: list[Verdict], content: Content, began: float
+        self,
+        claim: Claim,
+        attempt: Attempt,
+        verdicts: list[RecipientVerdict],
+        content: QueuedContent,
+        began: float,
     ) -> None:
         """Report to the sender first, then settle: after a crash in between, the same report is known by its id."""
-        if any(verdict.tell for verdict in verdicts):
+        if any(verdict.report for verdict in verdicts):
             try:
                 if content is _EMPTY:
                     content = await self._services.outbox.load(claim)
-                await self._services.reporter.tell(claim, verdicts, content, self.schedule)
+                await self._services.reporter.report(claim, verdicts, content, self.schedule)
             except Exception as error:
                 if not isinstance(error, MailError):
                     self._services.log.error(
@@ -181,19 +186,21 @@ class Deliveries:
                 verdicts = self._untold(verdicts)
         self._settle(claim, attempt, verdicts, began)
 
-    def _untold(self, verdicts: list[Verdict]) -> list[Verdict]:
+    def _untold(self, verdicts: list[RecipientVerdict]) -> list[RecipientVerdict]:
         """Return the verdicts with their recipients kept in the queue until the report can be written."""
         now = self._services.clock.now()
         due = self.schedule.next_attempt(now, now, random.random())  # noqa: S311
-        return [verdict if verdict.tell is None else _kept(verdict, due) for verdict in verdicts]
+        return [verdict if verdict.report is None else _kept(verdict, due) for verdict in verdicts]
 
-    def _settle(self, claim: Claim, attempt: Attempt, verdicts: Sequence[Verdict], began: float) -> None:
+    def _settle(
+        self, claim: Claim, attempt: Attempt, verdicts: Sequence[RecipientVerdict], began: float
+    ) -> None:
         self._services.outbox.settle(claim, [verdict.outcome for verdict in verdicts])
         if self._services.log.enabled("info"):
             for verdict in verdicts:
                 self._log(claim, attempt, verdict, began)
 
-    def _log(self, claim: Claim, attempt: Attempt, verdict: Verdict, began: float) -> None:
+    def _log(self, claim: Claim, attempt: Attempt, verdict: RecipientVerdict, began: float) -> None:
         message, recipient = claim.message, verdict.recipient
         given = recipient.original
         original = f" orig_to=<{given}>," if given and given != recipient.address else ""
@@ -225,15 +232,15 @@ class Deliveries:
 
     async def stop(self) -> None:
         """Wait for reports that are being written."""
-        while self._telling:
-            await asyncio.wait(set(self._telling))
+        while self._reporting:
+            await asyncio.wait(set(self._reporting))
 
 
 def _nothing(claim: Claim, result: Result) -> Attempt:
     return Attempt([result] * len(claim.recipients))
 
 
-def _kept(verdict: Verdict, due: float) -> Verdict:
+def _kept(verdict: RecipientVerdict, due: float) -> RecipientVerdict:
     outcome = verdict.outcome._replace(
         due=due,
         host=verdict.result.host,

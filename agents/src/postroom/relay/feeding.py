@@ -11,7 +11,7 @@ from postroom.contracts.outbox import NOTHING_WANTED, Claim, Outbox, Partition, 
 from postroom.runtime.log import Log
 from postroom.runtime.service import where
 
-LOOK: Final = 5.0  # seconds after which a partition is looked at without news
+LOOK: Final = 5.0  # seconds after which a partition is checked even without news
 PAUSE: Final = 0.005  # seconds between two claims while much is under way: larger batches cost less
 TROUBLE: Final = 1.0  # seconds to wait after an error
 

@@ -14,14 +14,14 @@ from postroom.policy.retry import Schedule
 from postroom.wire.smtp.replies import Reply
 
 
-class Verdict(NamedTuple):
-    """The judgement on one recipient. `tell`: which report its sender gets."""
+class RecipientVerdict(NamedTuple):
+    """The judgement on one recipient. `report`: which report its sender gets."""
 
     recipient: ClaimedRecipient
     result: Result
     status: str  # sent, deferred, bounced or expired
     outcome: Outcome
-    tell: Action | None = None
+    report: Action | None = None
 
     @property
     def reply(self) -> Reply:
@@ -46,7 +46,7 @@ def status_of(reply: Reply) -> str:
 
 def judge(
     claim: Claim, results: Sequence[Result], attempt: AttemptTime, schedule: Schedule, *, durable: bool
-) -> list[Verdict]:
+) -> list[RecipientVerdict]:
     """Return verdicts in the order of the claim's recipients."""
     return [
         _judge(claim, recipient, result, attempt, schedule, durable)
@@ -61,17 +61,17 @@ def _judge(  # noqa: PLR0913, PLR0917
     attempt: AttemptTime,
     schedule: Schedule,
     durable: bool,
-) -> Verdict:
+) -> RecipientVerdict:
     reply = result.reply
     done = Outcome(recipient.number, None, durable=durable)
     if reply.code // 100 == 2:
-        return Verdict(recipient, result, "sent", done._replace(left=claim.hop is not Hop.MAILBOX))
+        return RecipientVerdict(recipient, result, "sent", done._replace(left=claim.hop is not Hop.MAILBOX))
     done = done._replace(left=True)
     if reply.permanent:
-        return Verdict(recipient, result, "bounced", done, Action.FAILED)
+        return RecipientVerdict(recipient, result, "bounced", done, Action.FAILED)
     now, arrived = attempt.now, claim.message.arrived
     if schedule.expired(now, arrived, claim.sender):
-        return Verdict(recipient, result, "expired", done, Action.FAILED)
+        return RecipientVerdict(recipient, result, "expired", done, Action.FAILED)
     warn = bool(claim.sender) and schedule.warning_due(now, arrived, recipient.warned)
     later = Outcome(
         recipient.number,
@@ -82,4 +82,4 @@ def _judge(  # noqa: PLR0913, PLR0917
         attempt.attempted,
         recipient.warned or warn,
     )
-    return Verdict(recipient, result, "deferred", later, Action.DELAYED if warn else None)
+    return RecipientVerdict(recipient, result, "deferred", later, Action.DELAYED if warn else None)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from postroom.contracts.errors import MailError
-from postroom.contracts.outbox import Claim, Content, MemoryContent
+from postroom.contracts.outbox import Claim, MemoryContent, QueuedContent
 from postroom.couriers.lmtp import Errand, LmtpLine
 from postroom.couriers.parcel import Attempt, Parcel, Result, fault, unreadable
 from postroom.relay.parcels import INLINE, ParcelMaker, Unfit
@@ -14,7 +14,7 @@ from postroom.wire.smtp.client import Outgoing
 
 _NOTHING: Final = MemoryContent(b"\r\n")
 
-Concluded = Callable[[Claim, Attempt, Content, float], None]
+Concluded = Callable[[Claim, Attempt, QueuedContent, float], None]
 
 
 class LocalDelivery:
@@ -24,7 +24,7 @@ class LocalDelivery:
         self,
         lines: list[LmtpLine],
         maker: ParcelMaker,
-        load: Callable[[Claim], Awaitable[Content]],
+        load: Callable[[Claim], Awaitable[QueuedContent]],
         conclude: Concluded,
         now: Callable[[], float],
     ) -> None:
@@ -33,7 +33,7 @@ class LocalDelivery:
         self._load = load
         self._conclude = conclude
         self._now = now
-        self._backlog: deque[tuple[Claim, Content, Parcel]] = deque()
+        self._backlog: deque[tuple[Claim, QueuedContent, Parcel]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped = False
         self.held = 0  # recipients that are claimed and not concluded
@@ -73,11 +73,11 @@ class LocalDelivery:
         else:
             self._enqueue(claim, content, parcel)
 
-    def _refuse(self, claim: Claim, content: Content, result: Result) -> None:
+    def _refuse(self, claim: Claim, content: QueuedContent, result: Result) -> None:
         self.held -= len(claim.recipients)
         self._conclude(claim, Attempt([result] * len(claim.recipients)), content, self._now())
 
-    def _enqueue(self, claim: Claim, content: Content, parcel: Parcel) -> None:
+    def _enqueue(self, claim: Claim, content: QueuedContent, parcel: Parcel) -> None:
         self._backlog.append((claim, content, parcel))
         if self._idle:
             line = self._idle.pop()

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from postroom.contracts.clock import Clock
 from postroom.contracts.errors import Unavailable
-from postroom.contracts.outbox import Claim, Content, MemoryContent
+from postroom.contracts.outbox import Claim, MemoryContent, QueuedContent
 from postroom.contracts.queue import Hop, Origin
 from postroom.couriers.parcel import Parcel
 from postroom.mail.headers import HeaderError, read_headers
@@ -50,7 +50,7 @@ class ParcelMaker:
         self._max_hops = max_hops
         self._known: OrderedDict[tuple[str, int], asyncio.Future[_Findings]] = OrderedDict()
 
-    def make_local(self, claim: Claim, content: Content) -> Parcel:
+    def make_local(self, claim: Claim, content: QueuedContent) -> Parcel:
         """Prepare a small message for a mailbox: nothing to sign, nothing to wait for. Raises Unfit."""
         if claim.message.origin in _REPAIRABLE:
             return self._parcel(claim, content, _examine(content, [], 0))
@@ -58,11 +58,11 @@ class ParcelMaker:
         eight_bit = not all(chunk.isascii() for chunk in content.chunks())
         return self._parcel(claim, content, _Findings(True, eight_bit, b""))
 
-    async def make(self, claim: Claim, content: Content) -> Parcel:
+    async def make(self, claim: Claim, content: QueuedContent) -> Parcel:
         """Prepare a message. Raises Unfit, Unavailable."""
         return self._parcel(claim, content, await self._findings(claim, content))
 
-    async def make_seven_bit(self, claim: Claim, content: Content) -> Parcel | None:
+    async def make_seven_bit(self, claim: Claim, content: QueuedContent) -> Parcel | None:
         """Prepare a message for a server without 8BITMIME (RFC 6152 section 3); None when we must not convert it.
 
         Mail from elsewhere stays as it is, since others may have signed it. Raises Unfit.
@@ -76,7 +76,7 @@ class ParcelMaker:
         signs = bool(claim.message.signing_domain) and claim.hop is not Hop.MAILBOX
         return self._parcel(claim, converted, await self._look(claim, converted, signs=signs))
 
-    def _parcel(self, claim: Claim, content: Content, findings: _Findings) -> Parcel:
+    def _parcel(self, claim: Claim, content: QueuedContent, findings: _Findings) -> Parcel:
         if (b"\n" + content.head.lower()).count(b"\nreceived:") > self._max_hops:
             raise Unfit(Reply(554, "5.4.6", f"more than {self._max_hops} hops: mail loops"))
         repairs = not findings.clean
@@ -89,7 +89,7 @@ class ParcelMaker:
             claim.message.id, size, findings.eight_bit, _behind(signature, source) if signature else source
         )
 
-    async def _findings(self, claim: Claim, content: Content) -> _Findings:
+    async def _findings(self, claim: Claim, content: QueuedContent) -> _Findings:
         signs = bool(claim.message.signing_domain) and claim.hop is not Hop.MAILBOX
         if not signs and content.size <= INLINE:
             return _examine(content, [], 0)
@@ -105,7 +105,7 @@ class ParcelMaker:
             self._known.pop(key, None)
             raise
 
-    async def _look(self, claim: Claim, content: Content, *, signs: bool) -> _Findings:
+    async def _look(self, claim: Claim, content: QueuedContent, *, signs: bool) -> _Findings:
         keys = await self._signing_keys(claim) if signs else []
         try:
             now = int(self._clock.now())
@@ -127,7 +127,7 @@ class ParcelMaker:
             raise Unfit(Reply(451, "4.3.5", "the signature cannot be made now")) from error
 
 
-def _examine(content: Content, keys: list[SigningKey], now: int) -> _Findings:
+def _examine(content: QueuedContent, keys: list[SigningKey], now: int) -> _Findings:
     """Check and sign a message in one pass. Raises HeaderError, Unavailable."""
     check, body = LineCheck(), BodyHash()
     for number, chunk in enumerate(content.chunks()):
@@ -145,7 +145,7 @@ def _examine(content: Content, keys: list[SigningKey], now: int) -> _Findings:
     return _Findings(check.clean, not check.ascii, signature)
 
 
-def _seven_bit(content: Content) -> Content:
+def _seven_bit(content: QueuedContent) -> QueuedContent:
     """Return the message in 7 bits. Raises Unconvertible, HeaderError, Unavailable."""
     whole = seven_bit(b"".join(repaired(content.chunks())))
     start = read_headers(whole).body_offset
@@ -156,5 +156,5 @@ def _behind(signature: bytes, source: Callable[[], Iterable[bytes]]) -> Callable
     return lambda: chain((signature,), source())
 
 
-def _repairing(content: Content) -> Callable[[], Iterable[bytes]]:
+def _repairing(content: QueuedContent) -> Callable[[], Iterable[bytes]]:
     return lambda: repaired(content.chunks())

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, Protocol
 
 from postroom.contracts.clock import Clock
 from postroom.contracts.errors import MailError
-from postroom.contracts.outbox import Claim, Content
+from postroom.contracts.outbox import Claim, QueuedContent
 from postroom.contracts.queue import Intake, Origin, QueuedMessage, QueuedRecipient
 from postroom.mail import dsn
 from postroom.mail.address import Address, AddressError, parse_path
@@ -16,7 +16,7 @@ from postroom.mail.ids import queue_id
 from postroom.policy import authres
 from postroom.policy.retry import Schedule
 from postroom.policy.trace import date
-from postroom.relay.judgement import Verdict, status_of
+from postroom.relay.judgement import RecipientVerdict, status_of
 from postroom.runtime.log import Log
 
 # The `client` of reports to the postmaster: when one of those fails, no report follows.
@@ -50,13 +50,13 @@ class Reporter:
         self._log = log
         self._host = host_name
 
-    async def tell(
-        self, claim: Claim, verdicts: Sequence[Verdict], content: Content, schedule: Schedule
+    async def report(
+        self, claim: Claim, verdicts: Sequence[RecipientVerdict], content: QueuedContent, schedule: Schedule
     ) -> None:
         """Report what happened to a claim's recipients. Raises Unavailable: the report has to be written later."""
         for action in Action:
             concerned = [
-                verdict for verdict in verdicts if verdict.tell is action and _wanted(verdict, action)
+                verdict for verdict in verdicts if verdict.report is action and _wanted(verdict, action)
             ]
             if not concerned:
                 continue
@@ -85,8 +85,8 @@ class Reporter:
         self,
         claim: Claim,
         action: Action,
-        verdicts: Sequence[Verdict],
-        content: Content,
+        verdicts: Sequence[RecipientVerdict],
+        content: QueuedContent,
         schedule: Schedule,
         addressee: _Addressee,
     ) -> None:
@@ -165,7 +165,7 @@ class Reporter:
             draft.discard()
 
 
-def _body(content: Content) -> bytes | None:
+def _body(content: QueuedContent) -> bytes | None:
     """Return the body, or None when it cannot be read: then the report is sent without it."""
     try:
         return b"".join(content.chunks())[len(content.head) :]
@@ -173,13 +173,13 @@ def _body(content: Content) -> bytes | None:
         return None
 
 
-def _wanted(verdict: Verdict, action: Action) -> bool:
+def _wanted(verdict: RecipientVerdict, action: Action) -> bool:
     """Return whether NOTIFY asks for this report. RFC 3461 section 4.1."""
     wishes = verdict.recipient.notify.upper().split(",")
     return wishes == [""] or ("FAILURE" if action is Action.FAILED else "DELAY") in wishes
 
 
-def _reported(verdict: Verdict) -> ReportedRecipient:
+def _reported(verdict: RecipientVerdict) -> ReportedRecipient:
     """Describe one recipient: in the server's words if it gave any, else in ours, without a reply code."""
     recipient, result = verdict.recipient, verdict.result
     status, note = status_of(result.reply), ""
@@ -191,7 +191,7 @@ def _reported(verdict: Verdict) -> ReportedRecipient:
     return ReportedRecipient(recipient.address, status, said, host, recipient.original, recipient.orcpt, note)
 
 
-def _identity(claim: Claim, action: Action, verdicts: Sequence[Verdict]) -> str:
+def _identity(claim: Claim, action: Action, verdicts: Sequence[RecipientVerdict]) -> str:
     """Return the id of a report: the same for the same report, so that a crash before settling cannot send it twice."""
     numbers = ",".join(str(verdict.recipient.number) for verdict in verdicts)
     digest = hashlib.sha256(f"{claim.message.id} {action.value} {numbers}".encode()).digest()

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta
 
 Count = Annotated[int, Meta(ge=1)]
+Port = Annotated[int, Meta(ge=1, le=65_535)]
 Seconds = Annotated[float, Meta(gt=0)]
 Workers = Annotated[int, Meta(ge=0, le=64)]
 

@@ -11,7 +11,7 @@ from typing import Final
 import dns.message
 import dns.rdtypes.ANY.SOA
 
-from postroom.policy.lookups import Answer, Query, Status
+from postroom.policy.lookups import Answer, LookupStatus, Query
 
 LONGEST: Final = 60.0  # seconds
 MOST: Final = 2000  # answers
@@ -32,7 +32,7 @@ class DnsCache:
 
     def keep(self, query: Query, answer: Answer, seconds: float) -> None:
         """Cache an answer. When the cache is full the oldest is dropped."""
-        if seconds <= 0 or answer.status is Status.TEMPORARY or _size(answer) > LARGEST:
+        if seconds <= 0 or answer.status is LookupStatus.TEMPORARY or _size(answer) > LARGEST:
             return
         self._known[query] = self._steady() + min(seconds, LONGEST), answer
         self._known.move_to_end(query)

@@ -22,7 +22,7 @@ import dns.rdtypes.ANY.MX
 import dns.rdtypes.ANY.TXT
 import dns.rrset
 
-from postroom.policy.lookups import Answer, Mx, Query, Record, Status
+from postroom.policy.lookups import Answer, LookupStatus, Mx, Query, Record
 from postroom.runtime.dns_cache import DnsCache, lifetime
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ class Resolver:
         try:
             name = dns.name.from_text(query.name)
         except dns.exception.DNSException:
-            return Answer(Status.NXDOMAIN)
+            return Answer(LookupStatus.NXDOMAIN)
         request = dns.message.make_query(name, query.type.value, use_edns=0, want_dnssec=True, payload=1232)
         request.flags |= dns.flags.AD
         for seconds in TRY_SECONDS:
@@ -58,16 +58,16 @@ class Resolver:
             except (dns.exception.DNSException, OSError, EOFError):
                 continue
             answer = self._answer(query, reply)
-            self._answers.keep(query, answer, lifetime(reply, found=answer.status is Status.FOUND))
+            self._answers.keep(query, answer, lifetime(reply, found=answer.status is LookupStatus.FOUND))
             return answer
-        return Answer(Status.TEMPORARY)
+        return Answer(LookupStatus.TEMPORARY)
 
     def _answer(self, query: Query, reply: dns.message.Message) -> Answer:
         authenticated = self._trusted and bool(reply.flags & dns.flags.AD)
         if reply.rcode() == dns.rcode.NXDOMAIN:
-            return Answer(Status.NXDOMAIN, authenticated=authenticated)
+            return Answer(LookupStatus.NXDOMAIN, authenticated=authenticated)
         if reply.rcode() != dns.rcode.NOERROR:
-            return Answer(Status.TEMPORARY)
+            return Answer(LookupStatus.TEMPORARY)
         wanted = dns.rdatatype.from_text(query.type.value)
         records = tuple(
             _record(query.type.value, data)
@@ -75,7 +75,7 @@ class Resolver:
             if rrset.rdtype == wanted
             for data in rrset
         )
-        return Answer(Status.FOUND if records else Status.NODATA, records, authenticated)
+        return Answer(LookupStatus.FOUND if records else LookupStatus.NODATA, records, authenticated)
 
     async def run(
         self, steps: Generator[tuple[Query, ...], tuple[Answer, ...], T], seconds: float = 20.0
@@ -97,7 +97,7 @@ class Resolver:
 
     async def _together(self, queries: tuple[Query, ...], seconds: float) -> tuple[Answer, ...]:
         if seconds <= 0:
-            return tuple(Answer(Status.TEMPORARY) for _ in queries)
+            return tuple(Answer(LookupStatus.TEMPORARY) for _ in queries)
         asked = [asyncio.ensure_future(self.lookup(query)) for query in queries]
         if asked:
             await asyncio.wait(asked, timeout=seconds)
@@ -107,7 +107,7 @@ class Resolver:
                 answers.append(task.result())
             else:
                 task.cancel()
-                answers.append(Answer(Status.TEMPORARY))
+                answers.append(Answer(LookupStatus.TEMPORARY))
         return tuple(answers)
 
 

@@ -30,7 +30,7 @@ def workers_in(capacity: Capacity) -> int:
 
 
 def reason(capacity: Capacity) -> str:
-    """Return the line that tells an operator what was chosen, and why."""
+    """Return a line for the operator: what was chosen, and why."""
     count = workers_in(capacity)
     own = "" if capacity.own_mib is None else f", {capacity.own_mib} MiB for this service"
     return f"workers: {count} for {capacity.cores} cores and {capacity.host_mib} MiB of memory{own}"

@@ -31,9 +31,8 @@ EXTENSIONS: Final = (
     Extension(lambda _: "8BITMIME", mail={"BODY": parameters.body}),  # RFC 6152
     Extension(lambda _: "PIPELINING"),  # RFC 2920
     Extension(lambda _: "ENHANCEDSTATUSCODES"),  # RFC 2034
-    Extension(  # RFC 3207
-        lambda _: "STARTTLS", offered=lambda listener, secured: listener.starttls and not secured
-    ),
+    # RFC 3207.
+    Extension(lambda _: "STARTTLS", offered=lambda listener, secured: listener.starttls and not secured),
     Extension(  # RFC 4954
         lambda _: " ".join(("AUTH", *sasl.MECHANISMS)),
         mail={"AUTH": parameters.unused},

@@ -11,7 +11,18 @@ from postroom.contracts.errors import NoSuchRecipient
 from postroom.contracts.queue import Hop, QueuedRecipient
 from postroom.mail.address import Address, AddressError, parse_path
 from postroom.policy.delivery import literal
-from postroom.policy.route import POSTMASTER, Ask, Destination, Reason, Route, Step, Steps, Trail, Via, route
+from postroom.policy.route import (
+    POSTMASTER,
+    Ask,
+    Destination,
+    Reason,
+    Route,
+    RouteStep,
+    Steps,
+    Trail,
+    Via,
+    route,
+)
 from postroom.policy.srs import Rewriter, SrsError
 from postroom.runtime.config import ConfigError
 
@@ -77,7 +88,7 @@ class DirectoryRouter:
         for one in found.route.destinations:
             row, via = _row(one, found.given, sender, found.rewritten), one.via
             if one.forwarded and row.sender is not None and row.sender != one.sender:
-                via = (*via, Step(Reason.SRS, one.address, (one.host,), row.sender))
+                via = (*via, RouteStep(Reason.SRS, one.address, (one.host,), row.sender))
             explained.append(Explained(row, via))
         return found.route, tuple(explained)
 
@@ -132,7 +143,7 @@ class DirectoryRouter:
             return result
 
     def _returned(self, rewriter: Rewriter, address: Address) -> Route:
-        """Lead mail to an address that SRS has made back to the first sender."""
+        """Resolve an address that SRS has made to the original sender."""
         try:
             target = parse_path(rewriter.reverse(str(address), int(self._clock.now())))
         except (SrsError, AddressError):

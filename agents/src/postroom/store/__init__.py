@@ -6,6 +6,6 @@ No protocol words. RFC 3501, RFC 7162, RFC 6154.
 
 from postroom.store.quotas import DirectoryQuotas
 from postroom.store.sqlite.engine import SqliteStore, open_store
-from postroom.store.sqlite.news import News, Notices, Silence
+from postroom.store.sqlite.news import News, NoNotices, Notices
 
-__all__ = ["DirectoryQuotas", "News", "Notices", "Silence", "SqliteStore", "open_store"]
+__all__ = ["DirectoryQuotas", "News", "NoNotices", "Notices", "SqliteStore", "open_store"]

@@ -73,7 +73,7 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class AuthReply:
     """OK, FAIL or CONT from a server. Parameters without a value have an empty one."""
 
     verb: str
@@ -86,23 +86,23 @@ Command = Version | ClientPid | AuthRequest | Continuation | Cancel
 
 
 def escape(octets: bytes) -> bytes:
-    """A parameter as it may stand in a line."""
+    """Escape a parameter for use in a line."""
     return _SPECIAL.sub(lambda found: _TO_ESCAPE[found[0]], octets)
 
 
 def unescape(octets: bytes) -> bytes:
-    """The parameter that was escaped."""
+    """Return the parameter that was escaped."""
     return _ESCAPED.sub(lambda found: _FROM_ESCAPE.get(found[1], found[1]), octets)
 
 
 def line(*parameters: str | bytes) -> bytes:
-    """A whole line of these parameters, escaped."""
+    """Return a whole line of these parameters, escaped."""
     encoded = (part.encode("utf-8", "replace") if isinstance(part, str) else part for part in parameters)
     return b"\t".join(map(escape, encoded)) + b"\n"
 
 
 def server_handshake(pid: int, connection: int, cookie: str, mechanisms: Iterable[str]) -> bytes:
-    """What a server says first. `cookie`: 128 bits in hex."""
+    """Return what a server sends first. `cookie`: 128 bits in hex."""
     offered = b"".join(line("MECH", name, "plaintext") for name in mechanisms)
     head = line("VERSION", str(MAJOR), str(MINOR)) + offered
     return (
@@ -111,12 +111,12 @@ def server_handshake(pid: int, connection: int, cookie: str, mechanisms: Iterabl
 
 
 def client_handshake(pid: int) -> bytes:
-    """What a client says first."""
+    """Return what a client sends first."""
     return line("VERSION", str(MAJOR), str(MINOR)) + line("CPID", str(pid))
 
 
 def auth_request(request: AuthRequest) -> bytes:
-    """AUTH as a client sends it; `resp` comes last, as the protocol demands."""
+    """Return AUTH as a client sends it; `resp` comes last, as the protocol demands."""
     parameters = ["AUTH", str(request.id), request.mechanism, f"service={request.service}"]
     parameters += [f"rip={request.client}"] if request.client else []
     parameters += [f"session={request.session}"] if request.session else []
@@ -127,19 +127,19 @@ def auth_request(request: AuthRequest) -> bytes:
 
 
 def continuation(request_id: int, response: bytes) -> bytes:
-    """CONT, of either side."""
+    """Return CONT, of either side."""
     return line("CONT", str(request_id), b64encode(response))
 
 
 def ok(request_id: int, user: str, account: str) -> bytes:
-    """OK. `account` is an extra parameter: others ignore it, our client needs no second look-up."""
+    """Return OK. `account` is an extra parameter: others ignore it, our client needs no second look-up."""
     return line("OK", str(request_id), f"user={user}", f"account={account}")
 
 
 def fail(
     request_id: int, user: str = "", *, code: str = "", reason: str = "", throttled: bool = False
 ) -> bytes:
-    """FAIL. `code` is one of the protocol's (temp_fail, authz_fail); `throttled` an extra for our client."""
+    """Return FAIL. `code` is one of the protocol's (temp_fail, authz_fail); `throttled` an extra for our client."""
     parameters = ["FAIL", str(request_id)]
     parameters += [
         f"{name}={value}" for name, value in (("user", user), ("code", code), ("reason", reason)) if value
@@ -148,7 +148,7 @@ def fail(
 
 
 def read_command(octets: bytes) -> Command:
-    """A client's line (without LF). Raises ProtocolError."""
+    """Parse a client's line (without LF). Raises ProtocolError."""
     verb, *rest = octets.split(b"\t")
     if verb == b"AUTH" and len(rest) >= 2:
         return _auth(rest)
@@ -164,15 +164,15 @@ def read_command(octets: bytes) -> Command:
     raise ProtocolError("unknown command or missing parameters")
 
 
-def read_reply(octets: bytes) -> Reply | Version | None:
-    """A server's line (without LF); None for what a client may ignore. Raises ProtocolError."""
+def read_reply(octets: bytes) -> AuthReply | Version | None:
+    """Parse a server's line (without LF); return None for what a client may ignore. Raises ProtocolError."""
     verb, *rest = octets.split(b"\t")
     if verb == b"VERSION" and len(rest) >= 2:
         return Version(_number(rest[0]), _number(rest[1]))
     if verb in {b"OK", b"FAIL"} and rest:
-        return Reply(verb.decode(), _number(rest[0]), _parameters(rest[1:]))
+        return AuthReply(verb.decode(), _number(rest[0]), _parameters(rest[1:]))
     if verb == b"CONT" and len(rest) == 2:
-        return Reply("CONT", _number(rest[0]), challenge=_decoded(rest[1])[0])
+        return AuthReply("CONT", _number(rest[0]), challenge=_decoded(rest[1])[0])
     if verb in {b"SPID", b"CUID", b"COOKIE", b"MECH", b"DONE"}:
         return None
     raise ProtocolError("unknown reply or missing parameters")
@@ -183,10 +183,10 @@ def _auth(rest: list[bytes]) -> AuthRequest:
         raise ProtocolError("malformed mechanism name")
     number, mechanism = _number(rest[0]), rest[1].upper().decode()
     response, fault, before = None, "", rest[2:]
-    for place, parameter in enumerate(rest[2:]):
+    for index, parameter in enumerate(rest[2:]):
         if parameter.startswith(b"resp="):  # the last one; what follows is ignored
             response, fault = _decoded(parameter[5:])
-            before = rest[2 : 2 + place]
+            before = rest[2 : 2 + index]
             break
     known = _parameters(before)
     secured = "secured" in known or known.get("transport", "").lower() in {"tls", "trusted"}

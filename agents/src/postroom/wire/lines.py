@@ -9,7 +9,7 @@ class LineBuffer:
     """Octets in as they come, whole lines out. Holds at most one read beyond the longest line."""
 
     def __init__(self, terminator: bytes, maximum: int) -> None:
-        """`maximum` counts the octets of a line without its terminator."""
+        """Start empty. `maximum` counts the octets of a line without its terminator."""
         self._terminator = terminator
         self._maximum = maximum
         self._unread = bytearray()
@@ -23,7 +23,7 @@ class LineBuffer:
         self._unread += octets
 
     def next_line(self) -> bytes | None:
-        """The next line without its terminator, or None until more is fed. Raises LineTooLong."""
+        """Return the next line without its terminator, or None until more is fed. Raises LineTooLong."""
         end = self._unread.find(self._terminator, self._start)
         length = (len(self._unread) if end < 0 else end) - self._start
         if length > self._maximum + (len(self._terminator) - 1 if end < 0 else 0):
@@ -40,6 +40,6 @@ class LineBuffer:
         return len(self._unread) - self._start
 
     def clear(self) -> None:
-        """Forget what is unread: nothing said before TLS may count after it."""
+        """Forget what is unread: nothing received before TLS may count after it."""
         self._unread.clear()
         self._start = 0

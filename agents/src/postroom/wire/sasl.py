@@ -53,7 +53,7 @@ class Asking:
     name: bytes | None = None
 
     def answered(self, response: bytes) -> "Asking | Finished":
-        """The next step after the client's decoded response. Raises SaslError."""
+        """Return the next step after the client's decoded response. Raises SaslError."""
         if self.mechanism == "PLAIN":
             return _finished("PLAIN", response)
         if self.name is None:
@@ -75,14 +75,14 @@ def begin(mechanism: str, initial: bytes | None = None) -> Asking | Finished:
 
 
 def offered(mechanism: str) -> bool:
-    """Whether the mechanism is one of ours, in any case of its letters."""
+    """Return whether the mechanism is one of ours, in any case of its letters."""
     return mechanism.upper() in MECHANISMS
 
 
 def begin_encoded(mechanism: str, initial: bytes | None) -> Asking | Finished:
     """Start an exchange with the initial response as it came on the line.
 
-    A mechanism that is not offered is told for what it is, whatever its response looks like. Raises UnknownMechanism,
+    A mechanism that is not offered is reported as unknown, whatever its response looks like. Raises UnknownMechanism,
     SaslError.
     """
     if not offered(mechanism):
@@ -91,7 +91,7 @@ def begin_encoded(mechanism: str, initial: bytes | None) -> Asking | Finished:
 
 
 def decode_line(line: bytes) -> bytes:
-    """The octets of a response line (without CR LF), strict base64 (RFC 4648 section 3.3).
+    """Decode a response line (without CR LF) by strict base64 (RFC 4648 section 3.3).
 
     Raises Cancelled for `*`, SaslError for what is not base64 or is too long.
     """
@@ -106,17 +106,17 @@ def decode_line(line: bytes) -> bytes:
 
 
 def decode_initial(argument: bytes) -> bytes:
-    """An initial response, where `=` is the empty one (RFC 4954 section 4, RFC 4959 section 3)."""
+    """Decode an initial response, where `=` is the empty one (RFC 4954 section 4, RFC 4959 section 3)."""
     return b"" if argument == b"=" else decode_line(argument)
 
 
 def encode_line(octets: bytes) -> bytes:
-    """A challenge or response as base64, without CR LF."""
+    """Encode a challenge or response as base64, without CR LF."""
     return b64encode(octets)
 
 
 def plain_message(name: str, password: str, authorization: str = "") -> bytes:
-    """A PLAIN message. Raises SaslError for empty or over-long parts, and for NUL inside one."""
+    """Make a PLAIN message. Raises SaslError for empty or over-long parts, and for NUL inside one."""
     message = "\0".join((authorization, name, password)).encode("utf-8", "surrogateescape")
     parse_plain(message)
     return message

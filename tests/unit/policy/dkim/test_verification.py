@@ -15,7 +15,7 @@ from postroom.policy.dkim import DkimResult, Verification, sign_message, verify
 from postroom.policy.dkim.keys import parse_key_record
 from postroom.policy.dkim.signature import parse_signature
 from postroom.policy.dkim.taglist import TagError, parse_tags
-from postroom.policy.lookups import Query, RecordType, Status, answer_with
+from postroom.policy.lookups import LookupStatus, Query, RecordType, answer_with
 
 NOW = 1_790_000_000
 NAME = ("r2026._domainkey.alpha.example", "TXT")
@@ -109,7 +109,9 @@ def test_the_example_of_rfc_8463() -> None:
     def resolve(_query):
         from postroom.policy.lookups import Answer
 
-        return Answer(Status.FOUND, (b"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",))
+        return Answer(
+            LookupStatus.FOUND, (b"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",)
+        )
 
     (found,) = answer_with(verify(message, now=NOW), resolve)
     assert found.result is DkimResult.PASS
@@ -267,7 +269,7 @@ def test_rsa_keys_of_bad_size_are_refused(zone, rsa_key, bits) -> None:
 
 def test_a_dns_failure_is_temporary(rsa_key, zone) -> None:
     signed = sign_message(MESSAGE, [rsa_key], now=NOW) + MESSAGE
-    assert verdict(signed, zone, {NAME: Status.TEMPORARY}).result is DkimResult.TEMPERROR
+    assert verdict(signed, zone, {NAME: LookupStatus.TEMPORARY}).result is DkimResult.TEMPERROR
 
 
 def test_a_strict_key_serves_no_subdomain(rsa_key, zone) -> None:

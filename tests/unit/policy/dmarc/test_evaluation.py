@@ -5,7 +5,7 @@ from postroom.mail.headermailboxes import author
 from postroom.mail.headers import read_headers
 from postroom.policy.dkim import DkimResult, DkimVerdict
 from postroom.policy.dmarc import DmarcResult, DmarcVerdict, Policy, evaluate
-from postroom.policy.lookups import Mx, Status, answer_with
+from postroom.policy.lookups import LookupStatus, Mx, answer_with
 from postroom.policy.spf import SpfResult, SpfVerdict
 
 REJECT = b"v=DMARC1; p=reject"
@@ -144,7 +144,7 @@ def test_psd_n_parts_a_department_from_its_company(zone) -> None:
 
 
 def test_a_dns_failure_for_the_policy_is_temporary(zone) -> None:
-    found = judged(zone, {("_dmarc.alpha.example", "TXT"): Status.TEMPORARY}, spf=spf("alpha.example"))
+    found = judged(zone, {("_dmarc.alpha.example", "TXT"): LookupStatus.TEMPORARY}, spf=spf("alpha.example"))
     assert (found.result, found.disposition) == (DmarcResult.TEMPERROR, Policy.NONE)
 
 
@@ -152,8 +152,8 @@ def test_x27_a_sender_cannot_make_a_failure_temporary(zone) -> None:
     """Name servers that the sender chose do not count, however they fail."""
     rows = {
         "alpha.example": REJECT,
-        ("_dmarc.evil.test", "TXT"): Status.TEMPORARY,
-        ("_dmarc.evil.example", "TXT"): Status.TEMPORARY,
+        ("_dmarc.evil.test", "TXT"): LookupStatus.TEMPORARY,
+        ("_dmarc.evil.example", "TXT"): LookupStatus.TEMPORARY,
     }
     of_dkim = [dkim("evil.test"), dkim("evil.example"), dkim("evil.test", DkimResult.TEMPERROR)]
     found = judged(zone, rows, spf=spf("evil.test", SpfResult.TEMPERROR), dkim=of_dkim)

@@ -2,7 +2,7 @@
 
 import pytest
 from postroom.policy.dmarc import organizational_domain
-from postroom.policy.lookups import Status, answer_with
+from postroom.policy.lookups import LookupStatus, answer_with
 
 PLAIN, PSD, ORG = [b"v=DMARC1; p=none"], [b"v=DMARC1; p=none; psd=y"], [b"v=DMARC1; p=none; psd=n"]
 
@@ -50,7 +50,7 @@ def test_every_length_ends_at_the_top(zone, labels) -> None:
         ({}, "a.mail.example.com"),
         ({"example_com": PLAIN + PLAIN}, "a.mail.example.com"),
         ({"example_com": [b"other", *PLAIN]}, "example.com"),
-        ({"mail_example_com": ORG, "example_com": Status.TEMPORARY}, "mail.example.com"),
+        ({"mail_example_com": ORG, "example_com": LookupStatus.TEMPORARY}, "mail.example.com"),
     ],
 )
 def test_selection(zone, records, expected) -> None:

@@ -3,7 +3,7 @@
 from ipaddress import ip_address
 
 import pytest
-from postroom.policy.lookups import Mx, Query, Status, answer_with
+from postroom.policy.lookups import LookupStatus, Mx, Query, answer_with
 from postroom.policy.spf import Identity, SpfResult, SpfVerdict, check_sender
 
 INSIDE, OUTSIDE, INSIDE6 = "192.0.2.3", "198.51.100.9", "2001:db8::cb01"
@@ -28,7 +28,7 @@ RESULTS = [
     ({"example.com": b"v=spf1"}, "neutral"),
     ({"example.com": b"V=sPf1 -ALL"}, "fail"),
     ({"example.com": [b"v=spf1 -all", b"v=spf1 +all"]}, "permerror"),
-    ({("example.com", "TXT"): Status.TEMPORARY}, "temperror"),
+    ({("example.com", "TXT"): LookupStatus.TEMPORARY}, "temperror"),
     # 4.6.1 terms, 4.6.2 qualifiers, 4.7 default
     ({"example.com": b"v=spf1 ip4:10.0.0.0/8   -all  "}, "fail"),
     ({"example.com": b"v=spf1\tall"}, "none"),
@@ -53,7 +53,10 @@ RESULTS = [
     ({"example.com": b"v=spf1 include:b.example -all", "b.example": b"v=spf1"}, "fail"),
     ({"example.com": b"v=spf1 include:b.example all", "b.example": b"v=spf1 moo"}, "permerror"),
     ({"example.com": b"v=spf1 include:b.example all", "b.example": b"other"}, "permerror"),
-    ({"example.com": b"v=spf1 include:b.example all", ("b.example", "TXT"): Status.TEMPORARY}, "temperror"),
+    (
+        {"example.com": b"v=spf1 include:b.example all", ("b.example", "TXT"): LookupStatus.TEMPORARY},
+        "temperror",
+    ),
     ({"example.com": b"v=spf1 include"}, "permerror"),
     ({"example.com": b"v=spf1 include:"}, "permerror"),
     ({"example.com": b"v=spf1 include:b.example/24", "b.example": b"v=spf1 all"}, "permerror"),
@@ -65,7 +68,7 @@ RESULTS = [
     ({"example.com": b"v=spf1 a/0 -all", ("example.com", "A"): ["10.9.8.7"]}, "pass"),
     ({"example.com": b"v=spf1 a:h.example/30 -all", ("h.example", "A"): ["192.0.2.1"]}, "pass"),
     ({"example.com": b"v=spf1 a:h.example. -all", ("h.example", "A"): ["192.0.2.3"]}, "pass"),
-    ({"example.com": b"v=spf1 a -all", ("example.com", "A"): Status.TEMPORARY}, "temperror"),
+    ({"example.com": b"v=spf1 a -all", ("example.com", "A"): LookupStatus.TEMPORARY}, "temperror"),
     ({"example.com": b"v=spf1 a:h.example -all"}, "fail"),
     ({"example.com": b"v=spf1 a/33 -all"}, "permerror"),
     ({"example.com": b"v=spf1 a//129 -all"}, "permerror"),
@@ -88,7 +91,7 @@ RESULTS = [
     ),
     ({"example.com": b"v=spf1 mx -all", ("example.com", "A"): ["192.0.2.3"]}, "fail"),
     ({"example.com": b"v=spf1 mx -all", ("example.com", "MX"): [Mx(0, "")]}, "fail"),
-    ({"example.com": b"v=spf1 mx -all", ("example.com", "MX"): Status.TEMPORARY}, "temperror"),
+    ({"example.com": b"v=spf1 mx -all", ("example.com", "MX"): LookupStatus.TEMPORARY}, "temperror"),
     (
         {
             "example.com": b"v=spf1 mx all",
@@ -121,7 +124,7 @@ RESULTS = [
         },
         "fail",
     ),
-    ({"example.com": b"v=spf1 ptr -all", ("3.2.0.192.in-addr.arpa", "PTR"): Status.TEMPORARY}, "fail"),
+    ({"example.com": b"v=spf1 ptr -all", ("3.2.0.192.in-addr.arpa", "PTR"): LookupStatus.TEMPORARY}, "fail"),
     ({"example.com": b"v=spf1 ptr: -all"}, "permerror"),
     # 5.6 ip4 and ip6
     ({"example.com": b"v=spf1 ip4:192.0.2.0/29 -all"}, "pass"),
@@ -137,7 +140,10 @@ RESULTS = [
     # 5.7 exists
     ({"example.com": b"v=spf1 exists:x.example -all", ("x.example", "A"): ["127.0.0.2"]}, "pass"),
     ({"example.com": b"v=spf1 exists:x.example -all", ("x.example", "AAAA"): ["::1"]}, "fail"),
-    ({"example.com": b"v=spf1 exists:x.example -all", ("x.example", "A"): Status.TEMPORARY}, "temperror"),
+    (
+        {"example.com": b"v=spf1 exists:x.example -all", ("x.example", "A"): LookupStatus.TEMPORARY},
+        "temperror",
+    ),
     ({"example.com": b"v=spf1 exists -all"}, "permerror"),
     ({"example.com": b"v=spf1 exists:x.example/24 -all"}, "permerror"),
     # 6.1 redirect
@@ -279,7 +285,7 @@ def test_a_long_name_is_cut_on_the_left(zone) -> None:
 EXPLANATIONS = [
     ({"why.example": b"See http://%{d}/why?s=%{S}"}, "See http://example.com/why?s=strong-bad%40example.com"),
     ({}, ""),
-    ({("why.example", "TXT"): Status.TEMPORARY}, ""),
+    ({("why.example", "TXT"): LookupStatus.TEMPORARY}, ""),
     ({"why.example": [b"one", b"two"]}, ""),
     ({"why.example": b"bad %{x}"}, ""),
     ({"why.example": b"caf\xc3\xa9"}, ""),
@@ -353,7 +359,7 @@ def test_the_hosts_of_one_mx_are_asked_for_together() -> None:
     asked: list[tuple[Query, ...]] = [next(policy)]
     from postroom.policy.lookups import Answer
 
-    asked.append(policy.send((Answer(Status.FOUND, (b"v=spf1 mx -all",)),)))
-    asked.append(policy.send((Answer(Status.FOUND, (Mx(1, "a.example"), Mx(2, "b.example"))),)))
+    asked.append(policy.send((Answer(LookupStatus.FOUND, (b"v=spf1 mx -all",)),)))
+    asked.append(policy.send((Answer(LookupStatus.FOUND, (Mx(1, "a.example"), Mx(2, "b.example"))),)))
     assert [query.name for query in asked[2]] == ["a.example", "b.example"]
     policy.close()

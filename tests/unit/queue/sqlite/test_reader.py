@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from postroom.contracts.errors import MessageGone
 from postroom.contracts.outbox import Claim, Outcome, Postponement, Wanted
-from postroom.contracts.queueadmin import Change, Selection
+from postroom.contracts.queueadmin import QueueAction, Selection
 from postroom.queue.sqlite import admin
 from postroom.queue.sqlite.lifecycle import Spool
 from postroom.queue.sqlite.owners import OwnerFile, Owners, dead_owners
@@ -108,7 +108,8 @@ async def test_a_clock_that_jumps_ends_no_lease_of_a_relay_that_lives(spool: Spo
         yours.pull_in(jumped + 7200, jumped)
         entries = list(admin.entries([spool.path], Selection()))
         assert [
-            admin.change(entries, what, jumped) for what in (Change.RETRY, Change.HOLD, Change.DELETE)
+            admin.change(entries, what, jumped)
+            for what in (QueueAction.RETRY, QueueAction.HOLD, QueueAction.DELETE)
         ] == [0] * 3
         assert entries[0].recipients[0].claimed
     mine.renew(NOW + 3660)
@@ -220,7 +221,7 @@ async def test_postponing_leaves_what_expires_or_warns_and_what_is_held(spool: S
         await put(spool, message(world(f"p{age:.0f}@b.example"), arrived=NOW - age), HEAD, b"x")
     await put(spool, message(world("held@b.example"), arrived=NOW - 10), HEAD, b"x")
     held = list(admin.entries([spool.path], Selection(recipient="held@*")))
-    assert admin.change(held, Change.HOLD, NOW) == 1
+    assert admin.change(held, QueueAction.HOLD, NOW) == 1
     reader = SpoolReader(spool.path, "me")
     what = Postponement("b.example", 300.0, 14_400.0, "mx", "4.4.1", "no", NOW - 432_000, NOW - 14_400)
     assert reader.postpone(what, NOW) == 1

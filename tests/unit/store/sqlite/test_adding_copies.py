@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from postroom.contracts.store import Copy, Delivery
 from postroom.runtime.clock import SystemClock
-from postroom.store import Silence, open_store
+from postroom.store import NoNotices, open_store
 
 # Killed at the n-th row of a message: between two copies of one delivery, or before the commit of both.
 KILLED = """
 import asyncio, os, signal, sys
 from postroom.contracts.store import Copy, Delivery
 from postroom.runtime.clock import SystemClock
-from postroom.store import Silence, open_store
+from postroom.store import NoNotices, open_store
 from postroom.store.sqlite import adding
 
 insert, left = adding._insert, [int(sys.argv[2])]
@@ -30,7 +30,7 @@ def killing(*arguments):
 
 async def main():
     adding._insert = killing
-    store = open_store(sys.argv[1], Silence(), SystemClock())
+    store = open_store(sys.argv[1], NoNotices(), SystemClock())
     copies = (Copy("INBOX"), Copy("Lists/New", create=True))
     await store.deliver([Delivery("ada", "q1", "a@x", b"", b"Subject: x\\r\\n\\r\\n", 1, copies)])
 
@@ -40,7 +40,7 @@ COPIES = (Copy("INBOX"), Copy("Lists/New", create=True))
 
 
 async def _counts(folder: Path) -> dict[str, int]:
-    store = open_store(str(folder), Silence(), SystemClock())
+    store = open_store(str(folder), NoNotices(), SystemClock())
     account = await store.account("ada", "ada")
     names = [mailbox.name for mailbox in await account.mailboxes()]
     counts = {name: (await account.status(name)).messages for name in names}
@@ -49,7 +49,7 @@ async def _counts(folder: Path) -> dict[str, int]:
 
 
 async def _again(folder: Path) -> tuple[Exception | None, ...]:
-    store = open_store(str(folder), Silence(), SystemClock())
+    store = open_store(str(folder), NoNotices(), SystemClock())
     done = await store.deliver([Delivery("ada", "q1", "a@x", b"", b"Subject: x\r\n\r\n", 1, COPIES)])
     await store.close()
     return done

@@ -15,7 +15,7 @@ import pytest
 from postroom.contracts import errors
 from postroom.contracts.account import FlagMode, NewMessage
 from postroom.contracts.store import Delivery
-from postroom.store import Silence, SqliteStore, open_store
+from postroom.store import NoNotices, SqliteStore, open_store
 from postroom.store.blobs import files
 from postroom.store.sqlite import adding, mailboxes, resting
 from postroom.store.sqlite.database import Database
@@ -33,7 +33,7 @@ class FixedClock:
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    opened = open_store(str(tmp_path), Silence(), FixedClock(), busy_seconds=0.2)
+    opened = open_store(str(tmp_path), NoNotices(), FixedClock(), busy_seconds=0.2)
     yield opened
     await opened.close()
 
@@ -72,7 +72,7 @@ async def test_expunge_takes_the_file_away_when_the_last_copy_goes(
 async def test_what_sqlite_makes_is_the_groups_too(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
-        store = open_store(str(tmp_path), Silence(), FixedClock())
+        store = open_store(str(tmp_path), NoNotices(), FixedClock())
         await store.deliver([delivery(1)])
         found = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "ada").iterdir()}
         await store.close()
@@ -83,7 +83,7 @@ async def test_what_sqlite_makes_is_the_groups_too(tmp_path: Path) -> None:
 
 async def test_an_account_at_rest_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resting, "SWEEP_SECONDS", 0.01)
-    store = open_store(str(tmp_path), Silence(), FixedClock(), idle_seconds=-1.0)
+    store = open_store(str(tmp_path), NoNotices(), FixedClock(), idle_seconds=-1.0)
     await store.deliver([delivery(1)])
     ada = await store.account("ada", "ada")
     while (tmp_path / "ada" / f"{files.DATABASE}-wal").exists():  # SQLite removes it with the last connection
@@ -105,7 +105,7 @@ async def test_waiting_deliveries_are_one_commit(store: SqliteStore, tmp_path: P
 
 async def test_another_process_sees_and_is_seen(store: SqliteStore, tmp_path: Path) -> None:
     ada = await store.account("ada", "ada")
-    other = open_store(str(tmp_path), Silence(), FixedClock())
+    other = open_store(str(tmp_path), NoNotices(), FixedClock())
     try:
         since = (await ada.select("INBOX", True)).status.highestmodseq
         assert await other.deliver([delivery(1)]) == (None,)
@@ -177,7 +177,7 @@ async def test_a_failing_database_write_leaves_nothing(store: SqliteStore, tmp_p
 
 async def test_a_failing_fsync_stops_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
-    store = open_store(str(tmp_path), Silence(), FixedClock(), on_fatal=told.append)
+    store = open_store(str(tmp_path), NoNotices(), FixedClock(), on_fatal=told.append)
     await store.account("ada", "ada")
 
     def broken(descriptor: int) -> None:
@@ -213,7 +213,7 @@ async def test_old_deliveries_are_forgotten_though_the_account_is_opened_anew(
 ) -> None:
     monkeypatch.setattr(adding, "_PRUNE_EVERY", 3)
     for number in (1, 2, 3):
-        store = open_store(str(tmp_path), Silence(), FixedClock(), remember_deliveries=10.0)
+        store = open_store(str(tmp_path), NoNotices(), FixedClock(), remember_deliveries=10.0)
         old = number < 3
         arrived = 1_700_000_000 - 11 * old
         await store.deliver([msgspec.structs.replace(delivery(number), arrived=arrived)])
@@ -290,7 +290,7 @@ def test_what_a_killed_process_began_is_finished_by_the_next(tmp_path: Path) -> 
 
 async def test_the_log_of_a_database_that_is_gone_is_no_part_of_a_new_one(tmp_path: Path) -> None:
     """SQLite would write its pages into whatever database stands beside it."""
-    old = open_store(str(tmp_path), Silence(), FixedClock())
+    old = open_store(str(tmp_path), NoNotices(), FixedClock())
     for number in range(5):
         assert await old.deliver([delivery(number)]) == (None,)
     ada = tmp_path / "ada"
@@ -324,7 +324,7 @@ async def test_a_later_schema_is_left_alone(store: SqliteStore, tmp_path: Path) 
 
 async def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    store = open_store(str(tmp_path / "file"), Silence(), FixedClock())
+    store = open_store(str(tmp_path / "file"), NoNotices(), FixedClock())
     with pytest.raises(errors.Unavailable):
         await store.account("ada", "ada")
     await store.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from postroom.contracts.account import Changes, FlagMode, MailAccount
 from postroom.contracts.store import Delivery
-from postroom.store import Silence, SqliteStore, open_store
+from postroom.store import NoNotices, SqliteStore, open_store
 from postroom.store.sqlite import expunged
 from postroom.store.sqlite.database import Database
 
@@ -26,7 +26,7 @@ class FixedClock:
 @pytest.fixture
 async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SqliteStore]:
     monkeypatch.setattr(expunged, "KEPT", 10)
-    opened = open_store(str(tmp_path), Silence(), FixedClock())
+    opened = open_store(str(tmp_path), NoNotices(), FixedClock())
     yield opened
     await opened.close()
 

@@ -14,7 +14,7 @@ from postroom.contracts.account import NewMessage
 from postroom.contracts.store import Delivery
 from postroom.mail.ids import queue_id
 from postroom.runtime.clock import SystemClock
-from postroom.store import Silence, SqliteStore, open_store
+from postroom.store import NoNotices, SqliteStore, open_store
 from postroom.store.blobs import files
 from postroom.store.sqlite import litter, resting
 from postroom.store.sqlite.verify import verify
@@ -25,7 +25,7 @@ MESSAGE = b"Subject: x\r\n\r\nbody\r\n"
 KILLED = """
 import asyncio, os, signal, sys, time
 from postroom.contracts.store import Delivery
-from postroom.store import Silence, open_store
+from postroom.store import NoNotices, open_store
 from postroom.store.sqlite import adding
 
 class Clock:
@@ -33,7 +33,7 @@ class Clock:
     steady = staticmethod(time.monotonic)
 
 async def main():
-    store = open_store(sys.argv[1], Silence(), Clock())
+    store = open_store(sys.argv[1], NoNotices(), Clock())
     for number in range(3):
         if number == 2:
             adding._commit = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
@@ -71,7 +71,7 @@ def told() -> Told:
 async def store(tmp_path: Path, told: Told, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SqliteStore]:
     """Looks at its accounts many times in a second."""
     monkeypatch.setattr(resting, "SWEEP_SECONDS", 0.01)
-    opened = open_store(str(tmp_path), Silence(), SystemClock(), tell=told.lines.append)
+    opened = open_store(str(tmp_path), NoNotices(), SystemClock(), warn=told.lines.append)
     yield opened
     await opened.close()
 
@@ -168,12 +168,12 @@ async def test_mail_beside_a_new_database_is_left(store: SqliteStore, tmp_path: 
 async def test_mail_beside_a_restored_database_is_left(
     tmp_path: Path, told: Told, store: SqliteStore
 ) -> None:
-    past = open_store(str(tmp_path), Silence(), Past(3 * HOUR))
+    past = open_store(str(tmp_path), NoNotices(), Past(3 * HOUR))
     assert await past.deliver([delivery("q1")]) == (None,)
     await past.close()
     database = tmp_path / "ada" / files.DATABASE
     backup = database.read_bytes()
-    past = open_store(str(tmp_path), Silence(), Past(2 * HOUR))
+    past = open_store(str(tmp_path), NoNotices(), Past(2 * HOUR))
     assert await past.deliver([delivery("q2")]) == (None,)
     ada = await past.account("ada", 0)
     await ada.append("INBOX", [NewMessage(MESSAGE)])
@@ -217,7 +217,7 @@ async def test_one_look_a_day_whichever_process_looks(store: SqliteStore, tmp_pa
     await until(lambda: bool(told.lines))
     (young,) = put_litter(tmp_path, 1, 2 * HOUR)
     (old,) = put_litter(tmp_path, 1, 60 * HOUR)
-    other = open_store(str(tmp_path), Silence(), SystemClock(), tell=told.lines.append)
+    other = open_store(str(tmp_path), NoNotices(), SystemClock(), warn=told.lines.append)
     await other.account("ada", "ada")
     await until(lambda: other._accounts["ada"].tidied > 0 and not other._accounts["ada"].busy)
     assert young.exists()

@@ -11,9 +11,10 @@ from click.testing import CliRunner
 from postroom.cli.store import store as command
 from postroom.contracts.account import FlagMode
 from postroom.contracts.store import Delivery
-from postroom.store import Silence, open_store
+from postroom.contracts.storeadmin import Finding
+from postroom.store import NoNotices, open_store
 from postroom.store.blobs import files
-from postroom.store.sqlite.verify import Finding, verify
+from postroom.store.sqlite.verify import verify
 
 MESSAGE = b"Subject: %d\r\n\r\nbody\r\n"
 HOUR = 3600
@@ -32,7 +33,7 @@ def accounts(tmp_path: Path) -> Path:
     """An account with five messages, one copied, one flagged, one expunged."""
 
     async def fill() -> None:
-        store = open_store(str(tmp_path), Silence(), FixedClock())
+        store = open_store(str(tmp_path), NoNotices(), FixedClock())
         ada = await store.account("ada", "ada")
         for n in range(5):
             await store.deliver([Delivery("ada", f"q{n}", "a@x", b"P: x\r\n", MESSAGE % n, 1_700_000_000)])
@@ -58,7 +59,7 @@ def change(accounts: Path, statement: str) -> None:
 
 def subjects(accounts: Path, mailbox: str = "INBOX") -> set[bytes | None]:
     async def read() -> set[bytes | None]:
-        store = open_store(str(accounts), Silence(), FixedClock())
+        store = open_store(str(accounts), NoNotices(), FixedClock())
         ada = await store.account("ada", "ada")
         box = await ada.select(mailbox, False)
         texts = {detail.envelope.subject for detail in await ada.details(box.mailbox.id, box.uids)}

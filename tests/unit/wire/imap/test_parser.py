@@ -80,10 +80,10 @@ CASES = [
             b"BODY[1.2.HEADER.FIELDS.NOT (To x)]<5>", Text.FIELDS_NOT, (1, 2), frozenset({b"TO", b"X"}), 5, 7, True
         ),)),
     ),
-    (b"STORE 1 -FLAGS.SILENT \\Seen k", messages.Store(ONE, False, "-", True, frozenset({"\\Seen", "k"}))),
-    (b"UID STORE 1 (UNCHANGEDSINCE 0) FLAGS ()", messages.Store(ONE, True, "", False, frozenset(), 0)),
-    (b"UID MOVE 1 b", messages.Copy(ONE, True, "b", True)),
-    (b"COPY 1:* b", messages.Copy(ALL, False, "b")),
+    (b"STORE 1 -FLAGS.SILENT \\Seen k", messages.StoreFlags(ONE, False, "-", True, frozenset({"\\Seen", "k"}))),
+    (b"UID STORE 1 (UNCHANGEDSINCE 0) FLAGS ()", messages.StoreFlags(ONE, True, "", False, frozenset(), 0)),
+    (b"UID MOVE 1 b", messages.CopyMessages(ONE, True, "b", True)),
+    (b"COPY 1:* b", messages.CopyMessages(ALL, False, "b")),
     (b"SEARCH ALL", searching.Search(k.All(), False)),
     (b"UID SEARCH RETURN () 1", searching.Search(k.Members(ONE.ranges, False), True, frozenset({b"ALL"}))),
     (b'SEARCH CHARSET "KS_C_5601-1987" TEXT {2+}\r\n\xb1\xdb', searching.Search(k.Body("글", header=True), False)),
@@ -121,8 +121,8 @@ def test_commands(octets: bytes, command: Command) -> None:
 @pytest.mark.parametrize(
     ("octets", "command"),
     [
-        (b"LOGIN ada {1+}\r\nx", login.Login(b"ada", b"x")),
-        (b'LOGIN "a\\"b" "\xc3\xa4"', login.Login(b'a"b', b"\xc3\xa4")),
+        (b"LOGIN ada {1+}\r\nx", login.PasswordLogin(b"ada", b"x")),
+        (b'LOGIN "a\\"b" "\xc3\xa4"', login.PasswordLogin(b'a"b', b"\xc3\xa4")),
         (b"AUTHENTICATE plain =", login.Authenticate("PLAIN", b"=")),
         (b"AUTHENTICATE LOGIN", login.Authenticate("LOGIN")),
         (b"STARTTLS", login.StartTls()),

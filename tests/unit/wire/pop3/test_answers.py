@@ -142,7 +142,7 @@ def test_lines_fit() -> None:
 
 @given(st.lists(st.text("a.\r\n", max_size=6).map(str.encode), max_size=8))
 def test_a_message_in_pieces_is_the_same_message(pieces: list[bytes]) -> None:
-    body = answers.Body()
+    body = answers.MultilineBody()
     said = b"".join([body.piece(piece) for piece in pieces]) + body.end()
     assert said == answers.message(b"".join(pieces))
     assert said.endswith(b".\r\n")

@@ -11,7 +11,7 @@ from postroom.wire.smtp.client import (
     Outgoing,
     OutOfStep,
     Payload,
-    Refused,
+    SessionRefused,
     Transaction,
     stuffed,
 )
@@ -82,7 +82,7 @@ def test_xforward_is_sent_only_where_it_is_offered() -> None:
 
 def test_421_keeps_what_was_judged_before() -> None:
     transaction = Transaction(PIPELINING, TWO)
-    with pytest.raises(Refused):
+    with pytest.raises(SessionRefused):
         converse(transaction.run(), OK, NO, Reply(421))
     assert transaction.replies == [NO, None]
 

@@ -153,9 +153,8 @@ def _become(process: Process, parent: int) -> NoReturn:
         # Objects awaiting garbage collection still hold descriptor numbers; in this child they will be other files.
         gc.freeze()
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        signal.signal(
-            signal.SIGINT, signal.SIG_IGN
-        )  # Ctrl-C goes to the sandbox, which ends its processes in order
+        # Ctrl-C goes to the sandbox, which ends its processes in order.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         handle = os.open(process.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         quiet = os.open(os.devnull, os.O_RDONLY)
         high = [fcntl.fcntl(listening.fileno(), fcntl.F_DUPFD, HIGH) for _, listening in process.sockets]

@@ -14,7 +14,7 @@ from postroom.policy.dkim.canonical import BodyHash, Canonicalization, canonical
 from postroom.policy.dkim.keys import KeyRecord, parse_key_record
 from postroom.policy.dkim.signature import Signature, parse_signature, without_value
 from postroom.policy.dkim.taglist import TagError
-from postroom.policy.lookups import Answer, Lookups, Query, RecordType, Status
+from postroom.policy.lookups import Answer, Lookups, LookupStatus, Query, RecordType
 
 MAX_SIGNATURES: Final = 8
 CLOCK_SKEW: Final = 300  # seconds that a signer's clock may be ahead
@@ -148,10 +148,10 @@ class _SignedHeader:
         for name in signature.signed:
             if name in self._fields:
                 fields = self._form(name, signature.header_form)
-                place = taken.get(name, 0)
-                if place < len(fields):
-                    parts.append(fields[place])
-                    taken[name] = place + 1
+                index = taken.get(name, 0)
+                if index < len(fields):
+                    parts.append(fields[index])
+                    taken[name] = index + 1
         own = canonical_field(without_value(signature.field), signature.header_form)
         parts.append(own.removesuffix(b"\r\n"))
         return b"".join(parts)
@@ -203,7 +203,7 @@ def _without_key(signature: Signature, digest: bytes, size: int, now: int) -> Dk
 
 
 def _with_key(signature: Signature, answer: Answer, header: _SignedHeader) -> DkimVerdict:
-    if answer.status is Status.TEMPORARY:
+    if answer.status is LookupStatus.TEMPORARY:
         return _verdict(signature, DkimResult.TEMPERROR, "DNS failure for the key")
     try:
         record = _usable_key(answer)
@@ -223,9 +223,9 @@ def _with_key(signature: Signature, answer: Answer, header: _SignedHeader) -> Dk
 def _usable_key(answer: Answer) -> KeyRecord:
     """Return the first usable key record. Raises TagError with the reason of the first one that is not usable."""
     mistake = TagError("no key for the signature")
-    for place, text in enumerate(answer.texts[:4]):
+    for index, text in enumerate(answer.texts[:4]):
         try:
             return parse_key_record(text)
         except TagError as one:
-            mistake = one if place == 0 else mistake
+            mistake = one if index == 0 else mistake
     raise mistake

@@ -17,7 +17,7 @@ from postroom.mail.headermailboxes import Author
 from postroom.policy.dkim import DkimResult, DkimVerdict
 from postroom.policy.dmarc.record import DmarcRecord, Policy
 from postroom.policy.dmarc.walk import DnsFailure, TreeWalk, organizational_of
-from postroom.policy.lookups import Lookups, Query, RecordType, Status
+from postroom.policy.lookups import Lookups, LookupStatus, Query, RecordType
 from postroom.policy.spf import SpfResult, SpfVerdict
 
 MAX_IDENTIFIERS: Final = 9  # SPF and eight signatures
@@ -123,9 +123,9 @@ def _exists(domain: str) -> Lookups[bool]:
     """Return whether the domain exists. Section 3.2.13: one without A, AAAA and MX records does not."""
     types = (RecordType.A, RecordType.AAAA, RecordType.MX)
     answers = yield tuple(Query(domain, one) for one in types)
-    if any(answer.status is Status.FOUND for answer in answers):
+    if any(answer.status is LookupStatus.FOUND for answer in answers):
         return True
-    if any(answer.status is Status.TEMPORARY for answer in answers):
+    if any(answer.status is LookupStatus.TEMPORARY for answer in answers):
         raise DnsFailure(f"DNS failure for {domain}")
     return False
 
@@ -162,8 +162,8 @@ def _aligned(
     if others and not any(one.passed for one in aligned):
         organization = yield from walk.organizational(domain)
         for one in others:
-            # An organizational domain is the name itself or above it, so a name elsewhere needs no walk, and whoever
-            # chose it gains nothing from a name server that does not answer.
+            # An organizational domain is the name itself or above it, so a name elsewhere needs no walk, and the
+            # owner of such a name gains nothing from a name server that does not answer.
             if not f".{one.domain}".endswith("." + organization):
                 continue
             if (yield from walk.organizational(one.domain)) == organization:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from postroom.policy.dmarc.record import DmarcRecord, parse_record
-from postroom.policy.lookups import Answer, Lookups, Query, RecordType, Status
+from postroom.policy.lookups import Answer, Lookups, LookupStatus, Query, RecordType
 
 _WALK_LABELS: Final = 7  # section 4.10 step 4: a longer name continues with seven labels
 
@@ -81,7 +81,7 @@ def _steps(domain: str) -> list[str]:
 
 
 def _only_record(name: str, answer: Answer) -> DmarcRecord | None:
-    if answer.status is Status.TEMPORARY:
+    if answer.status is LookupStatus.TEMPORARY:
         raise DnsFailure(f"DNS failure for the policy of {name}")
     records = [record for text in answer.texts if (record := parse_record(text)) is not None]
     return records[0] if len(records) == 1 else None

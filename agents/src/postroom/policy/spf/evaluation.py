@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, TypeAlias
 
-from postroom.policy.lookups import Answer, Lookups, Query, RecordType, Status, ask
+from postroom.policy.lookups import Answer, Lookups, LookupStatus, Query, RecordType, ask
 from postroom.policy.spf.macros import (
     MacroString,
     SpfSyntaxError,
@@ -167,7 +167,7 @@ class _Check:
             if not is_domain(name):
                 return ""
             answer = yield from ask(name, RecordType.TXT)
-            if answer.status is not Status.FOUND or len(answer.texts) != 1:
+            if answer.status is not LookupStatus.FOUND or len(answer.texts) != 1:
                 return ""
             words = parse_explanation(answer.texts[0].decode("ascii"))
             facts = yield from self._facts_for(words, domain)
@@ -178,7 +178,7 @@ class _Check:
 
     def _fetch(self, domain: str) -> Lookups[SpfRecord | None]:
         answer = yield from ask(domain, RecordType.TXT)
-        if answer.status is Status.TEMPORARY:
+        if answer.status is LookupStatus.TEMPORARY:
             raise _Ended(SpfResult.TEMPERROR, f"DNS failure for {domain}")
         texts = spf_texts(answer.texts)
         if not texts:
@@ -277,7 +277,7 @@ class _Check:
         return (yield tuple(Query(name, record_type) for name in names))
 
     def _found(self, answer: Answer) -> Answer:
-        if answer.status is Status.TEMPORARY:
+        if answer.status is LookupStatus.TEMPORARY:
             raise _Ended(SpfResult.TEMPERROR, "DNS failure for a term of the record")
         return answer
 

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from postroom.contracts.errors import MessageGone, StorageFull, Unavailable
-from postroom.contracts.queueadmin import Change, QueuedDelivery, QueueEntry, Selection
+from postroom.contracts.queueadmin import QueueAction, QueuedDelivery, QueueEntry, Selection
 from postroom.queue.sqlite import schema
 from postroom.queue.sqlite.claiming import RETRY_NOW, Handle
 from postroom.queue.sqlite.content import StoredContent
@@ -55,7 +55,7 @@ class SqliteQueueAdmin:
                 raise Unavailable(f"{self._root}: no spools here (or they may not be read)")
             yield from entries(paths, selection)
 
-    def change(self, entries: Sequence[QueueEntry], what: Change) -> int:
+    def change(self, entries: Sequence[QueueEntry], what: QueueAction) -> int:
         """Change messages, wake the relays, and return the number of recipients changed. Raises Unavailable."""
         notices = RelayNotices(self._run_directory, self._steady)
         count = 0
@@ -137,7 +137,7 @@ def _pattern(text: str) -> str:
     return text.replace("[", "[[]").replace("?", "[?]") if "*" in text else text
 
 
-def change(entry_batch: Sequence[QueueEntry], what: Change, now: float) -> int:
+def change(entry_batch: Sequence[QueueEntry], what: QueueAction, now: float) -> int:
     """Change messages of one spool in one transaction; return the number of recipients changed.
 
     Recipients that a relay is working on are left alone. Raises sqlite3.Error, OSError.
@@ -157,7 +157,7 @@ def change(entry_batch: Sequence[QueueEntry], what: Change, now: float) -> int:
             assert entry.location == path
             statement = f"{_CHANGES[what.value]} AND message = :seq"
             count += database.execute(statement, {"now": now, "seq": seq}).rowcount
-            files += _finished(database, seq) if what is Change.DELETE else []
+            files += _finished(database, seq) if what is QueueAction.DELETE else []
     for name in files:
         with suppress(FileNotFoundError):
             os.unlink(f"{os.path.dirname(path)}/{name}")

@@ -12,7 +12,7 @@ class StoredContent:
     __slots__ = ("_body", "_file", "_start", "head", "size")
 
     def __init__(self, head: bytes, size: int, body: bytes, file: str = "", start: int = 0) -> None:
-        """`file` is the path of the body's file, in which it begins at octet `start`; "" when `body` holds it."""
+        """Hold a message. `file`: path of the file that has the body from octet `start`; "" when `body` holds it."""
         self.head = head
         self.size = size
         self._body = body

@@ -1,4 +1,4 @@
-"""Which relays live: each locks a file of its own, and the kernel drops the lock when the process dies.
+"""Shows which relays are alive: each locks a file of its own, and the kernel drops the lock when the process dies.
 
 A lease does not end while its owner lives, even if somebody has set the clock. The service manager's watchdog
 ends a relay that hangs.

@@ -1,4 +1,4 @@
-"""One spool as an SQLite file: its tables, its settings, and the lock of whoever writes.
+"""One spool as an SQLite file: its tables, its settings, and its writer's lock.
 
 A message is written once and never changed; its recipients carry all state. `due` is the time at which a row needs
 attention: claiming a row sets it to the end of the lease, holding a row sets it to NULL.

@@ -50,7 +50,7 @@ class Settling:
         owner = self._owner
         files: list[str] = []
         done = [(seq, outcome.number, owner) for seq, outcome in settlements if outcome.due is None]
-        # "Done" comes first: whoever has the message must not get it again, whatever else was noted meanwhile.
+        # "Done" comes first: a recipient that has the message must not get it again, whatever else was noted meanwhile.
         if done:
             left = {seq for seq, outcome in settlements if outcome.left and outcome.due is None}
             if left:

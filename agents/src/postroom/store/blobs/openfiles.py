@@ -1,5 +1,5 @@
-"""Message files that are being read piece by piece: another session may expunge such a message meanwhile, and whoever
-reads it still gets it whole.
+"""Message files that are being read piece by piece: another session may expunge such a message meanwhile, and the
+reader still gets all of it.
 """
 
 import os
@@ -21,11 +21,11 @@ class OpenFile(NamedTuple):
     def piece(self, start: int, end: int) -> bytes:
         """Return the octets from `start` to `end` as served, fewer where the file ends. Raises OSError."""
         front = self.prefix[start:end]
-        place, stop = max(start - len(self.prefix), 0), end - len(self.prefix)
+        offset, stop = max(start - len(self.prefix), 0), end - len(self.prefix)
         pieces = [front]
-        while place < stop and (octets := os.pread(self.descriptor, stop - place, place)):
+        while offset < stop and (octets := os.pread(self.descriptor, stop - offset, offset)):
             pieces.append(octets)
-            place += len(octets)
+            offset += len(octets)
         return b"".join(pieces)
 
 

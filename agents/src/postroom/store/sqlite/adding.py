@@ -74,9 +74,8 @@ class Octets:
     def _linked(self, folder: Folder, name: str) -> bool:
         if self._at is None or self._at[0] is folder:
             return False
-        with suppress(
-            OSError
-        ):  # the other is gone, closed, on another disk, or has too many names: write it again
+        # The other file is gone, closed, on another disk, or has too many names: write it again.
+        with suppress(OSError):
             folder.link(*self._at, name)
             return True
         return False
@@ -119,13 +118,13 @@ def _deliver(
     results: list[Exception | None] = [None] * len(jobs)
     written: dict[int, NewFile] = {}
     try:
-        for place, job in enumerate(jobs):
-            if len(job.delivery.content) > _LARGE and _refused(database, job, results, place):
+        for index, job in enumerate(jobs):
+            if len(job.delivery.content) > _LARGE and _refused(database, job, results, index):
                 continue
             try:
-                written[place] = job.octets.put(database.folder, job.delivery.prefix, job.name)
+                written[index] = job.octets.put(database.folder, job.delivery.prefix, job.name)
             except OSError as error:
-                results[place] = as_refusal(error)
+                results[index] = as_refusal(error)
         if written:
             database.folder.sync()
             _commit(database, jobs, written, results, now, remember_since)
@@ -135,12 +134,12 @@ def _deliver(
         refusal = as_refusal(error)
         if not isinstance(refusal, MailError):
             raise refusal from error
-        for place in written:
-            results[place] = refusal
-    for place, file in written.items():
-        if results[place] is None:
+        for index in written:
+            results[index] = refusal
+    for index, file in written.items():
+        if results[index] is None:
             database.unconfirmed.append(file.name)
-    database.remove_files([file.name for place, file in written.items() if results[place] is not None])
+    database.remove_files([file.name for index, file in written.items() if results[index] is not None])
     return [None if isinstance(result, _SecondCopy) else result for result in results]
 
 
@@ -148,15 +147,15 @@ class _SecondCopy(Exception):
     """This delivery was stored before, so its new file has to go."""
 
 
-def _refused(database: Database, job: Job, results: list[Exception | None], place: int) -> bool:
+def _refused(database: Database, job: Job, results: list[Exception | None], index: int) -> bool:
     """Tell whether a large file need not be written at all; small ones are judged by the commit alone."""
     delivery = job.delivery
     if _seen(database, delivery):
         return True
     size = len(delivery.prefix) + len(delivery.content)  # of one copy at least
     if job.quota_bytes and database.used()[0] + size > job.quota_bytes:
-        results[place] = RecipientOverQuota("mailbox full")
-    return results[place] is not None
+        results[index] = RecipientOverQuota("mailbox full")
+    return results[index] is not None
 
 
 def _seen(database: Database, delivery: Delivery) -> bool:

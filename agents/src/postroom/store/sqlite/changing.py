@@ -165,8 +165,8 @@ def _insert(database: Database, box: Box, rows: list[tuple[int, ...]], modseq: i
     database.sql.executemany(
         "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
         [
-            (base + place, bits, spelled[words] if words else "", modseq, date, size, content)  # type: ignore[index]
-            for place, (_, bits, words, _, date, size, content) in enumerate(rows)
+            (base + index, bits, spelled[words] if words else "", modseq, date, size, content)  # type: ignore[index]
+            for index, (_, bits, words, _, date, size, content) in enumerate(rows)
         ],
     )
     if spelled:

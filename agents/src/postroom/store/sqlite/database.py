@@ -70,7 +70,7 @@ class Database:
         except schema.WrongSchema as wrong:
             if wrong.version:
                 raise
-            schema.prepare(path, now, busy_seconds)  # the process that made the folder came no further
+            schema.prepare(path, now, busy_seconds)  # the process that made the folder was interrupted
             self.sql = schema.connect(path, busy_seconds)
         self.folder = files.Folder(f"{path}/{files.MESSAGES}")
         self.being_read = OpenFiles()
@@ -96,7 +96,7 @@ class Database:
             return call(self)
 
     def read_damaged_text(self) -> None:
-        """From now on leave out octets that are no UTF-8; this makes reading slower."""
+        """Leave out octets that are no UTF-8 from now on; this makes reading slower."""
         self.sql.text_factory = lambda octets: octets.decode(errors="ignore")
 
     def close(self) -> None:

@@ -57,7 +57,7 @@ class SqliteStore:
         busy_seconds: float,
         quotas: Quotas,
         on_fatal: Callable[[str], object],
-        tell: Callable[[str], object],
+        warn: Callable[[str], object],
     ) -> None:
         self._directory = directory
         self._notices = notices
@@ -78,7 +78,7 @@ class SqliteStore:
             idle_seconds=idle_seconds,
             submit=self._submit,
             close=self._close,
-            tell=tell,
+            warn=warn,
         )
 
     async def account(self, account_id: str, person: str) -> SqliteAccount:
@@ -183,9 +183,8 @@ class SqliteStore:
         self._housekeeper.wake()
         if not entry.busy:
             entry.busy = True
-            asyncio.get_running_loop().call_soon(
-                self._start, entry
-            )  # with what else comes in this turn of the loop
+            # Later, together with what else arrives in this turn of the loop.
+            asyncio.get_running_loop().call_soon(self._start, entry)
         return waiter
 
     def _start(self, entry: OpenAccount) -> None:
@@ -266,13 +265,13 @@ def open_store(  # noqa: PLR0913
     busy_seconds: float = 5.0,
     quotas: Quotas | None = None,
     on_fatal: Callable[[str], object] = _stop,
-    tell: Callable[[str], object] = _keep_quiet,
+    warn: Callable[[str], object] = _keep_quiet,
 ) -> SqliteStore:
     """Open the accounts below a folder, which must exist. Close the store with `await store.close()`.
 
     `notices.send(account_id)` is called after each commit that changed something; the store closes `notices`. Without
     `quotas` nothing is limited. `on_fatal` is called with one line when fsync has failed: the process has to end, since
-    what is on disk is unknown, and from then on every call raises Unavailable. `tell` is called with lines for an
+    what is on disk is unknown, and from then on every call raises Unavailable. `warn` is called with lines for an
     operator. Times are in seconds.
     """
     _allow_open_files(open_accounts)
@@ -286,7 +285,7 @@ def open_store(  # noqa: PLR0913
         busy_seconds=busy_seconds,
         quotas=quotas or NoQuotas(),
         on_fatal=on_fatal,
-        tell=tell,
+        warn=warn,
     )
 
 

@@ -1,8 +1,8 @@
-"""Message files without a row, as a process leaves them that is killed between file and commit.
+"""Message files without a row, left by a process that was killed between writing a file and its commit.
 
 Room rule: a file is removed only when no row names it, no process is delivering (each locks the folder meanwhile), it
-is old, no commit has ever named it, and it is younger than the database: beside a database that was made anew or
-restored, files without rows are mail to be rescued. Such files are reported and left to the operator, and so are many
+is old, no commit has ever named it, and it is younger than the database: beside a recreated or restored
+database, files without rows are mail to be rescued. Such files are reported and left to the operator, and so are many
 at once, which no crash leaves.
 """
 
@@ -38,7 +38,7 @@ def sweep(database: Database, now: float) -> Swept | None:
     last = _last_look(database.path)
     if 0 <= now - last < EVERY:
         return Swept()
-    # Files that were too young at the last look are looked at now.
+    # Check the files now that were too young last time.
     names = _names(database, max(_born(database), last - 2 * AGE), now - AGE)
     _strike_out(database, names)
     if len(names) > MOST:

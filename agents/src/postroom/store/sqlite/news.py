@@ -40,7 +40,7 @@ class Notices(Protocol):
     """Tells every process that watches an account about a change; never blocks, never fails."""
 
     def send(self, account_id: str) -> None:
-        """Tell of a change that is on disk."""
+        """Announce a change that is on disk."""
 
     def watch(self, account_id: str, callback: Callback) -> None:
         """Call back after changes. Raises OSError."""
@@ -52,8 +52,8 @@ class Notices(Protocol):
         """End all watches."""
 
 
-class Silence:
-    """Notices of a tool that nobody listens to, and that listens to nobody."""
+class NoNotices:
+    """Notices for tools that neither send nor receive any."""
 
     def send(self, account_id: str) -> None:
         """Do nothing."""
@@ -246,8 +246,8 @@ class _Watcher:
 
 
 def _mark_in(marks: bytes, account_id: str) -> bytes:
-    place = _slot(account_id) * _MARK.size
-    return marks[place : place + _MARK.size]
+    offset = _slot(account_id) * _MARK.size
+    return marks[offset : offset + _MARK.size]
 
 
 def _slot(account_id: str) -> int:

@@ -36,7 +36,7 @@ class Housekeeper:
         idle_seconds: float,
         submit: Submit,
         close: Callable[[list[OpenAccount]], None],
-        tell: Callable[[str], object],
+        warn: Callable[[str], object],
     ) -> None:
         self._accounts = accounts
         self._clock = clock
@@ -44,7 +44,7 @@ class Housekeeper:
         self._idle_seconds = idle_seconds
         self._submit = submit
         self._close = close
-        self._tell = tell
+        self._warn = warn
         self._timer: asyncio.TimerHandle | None = None
         self.stopped = False  # after a disk error: accounts are closed, but nothing is written
 
@@ -92,15 +92,15 @@ class Housekeeper:
 
     def _tidied(self, entry: OpenAccount, running: asyncio.Future[litter.Swept | None]) -> None:
         if error := running.exception():
-            self._tell(f"account {entry.id}: message files without a row not looked for: {error}")
+            self._warn(f"account {entry.id}: message files without a row not looked for: {error}")
             return
         swept = running.result()
         if swept is None:
             entry.tidied = -math.inf  # try again at the next look
             return
         if swept.removed:
-            self._tell(f"account {entry.id}: {swept.removed} message files that no message had are removed")
+            self._warn(f"account {entry.id}: {swept.removed} message files that no message had are removed")
         if swept.left:
-            self._tell(
+            self._warn(
                 f"account {entry.id}: {swept.left} message files that no message has: postroom store verify"
             )

@@ -18,7 +18,7 @@ from postroom.store.sqlite.schema import UID_BITS
 Repair = Callable[[Database], None]
 
 
-class Problem(NamedTuple):
+class Violation(NamedTuple):
     """A violation; `repair` is called within a write transaction."""
 
     kind: str
@@ -31,7 +31,7 @@ def leave(database: Database) -> None:
     """Repair nothing: it cannot be done from here."""
 
 
-def integrity(database: Database, repair: bool) -> Problem | None:
+def integrity(database: Database, repair: bool) -> Violation | None:
     """Run SQLite's quick check; with `repair`, rebuild damaged indexes. Return what is wrong, or None."""
     faults = _quick_check(database)
     if not faults:
@@ -40,10 +40,10 @@ def integrity(database: Database, repair: bool) -> Problem | None:
         try:
             database.sql.execute("REINDEX")
         except sqlite3.Error:
-            return Problem("database damaged", faults, leave)
+            return Violation("database damaged", faults, leave)
         if not _quick_check(database):
-            return Problem("database damaged", f"index written anew: {faults}", leave, True)
-    return Problem("database damaged", faults, leave)
+            return Violation("database damaged", f"index written anew: {faults}", leave, True)
+    return Violation("database damaged", faults, leave)
 
 
 def _quick_check(database: Database) -> str:
@@ -54,7 +54,7 @@ def _quick_check(database: Database) -> str:
     return "" if found == ["ok"] else "; ".join(found)
 
 
-def problems(database: Database, now: int) -> Iterator[Problem]:
+def problems(database: Database, now: int) -> Iterator[Violation]:
     """Yield all violations, in the order in which they have to be repaired."""
     with database.reading():
         found = [
@@ -69,9 +69,9 @@ def problems(database: Database, now: int) -> Iterator[Problem]:
     yield from found
 
 
-def _no_inbox(database: Database, now: int) -> Iterator[Problem]:
+def _no_inbox(database: Database, now: int) -> Iterator[Violation]:
     if database.sql.execute("SELECT 1 FROM mailboxes WHERE name = ?", (INBOX,)).fetchone() is None:
-        yield Problem("no INBOX", "the account has no INBOX", _inbox(now))
+        yield Violation("no INBOX", "the account has no INBOX", _inbox(now))
 
 
 def _inbox(now: int) -> Repair:
@@ -89,13 +89,13 @@ def _make_mailbox(database: Database, name: str, now: int) -> int:
     return int(cursor.lastrowid or 0)
 
 
-def _homeless(database: Database) -> Iterator[Problem]:
+def _homeless(database: Database) -> Iterator[Violation]:
     """Yield mailboxes that are missing but have messages; they are made again under a new name."""
     lost = database.sql.execute(
         f"SELECT DISTINCT key >> {UID_BITS} FROM messages WHERE key >> {UID_BITS} NOT IN (SELECT id FROM mailboxes)"  # noqa: S608
     )
     for (mailbox,) in lost.fetchall():
-        yield Problem("mailbox missing", f"messages of mailbox number {mailbox}", _give_home(mailbox))
+        yield Violation("mailbox missing", f"messages of mailbox number {mailbox}", _give_home(mailbox))
 
 
 def _give_home(mailbox: int) -> Repair:
@@ -107,22 +107,22 @@ def _give_home(mailbox: int) -> Repair:
     return repair
 
 
-def _without_content(database: Database) -> Iterator[Problem]:
+def _without_content(database: Database) -> Iterator[Violation]:
     lost = database.sql.execute("SELECT key FROM messages WHERE content NOT IN (SELECT id FROM contents)")
     for (key,) in lost.fetchall():
-        yield Problem(
+        yield Violation(
             "row without content", f"mailbox {key >> UID_BITS}, UID {key & UID_MASK}", _drop_one(key)
         )
 
 
-def _references(database: Database) -> Iterator[Problem]:
+def _references(database: Database) -> Iterator[Violation]:
     wrong = database.sql.execute(
         "SELECT id, file, refs, coalesce(real, 0) FROM contents"
         " LEFT JOIN (SELECT content, count(*) AS real FROM messages GROUP BY content) ON content = contents.id"
         " WHERE refs <> coalesce(real, 0)"
     )
     for content, file, refs, real in wrong.fetchall():
-        yield Problem(
+        yield Violation(
             "wrong count of copies", f"{file}: {refs} instead of {real}", _set_references(content, real)
         )
 
@@ -137,7 +137,7 @@ def _set_references(content: int, real: int) -> Repair:
     return repair
 
 
-def _order(database: Database) -> Iterator[Problem]:
+def _order(database: Database) -> Iterator[Violation]:
     """Yield unchanged messages whose modseqs do not rise with their UIDs; they are marked as changed."""
     wrong = database.sql.execute(
         "SELECT key FROM (SELECT key, modseq, changed, max(modseq) OVER (PARTITION BY key >> 32 ORDER BY key"
@@ -145,14 +145,14 @@ def _order(database: Database) -> Iterator[Problem]:
         " WHERE before > modseq"
     ).fetchall()
     for (key,) in wrong:
-        yield Problem(
+        yield Violation(
             "mod-sequence out of order",
             f"mailbox {key >> UID_BITS}, UID {key & UID_MASK}",
             _mark_changed(key),
         )
 
 
-def _dates(database: Database) -> Iterator[Problem]:
+def _dates(database: Database) -> Iterator[Violation]:
     """Yield dates that cannot be shown, which earlier releases accepted."""
     wrong = database.sql.execute(
         "SELECT key, internal_date FROM messages"
@@ -160,7 +160,7 @@ def _dates(database: Database) -> Iterator[Problem]:
         (EARLIEST, LATEST),
     )
     for key, date in wrong.fetchall():
-        yield Problem(
+        yield Violation(
             "date out of range",
             f"mailbox {key >> UID_BITS}, UID {key & UID_MASK}",
             _set_date(key, clamped(date) if isinstance(date, int) else 0),
@@ -204,7 +204,7 @@ def _true_counts(database: Database, mailbox: int) -> tuple[int, ...]:
     return (*counts[:4], max(counts[4], gone[0]), max(counts[5], gone[1]))
 
 
-def _mailboxes(database: Database) -> Iterator[Problem]:
+def _mailboxes(database: Database) -> Iterator[Violation]:
     last = database.sql.execute("SELECT last_uidvalidity FROM account").fetchone()[0]
     known = database.sql.execute(
         "SELECT id, name, messages, unseen, deleted, size, uidnext, modseq, uidvalidity FROM mailboxes"
@@ -212,17 +212,19 @@ def _mailboxes(database: Database) -> Iterator[Problem]:
     for mailbox, name, *stated, valid in known:
         real = _true_counts(database, mailbox)
         if tuple(stated[:4]) != real[:4]:
-            yield Problem(
+            yield Violation(
                 "wrong counters", f"{name}: {stated[:4]} instead of {list(real[:4])}", _recount(mailbox)
             )
         if stated[4] < real[4]:
-            yield Problem("UIDNEXT too low", f"{name}: {stated[4]} instead of {real[4]}", _recount(mailbox))
+            yield Violation("UIDNEXT too low", f"{name}: {stated[4]} instead of {real[4]}", _recount(mailbox))
         if stated[5] < real[5]:
-            yield Problem(
+            yield Violation(
                 "HIGHESTMODSEQ too low", f"{name}: {stated[5]} instead of {real[5]}", _recount(mailbox)
             )
         if valid > last:
-            yield Problem("UIDVALIDITY ahead", f"{name}: {valid} is above {last}", _raise_uidvalidity(valid))
+            yield Violation(
+                "UIDVALIDITY ahead", f"{name}: {valid} is above {last}", _raise_uidvalidity(valid)
+            )
 
 
 def _recount(mailbox: int) -> Repair:
@@ -255,7 +257,7 @@ def drop(database: Database, keys: list[int]) -> None:
         count_anew(database, key >> UID_BITS)
 
 
-def missing(content: int, name: str) -> Problem:
+def missing(content: int, name: str) -> Violation:
     """Return the problem of a content without a file."""
 
     def repair(database: Database) -> None:
@@ -265,7 +267,7 @@ def missing(content: int, name: str) -> Problem:
         drop(database, keys)
         database.sql.execute("DELETE FROM contents WHERE id = ?", (content,))
 
-    return Problem("file missing", f"{name}: the message is lost", repair)
+    return Violation("file missing", f"{name}: the message is lost", repair)
 
 
 def unreadable_structure(database: Database, content: int) -> bool:
@@ -280,8 +282,8 @@ def unreadable_structure(database: Database, content: int) -> bool:
     return False
 
 
-def altered(content: int, name: str, octets: bytes, text: str, kind: str = "file altered") -> Problem:
-    """Return the problem of a file that differs from its row; the file is kept and the row written anew."""
+def altered(content: int, name: str, octets: bytes, text: str, kind: str = "file altered") -> Violation:
+    """Return the problem of a file that differs from its row; the file is kept and the row rewritten."""
 
     def repair(database: Database) -> None:
         prefix = database.sql.execute("SELECT prefix FROM contents WHERE id = ?", (content,)).fetchone()
@@ -302,4 +304,4 @@ def altered(content: int, name: str, octets: bytes, text: str, kind: str = "file
         for (mailbox,) in touched.fetchall():
             count_anew(database, mailbox)
 
-    return Problem(kind, f"{name}: {text}", repair)
+    return Violation(kind, f"{name}: {text}", repair)

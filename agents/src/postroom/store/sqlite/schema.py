@@ -143,16 +143,16 @@ def prepare(path: str, now: int, busy_seconds: float) -> None:
 
 def _version(path: str, busy_seconds: float) -> int:
     """Return the schema version of an account's database, 0 when there is none."""
-    place = os.path.join(path, files.DATABASE)
-    if not os.path.lexists(place):
+    database_path = os.path.join(path, files.DATABASE)
+    if not os.path.lexists(database_path):
         return 0
-    with closing(sqlite3.connect(place, timeout=busy_seconds, isolation_level=None)) as database:
+    with closing(sqlite3.connect(database_path, timeout=busy_seconds, isolation_level=None)) as database:
         return int(database.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _fill(place: str, now: int) -> None:
+def _fill(database_path: str, now: int) -> None:
     """Make tables and first mailboxes. WAL comes last, so that everything is in the one file that is moved."""
-    with closing(sqlite3.connect(place, isolation_level=None)) as database:
+    with closing(sqlite3.connect(database_path, isolation_level=None)) as database:
         database.execute("PRAGMA synchronous=FULL")
         database.execute("BEGIN IMMEDIATE")
         for statement in _TABLES.split(";\n"):
@@ -165,10 +165,10 @@ def _fill(place: str, now: int) -> None:
 
 
 def _first_rows(database: sqlite3.Connection, now: int) -> None:
-    for place, (name, use) in enumerate(FIRST_MAILBOXES):
+    for index, (name, use) in enumerate(FIRST_MAILBOXES):
         database.execute(
             "INSERT INTO mailboxes (name, uidvalidity, special_use) VALUES (?, ?, ?)",
-            (name, now + place, use),
+            (name, now + index, use),
         )
         database.execute("INSERT INTO subscriptions VALUES (?)", (name,))
     database.execute("INSERT INTO account VALUES (1, ?, 1)", (now + len(FIRST_MAILBOXES) - 1,))

@@ -10,31 +10,18 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
-import msgspec
-
 from postroom.contracts.errors import Unavailable
+from postroom.contracts.storeadmin import Finding, Progress
 from postroom.store.blobs import files
 from postroom.store.names import account_folder
 from postroom.store.sqlite import litter, rows, salvage
 from postroom.store.sqlite.database import Database
-from postroom.store.sqlite.rows import Problem
+from postroom.store.sqlite.rows import Violation
 
 _BUSY_SECONDS: Final = 30.0
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One problem that was found."""
-
-    account: str
-    kind: str
-    text: str
-    repaired: bool = False
-
-
-Progress = Callable[[int, int], None]  # messages looked at, messages in all
 
 
 def accounts(directory: str) -> list[str]:
@@ -85,7 +72,7 @@ def _verify(path: str, account_id: str, repair: bool, progress: Progress) -> Ite
 
 
 def _dealt_with(
-    database: Database, account_id: str, problems: list[Problem], repair: bool
+    database: Database, account_id: str, problems: list[Violation], repair: bool
 ) -> Iterator[Finding]:
     for problem in problems:
         if repair:
@@ -99,7 +86,7 @@ class _Files:
 
     def __init__(self) -> None:
         self.names: list[str] = []
-        self.problems: list[Problem] = []
+        self.problems: list[Violation] = []
 
 
 def _files(database: Database, progress: Progress) -> _Files:
@@ -115,7 +102,7 @@ def _files(database: Database, progress: Progress) -> _Files:
     return found
 
 
-def _look(database: Database, content: int, name: str, size: int, digest: bytes) -> Problem | None:
+def _look(database: Database, content: int, name: str, size: int, digest: bytes) -> Violation | None:
     try:
         octets = database.folder.read(name)
     except FileNotFoundError:
@@ -125,7 +112,7 @@ def _look(database: Database, content: int, name: str, size: int, digest: bytes)
     except ValueError:  # a NUL: no file can have this name
         return rows.missing(content, name)
     except OSError as error:
-        return Problem("file not readable", f"{name}: {error.strerror}", rows.leave)
+        return Violation("file not readable", f"{name}: {error.strerror}", rows.leave)
     if len(octets) != size:
         return rows.altered(content, name, octets, f"{len(octets)} octets instead of {size}")
     if hashlib.blake2b(octets, digest_size=16).digest() != digest:

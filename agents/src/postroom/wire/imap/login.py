@@ -51,14 +51,14 @@ class Authenticate(Command, frozen=True):
         return f"Authenticate({self.mechanism!r})"
 
 
-class Login(Command, frozen=True):
+class PasswordLogin(Command, frozen=True):
     """RFC 3501 section 6.2.3."""
 
     name: bytes
     password: bytes
 
     def __repr__(self) -> str:
-        return f"Login({self.name!r})"
+        return f"PasswordLogin({self.name!r})"
 
 
 class Enable(Command, frozen=True):
@@ -101,7 +101,7 @@ def _login(scanner: Scanner) -> Command:
     scanner.space()
     name = scanner.astring()
     scanner.space()
-    return Login(name, scanner.astring())
+    return PasswordLogin(name, scanner.astring())
 
 
 def _enable(scanner: Scanner) -> Command:

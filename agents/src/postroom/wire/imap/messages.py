@@ -9,7 +9,7 @@ from postroom.wire.imap.scanner import Scanner
 from postroom.wire.imap.sequence import SequenceSet, in_order
 
 
-class Store(Command, frozen=True):
+class StoreFlags(Command, frozen=True):
     """STORE; `sign` is `+`, `-` or empty, `unchanged_since` the modifier of RFC 7162."""
 
     set: SequenceSet
@@ -20,7 +20,7 @@ class Store(Command, frozen=True):
     unchanged_since: int | None = None
 
 
-class Copy(Command, frozen=True):
+class CopyMessages(Command, frozen=True):
     """COPY, and with `move` MOVE (RFC 6851)."""
 
     set: SequenceSet
@@ -60,7 +60,7 @@ def _store(*, uid: bool) -> Reader:
             scanner.fail("FLAGS expected")
         scanner.space()
         given = flag_list(scanner) if scanner.peek(b"(") else frozenset(flags(scanner))
-        return Store(wanted, uid, sign, item == b"FLAGS.SILENT", given, since)
+        return StoreFlags(wanted, uid, sign, item == b"FLAGS.SILENT", given, since)
 
     return read
 
@@ -70,7 +70,7 @@ def _copy(*, uid: bool, move: bool) -> Reader:
         scanner.space()
         wanted = message_set(scanner)
         scanner.space()
-        return Copy(wanted, uid, mailbox(scanner), move)
+        return CopyMessages(wanted, uid, mailbox(scanner), move)
 
     return read
 

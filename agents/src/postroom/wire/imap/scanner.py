@@ -151,7 +151,7 @@ class Scanner:
         return self._take(_SECTION, "section")
 
     def peek_digit(self) -> bool:
-        """Tell whether a digit comes next."""
+        """Return whether a digit comes next."""
         return self._text[self._at : self._at + 1].isdigit()
 
     def sequence_text(self) -> bytes:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from postroom.mail.mime import Envelope, Mailbox, Part
+from postroom.mail.mime import Envelope, EnvelopeAddress, Part
 from postroom.wire.imap.responses import nstring, string
 
 _NO_ENVELOPE: Final = Envelope()
@@ -34,7 +34,7 @@ def envelope(value: Envelope) -> bytes:
     )
 
 
-def _mailboxes(values: Sequence[Mailbox]) -> bytes:
+def _mailboxes(values: Sequence[EnvelopeAddress]) -> bytes:
     if not values:
         return b"NIL"
     return b"(%b)" % b"".join(

@@ -66,11 +66,11 @@ def capabilities(secured: bool, logged_in: bool, tls: bool) -> tuple[str, ...]:
 
 def message(content: bytes) -> bytes:
     """Return a message as the body of a multi-line reply: with CR LF pairs only, doubled dots and the final dot."""
-    body = Body()
+    body = MultilineBody()
     return body.piece(content) + body.end()
 
 
-class Body:
+class MultilineBody:
     """Make the body of a multi-line reply from a message that comes in pieces.
 
     Bare CR and LF become pairs, since the text could end the reply early otherwise.

@@ -26,7 +26,7 @@ _XTEXT: Final = re.compile(r"[!-*,-<>-~]*(?:\+[0-9A-F]{2}[!-*,-<>-~]*)*")  # RFC
 _MAX_PATH: Final = 510
 
 
-class Refused(Exception):
+class SessionRefused(Exception):
     """The server refuses the session. `reply` says why."""
 
     def __init__(self, reply: Reply) -> None:
@@ -96,23 +96,23 @@ class Outgoing:
 
 
 def greeting() -> Conversation[None]:
-    """Wait for the greeting. Raises Refused."""
+    """Wait for the greeting. Raises SessionRefused."""
     reply = yield Step(b"", GREETING)
     if reply.code != 220:
-        raise Refused(reply)
+        raise SessionRefused(reply)
 
 
 def hello(name: str, *, lmtp: bool = False) -> Conversation[Capabilities]:
-    """Send EHLO, and HELO if the server does not understand that. Raises Refused."""
+    """Send EHLO, and HELO if the server does not understand that. Raises SessionRefused."""
     verb = b"LHLO " if lmtp else b"EHLO "
     reply = yield Step(verb + name.encode("ascii") + b"\r\n", COMMAND)
     if reply.code == 250:
         return _capabilities(reply)
     if lmtp or not reply.permanent:
-        raise Refused(reply)
+        raise SessionRefused(reply)
     reply = yield Step(b"HELO " + name.encode("ascii") + b"\r\n", COMMAND)
     if reply.code != 250:
-        raise Refused(reply)
+        raise SessionRefused(reply)
     return Capabilities(reply.text.split(" ")[0])
 
 
@@ -126,10 +126,10 @@ def _capabilities(reply: Reply) -> Capabilities:
 
 
 def start_tls() -> Conversation[None]:
-    """Ask for TLS. The caller starts the handshake. Raises Refused."""
+    """Ask for TLS. The caller starts the handshake. Raises SessionRefused."""
     reply = yield Step(b"STARTTLS\r\n", COMMAND)
     if reply.code != 220:
-        raise Refused(reply)
+        raise SessionRefused(reply)
 
 
 def path(address: str) -> bytes:
@@ -164,7 +164,7 @@ class Transaction:
     def run(self, *, opened: bool = False, behind: bytes = b"") -> Conversation[None]:
         """Run the conversation. `opened`: the opening was already sent after the previous message.
 
-        `behind` is sent after this message: the opening of the next one. Raises Refused (421), OutOfStep.
+        `behind` is sent after this message: the opening of the next one. Raises SessionRefused (421), OutOfStep.
         """
         begun = yield from self._open(opened)
         accepted = [number for number, reply in enumerate(self.replies) if reply is None]
@@ -215,7 +215,7 @@ class Transaction:
             raise OutOfStep(f"unexpected reply to DATA: {reply}")
         self.replies = [known or reply for known in self.replies]
         if reply.code == 421:
-            raise Refused(reply)
+            raise SessionRefused(reply)
         return None
 
     def _send_nothing(self) -> Conversation[None]:
@@ -240,7 +240,7 @@ def _checked(reply: Reply, *, final: bool = False) -> Reply:
     if 300 <= reply.code < 400:
         raise OutOfStep(f"unexpected reply: {reply}")
     if reply.code == 421 and not final:
-        raise Refused(reply)
+        raise SessionRefused(reply)
     return reply
 
 
