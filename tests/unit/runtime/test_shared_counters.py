@@ -92,3 +92,14 @@ def test_two_thousand_strangers_count_one_too_many_for_few() -> None:
 
 def test_the_memory_is_bounded_whoever_comes() -> None:
     assert _PART * 2 < 300_000
+
+
+def test_workers_that_enter_at_the_same_moment_see_one_another() -> None:
+    counters = SharedCounters(["clients"], 2)
+    one, other = counters.seen_by(1, "clients"), counters.seen_by(2, "clients")
+    one.enter("192.0.2.1")
+    other.enter("192.0.2.1")
+    assert [counter.total for counter in (one, other)] == [2, 2]
+    assert [counter.count("192.0.2.1") for counter in (one, other)] == [2, 2]
+    one.leave("192.0.2.1")
+    assert (one.total, other.count("192.0.2.1")) == (1, 1)

@@ -226,10 +226,12 @@ class Listener:
                 await asyncio.sleep(0.1)
                 continue
             peer = _peer_name(address)
+            # Counted before it is judged, so that workers that accept at the same moment see one another.
+            self.counter.enter(peer)
             if self._crowded(peer):
+                self.counter.leave(peer)
                 self._turn_away(accepted, peer)
                 continue
-            self.counter.enter(peer)
             task = asyncio.ensure_future(self._serve(accepted, Connection(peer, self)))
             self._tasks.add(task)
             task.add_done_callback(partial(self._gone, peer))
@@ -239,9 +241,9 @@ class Listener:
         self.counter.leave(peer)
 
     def _crowded(self, peer: str) -> bool:
-        if self.counter.total >= self.limits.total:
+        if self.counter.total > self.limits.total:
             return True
-        return self.counter.count(peer) >= self.limits.per_client and not self.limits.trusts(peer)
+        return self.counter.count(peer) > self.limits.per_client and not self.limits.trusts(peer)
 
     def _turn_away(self, accepted: socket.socket, peer: str) -> None:
         self.log.warning(f"too many connections: client={peer}", client=peer)

@@ -107,16 +107,18 @@ class SmtpContext:
         network = network_of(session.client.address)
         if self.draining:
             return replies.CLOSING
-        if self.counter.total >= self.connection_limits.total:
+        # Counted before it is judged, so that workers that accept at the same moment see one another.
+        self.counter.enter(network)
+        if self.counter.total > self.connection_limits.total:
             refusal = replies.TOO_MANY_CONNECTIONS
-        elif self.counter.count(network) >= self.connection_limits.per_client and not self.exempt(
+        elif self.counter.count(network) > self.connection_limits.per_client and not self.exempt(
             session.client.address
         ):
             refusal = replies.TOO_MANY_FROM_YOU
         else:
             self.sessions.add(session)
-            self.counter.enter(network)
             return None
+        self.counter.leave(network)
         self.log.warning(
             f"connect refused: client={session.client.address} {refusal}", client=session.client.address
         )
