@@ -3,8 +3,8 @@
 Before it forks the workers, the parent maps memory that all of them share. Each worker has a part of it that only it
 writes and all others read. A cell is two or four octets at an aligned address, which processors read and write
 atomically (x86-64 as well as ARM), and no cell depends on another, so neither locks nor fences are needed. A reader may
-see a count that is slightly out of date. Whoever holds a limit therefore enters first, then reads the counts, and
-leaves again where they exceed the limit: workers that accept at the same moment may both refuse, but not both accept.
+see a count that is slightly out of date. A listener therefore enters first, then reads the counts, and
+leaves again if they exceed the limit: workers that accept at the same moment may both refuse, but not both accept.
 
 A worker keeps its own counts by name. For the others it reads a count-min sketch (Cormode and Muthukrishnan, 2005): a
 name has one cell in each of four rows, and its count is the smallest of them. That is never too low. It is too high
